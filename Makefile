@@ -1,0 +1,46 @@
+# Counts and ranges: SEEDS=from:to, FUZZTIME=10m, KILLS=200.
+SEEDS    ?= 0:10000
+FUZZTIME ?= 1m
+KILLS    ?= 200
+BIN      := bin/logbahn
+
+.PHONY: build check test race crash fuzz interop kill figures clean
+
+build: ## the stripped static binary
+	CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o $(BIN) ./cmd/logbahn
+
+test:
+	go test ./...
+
+check: ## what a change has to pass before it is pushed
+	gofmt -l $$(git ls-files '*.go')
+	go vet ./...
+	go run honnef.co/go/tools/cmd/staticcheck@v0.7.0 ./...
+	go test ./...
+
+race:
+	go test -race -short ./...
+
+crash: ## seeded power losses, torn writes, full disks and bit flips of the log, against a model
+	LOGBAHN_CRASH_SEEDS=$(SEEDS) go test -count=1 -timeout 3h -run Crash ./internal/commitlog/
+
+fuzz: ## every fuzz target for FUZZTIME
+	@for pkg in $$(go list ./...); do \
+		for target in $$(go test -list '^Fuzz' $$pkg | grep '^Fuzz'); do \
+			echo "== $$pkg $$target"; \
+			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$pkg || exit 1; \
+		done; \
+	done
+
+interop: ## real clients against the built binary
+	interop/install.sh
+	LOGBAHN_REQUIRE=1 go test -count=1 -timeout 30m ./interop/
+
+kill: ## kill -9 under load
+	LOGBAHN_KILLS=$(KILLS) go test -count=1 -timeout 2h -v -run TestKillUnderLoad ./interop/
+
+figures: build ## start time, idle memory, binary size
+	go run ./bench/start -binary $(BIN)
+
+clean:
+	rm -rf bin

@@ -1,0 +1,128 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// requestTimeout bounds what an administrative command waits for a broker.
+const requestTimeout = 15 * time.Second
+
+// brokers adds --brokers to a command and all below it.
+func brokersFlag(c *cobra.Command) {
+	c.PersistentFlags().StringSliceP("brokers", "b", defaultBrokers(), "addresses of one or more brokers (or LOGBAHN_BROKERS)")
+}
+
+func defaultBrokers() []string {
+	if addrs := os.Getenv("LOGBAHN_BROKERS"); addrs != "" {
+		return strings.Split(addrs, ",")
+	}
+	return []string{"localhost:9092"}
+}
+
+// outputFlag adds -o to a command and all below it.
+func outputFlag(c *cobra.Command) {
+	c.PersistentFlags().StringP("output", "o", "table", "table, for people, or json, for programs")
+}
+
+// connect makes a client and finds out that a broker answers, so that an unreachable one is reported as such and at
+// once.
+func connect(c *cobra.Command, opts ...kgo.Opt) (*kgo.Client, error) {
+	addrs, err := c.Flags().GetStringSlice("brokers")
+	if err != nil {
+		return nil, err
+	}
+	opts = append([]kgo.Opt{kgo.SeedBrokers(addrs...), kgo.ClientID("logbahn-cli"), kgo.SoftwareNameAndVersion("logbahn", version())}, opts...)
+	client, err := kgo.NewClient(opts...)
+	if err != nil {
+		return nil, &cliError{code: exitUsage, err: err}
+	}
+	ctx, cancel := context.WithTimeout(c.Context(), 5*time.Second)
+	defer cancel()
+	if err := client.Ping(ctx); err != nil {
+		client.Close()
+		return nil, &cliError{
+			code: exitUnreachable,
+			err:  fmt.Errorf("no broker answers at %s: %w", strings.Join(addrs, ", "), err),
+			hint: "`logbahn start` starts one here; --brokers or LOGBAHN_BROKERS names another address",
+		}
+	}
+	return client, nil
+}
+
+// withAdmin runs do with an administrative client and a deadline.
+func withAdmin(c *cobra.Command, do func(ctx context.Context, admin *kadm.Client) error) error {
+	client, err := connect(c)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	ctx, cancel := context.WithTimeout(c.Context(), requestTimeout)
+	defer cancel()
+	return do(ctx, kadm.NewClient(client))
+}
+
+// named says what an error is about. A broker's own words, where it sent some, replace the code's description.
+func named(what, name string, err error, message string) error {
+	if err == nil {
+		return nil
+	}
+	var code *kerr.Error
+	if message != "" && errors.As(err, &code) {
+		return fmt.Errorf("%s %q: %w", what, name, &brokerError{code: code, message: message})
+	}
+	return fmt.Errorf("%s %q: %w", what, name, err)
+}
+
+// brokerError is a Kafka error with the words that the broker sent along.
+type brokerError struct {
+	code    *kerr.Error
+	message string
+}
+
+func (e *brokerError) Error() string { return e.code.Message + ": " + e.message }
+func (e *brokerError) Unwrap() error { return e.code }
+
+// show prints rows as a table under header, or value as JSON, as -o says.
+func show(c *cobra.Command, value any, header string, rows func(line func(cells ...any))) error {
+	format, err := c.Flags().GetString("output")
+	if err != nil {
+		return err
+	}
+	switch format {
+	case "json":
+		encoder := json.NewEncoder(c.OutOrStdout())
+		encoder.SetIndent("", "  ")
+		return encoder.Encode(value)
+	case "table":
+		return table(c.OutOrStdout(), header, rows)
+	}
+	return usageErrorf("-o %s: there are table and json", format)
+}
+
+func table(w io.Writer, header string, rows func(line func(cells ...any))) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, strings.Join(strings.Fields(header), "\t"))
+	rows(func(cells ...any) {
+		for i, cell := range cells {
+			if i > 0 {
+				fmt.Fprint(t, "\t")
+			}
+			fmt.Fprint(t, cell)
+		}
+		fmt.Fprintln(t)
+	})
+	return t.Flush()
+}

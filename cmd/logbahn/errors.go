@@ -1,0 +1,105 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"syscall"
+
+	"github.com/spf13/cobra"
+	"github.com/twmb/franz-go/pkg/kerr"
+)
+
+// Exit codes of every command. They are part of the interface: scripts rely on them.
+const (
+	exitOK          = 0
+	exitError       = 1   // anything that has no code of its own
+	exitUsage       = 2   // the command line itself is wrong
+	exitNotFound    = 3   // the topic or group that was named does not exist
+	exitRefused     = 4   // the broker refuses: it exists already, is in use, is not allowed
+	exitUnreachable = 5   // no broker answers, or not in time
+	exitInterrupted = 130 // Ctrl-C
+)
+
+// cliError is an error with an exit code and, where there is one, the way out.
+type cliError struct {
+	code int
+	err  error
+	hint string
+}
+
+func (e *cliError) Error() string { return e.err.Error() }
+func (e *cliError) Unwrap() error { return e.err }
+
+func usageErrorf(format string, args ...any) error {
+	return &cliError{code: exitUsage, err: fmt.Errorf(format, args...)}
+}
+
+// exactArgs and minArgs are cobra's checks with the command's usage in the error and exit code 2.
+func exactArgs(n int) cobra.PositionalArgs { return checkArgs(func(got int) bool { return got == n }) }
+func minArgs(n int) cobra.PositionalArgs   { return checkArgs(func(got int) bool { return got >= n }) }
+
+func checkArgs(ok func(got int) bool) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		if ok(len(args)) {
+			return nil
+		}
+		return &cliError{code: exitUsage, err: fmt.Errorf("wrong number of arguments (%d)", len(args)), hint: "usage: " + c.UseLine()}
+	}
+}
+
+func exitCode(err error) int {
+	var cli *cliError
+	switch {
+	case errors.As(err, &cli):
+		return cli.code
+	case errors.Is(err, context.Canceled):
+		return exitInterrupted
+	case isUnreachable(err):
+		return exitUnreachable
+	case isNotFound(err):
+		return exitNotFound
+	case isRefused(err):
+		return exitRefused
+	}
+	return exitError
+}
+
+func hintOf(err error) string {
+	var cli *cliError
+	switch {
+	case errors.As(err, &cli):
+		return cli.hint
+	case isUnreachable(err):
+		return "is a broker running there? `logbahn start` starts one; --brokers or LOGBAHN_BROKERS names another address"
+	case errors.Is(err, kerr.UnknownTopicOrPartition):
+		return "`logbahn topic list` shows the topics"
+	case errors.Is(err, kerr.GroupIDNotFound):
+		return "`logbahn group list` shows the groups"
+	case errors.Is(err, kerr.NonEmptyGroup):
+		return "stop the group's members first; `logbahn group describe` names them"
+	}
+	return ""
+}
+
+func isUnreachable(err error) bool {
+	var network net.Error
+	var dial *net.OpError
+	return errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, context.DeadlineExceeded) ||
+		errors.As(err, &dial) || errors.As(err, &network) && network.Timeout()
+}
+
+func isNotFound(err error) bool {
+	return errors.Is(err, kerr.UnknownTopicOrPartition) || errors.Is(err, kerr.UnknownTopicID) || errors.Is(err, kerr.GroupIDNotFound)
+}
+
+func isRefused(err error) bool {
+	for _, refusal := range []error{kerr.TopicAlreadyExists, kerr.NonEmptyGroup, kerr.InvalidTopicException, kerr.InvalidConfig,
+		kerr.InvalidPartitions, kerr.InvalidReplicationFactor, kerr.PolicyViolation, kerr.TopicDeletionDisabled, kerr.MessageTooLarge} {
+		if errors.Is(err, refusal) {
+			return true
+		}
+	}
+	return false
+}

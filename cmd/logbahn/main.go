@@ -1,0 +1,57 @@
+// Command logbahn is a Kafka-compatible log in one binary: the broker, its command line, and the pay-as-you-drive
+// demo.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+// run executes one command line and returns its exit code (errors.go).
+func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	root := rootCommand()
+	root.SetArgs(args)
+	root.SetIn(stdin)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return exitOK
+	}
+	if !errors.Is(err, context.Canceled) {
+		fmt.Fprintln(stderr, "error:", err)
+		if hint := hintOf(err); hint != "" {
+			fmt.Fprintln(stderr, "hint: ", hint)
+		}
+	}
+	return exitCode(err)
+}
+
+func rootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "logbahn",
+		Short:         "A Kafka-compatible log in one binary",
+		Long:          "Logbahn is an Apache-Kafka-compatible log in one binary, with a pay-as-you-drive car insurance on top of it.",
+		SilenceErrors: true,
+		SilenceUsage:  true,
+	}
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return &cliError{code: exitUsage, err: err, hint: fmt.Sprintf("%s --help shows the flags", c.CommandPath())}
+	})
+	root.AddCommand(startCommand(), demoCommand(), topicCommand(), groupCommand(), produceCommand(), consumeCommand(), versionCommand())
+	return root
+}

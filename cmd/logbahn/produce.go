@@ -1,0 +1,170 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+
+	"github.com/spf13/cobra"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// lineBytesMax bounds a line of standard input: the largest record that a broker takes by default is 1 MiB.
+const lineBytesMax = 16 << 20
+
+type produceFlags struct {
+	key, separator, codec, acks string
+	headers                     []string
+	partition                   int32
+}
+
+func produceCommand() *cobra.Command {
+	var f produceFlags
+	c := &cobra.Command{
+		Use:   "produce TOPIC [VALUE...]",
+		Short: "Write records: the values given, or a line of standard input each",
+		Args:  minArgs(1),
+		RunE:  func(c *cobra.Command, args []string) error { return produce(c, f, args[0], args[1:]) },
+	}
+	brokersFlag(c)
+	c.Flags().StringVarP(&f.key, "key", "k", "", "key of every record")
+	c.Flags().StringVarP(&f.separator, "key-separator", "K", "", "split each line at the first of these into key and value")
+	c.Flags().StringArrayVarP(&f.headers, "header", "H", nil, "a header, key=value (repeatable)")
+	c.Flags().Int32VarP(&f.partition, "partition", "p", -1, "partition (-1: by the key, else spread)")
+	c.Flags().StringVarP(&f.codec, "compression", "z", "none", "none, gzip, snappy, lz4 or zstd")
+	c.Flags().StringVar(&f.acks, "acks", "all", "all (on every in-sync replica's disk), 1 (on the leader's), 0 (none)")
+	return c
+}
+
+func (f produceFlags) options() ([]kgo.Opt, error) {
+	opts := []kgo.Opt{kgo.AllowAutoTopicCreation()}
+	switch f.acks {
+	case "all", "-1":
+	case "1":
+		opts = append(opts, kgo.RequiredAcks(kgo.LeaderAck()), kgo.DisableIdempotentWrite())
+	case "0":
+		opts = append(opts, kgo.RequiredAcks(kgo.NoAck()), kgo.DisableIdempotentWrite())
+	default:
+		return nil, usageErrorf("--acks %s: there are all, 1 and 0", f.acks)
+	}
+	codecs := map[string]kgo.CompressionCodec{"none": kgo.NoCompression(), "gzip": kgo.GzipCompression(),
+		"snappy": kgo.SnappyCompression(), "lz4": kgo.Lz4Compression(), "zstd": kgo.ZstdCompression()}
+	codec, ok := codecs[f.codec]
+	if !ok {
+		return nil, usageErrorf("--compression %s: there are none, gzip, snappy, lz4 and zstd", f.codec)
+	}
+	opts = append(opts, kgo.ProducerBatchCompression(codec))
+	if f.partition >= 0 {
+		opts = append(opts, kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	}
+	return opts, nil
+}
+
+func (f produceFlags) record(topic, line string) (*kgo.Record, error) {
+	r := &kgo.Record{Topic: topic, Value: []byte(line), Partition: f.partition}
+	if f.key != "" {
+		r.Key = []byte(f.key)
+	}
+	if f.separator != "" {
+		key, value, ok := strings.Cut(line, f.separator)
+		if !ok {
+			return nil, usageErrorf("no key separator %q in the line %.60q", f.separator, line)
+		}
+		r.Key, r.Value = []byte(key), []byte(value)
+	}
+	for _, h := range f.headers {
+		key, value, ok := strings.Cut(h, "=")
+		if !ok {
+			return nil, usageErrorf("header %q is not of the form key=value", h)
+		}
+		r.Headers = append(r.Headers, kgo.RecordHeader{Key: key, Value: []byte(value)})
+	}
+	return r, nil
+}
+
+func produce(c *cobra.Command, f produceFlags, topic string, values []string) error {
+	opts, err := f.options()
+	if err != nil {
+		return err
+	}
+	client, err := connect(c, opts...)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	sent := &sent{out: c.OutOrStdout(), quiet: len(values) == 0}
+	send := func(line string) error {
+		r, err := f.record(topic, line)
+		if err != nil {
+			return err
+		}
+		client.Produce(c.Context(), r, sent.done)
+		return sent.err()
+	}
+	if len(values) > 0 {
+		for _, v := range values {
+			if err := send(v); err != nil {
+				return err
+			}
+		}
+	} else if err := eachLine(c.InOrStdin(), send); err != nil {
+		return err
+	}
+	// Ctrl-C ends the reading of lines; what was taken is still sent.
+	if err := client.Flush(context.WithoutCancel(c.Context())); err != nil {
+		return err
+	}
+	if sent.quiet {
+		fmt.Fprintf(c.ErrOrStderr(), "%d records\n", sent.count)
+	}
+	return sent.err()
+}
+
+func eachLine(r io.Reader, do func(line string) error) error {
+	lines := bufio.NewScanner(r)
+	lines.Buffer(make([]byte, 64<<10), lineBytesMax)
+	for lines.Scan() {
+		if err := do(lines.Text()); err != nil {
+			return err
+		}
+	}
+	if errors.Is(lines.Err(), bufio.ErrTooLong) {
+		return usageErrorf("a line is longer than %d bytes", lineBytesMax)
+	}
+	return lines.Err()
+}
+
+// sent counts acknowledged records and keeps the first error. done is called by the client's goroutines.
+type sent struct {
+	out   io.Writer
+	quiet bool
+
+	mu    sync.Mutex
+	count int
+	first error
+}
+
+func (s *sent) done(r *kgo.Record, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err != nil {
+		if s.first == nil {
+			s.first = named("topic", r.Topic, err, "")
+		}
+		return
+	}
+	s.count++
+	if !s.quiet {
+		fmt.Fprintf(s.out, "%s partition %d offset %d\n", r.Topic, r.Partition, r.Offset)
+	}
+}
+
+func (s *sent) err() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.first
+}

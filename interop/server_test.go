@@ -1,0 +1,196 @@
+package interop
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// binary builds cmd/logbahn once for the whole package.
+var binary = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "logbahn-interop")
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, "logbahn")
+	out, err := exec.Command("go", "build", "-o", path, "../cmd/logbahn").CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("go build: %w\n%s", err, out)
+	}
+	return path, nil
+})
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if path, err := binary(); err == nil {
+		_ = os.RemoveAll(filepath.Dir(path))
+	}
+	os.Exit(code)
+}
+
+// server is one running `logbahn start`.
+type server struct {
+	t    testing.TB
+	cmd  *exec.Cmd
+	dir  string // data directory
+	addr string // host:port of the Kafka listener
+	log  *syncBuffer
+	done chan struct{}
+}
+
+var ready = regexp.MustCompile(`kafka=([^\s]+)`)
+
+// start runs `logbahn start` on dir and waits until it says that it is ready. addr "" means a free port.
+func start(t testing.TB, dir, addr string, overrides ...string) *server {
+	t.Helper()
+	path, err := binary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if addr == "" {
+		addr = "127.0.0.1:0"
+	}
+	args := []string{"start", "--override", "listeners=PLAINTEXT://" + addr, "--override", "log.dirs=" + dir}
+	for _, o := range overrides {
+		args = append(args, "--override", o)
+	}
+	s := &server{t: t, dir: dir, log: &syncBuffer{}, done: make(chan struct{})}
+	s.cmd = exec.Command(path, args...)
+	stderr, err := s.cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	address := make(chan string, 1)
+	go s.read(stderr, address)
+	t.Cleanup(func() {
+		s.kill()
+		if t.Failed() {
+			t.Logf("server log:\n%s", s.log.tail(8<<10))
+		}
+	})
+	select {
+	case s.addr = <-address:
+	case <-s.done:
+		t.Fatalf("logbahn start ended:\n%s", s.log.tail(8<<10))
+	case <-time.After(20 * time.Second):
+		t.Fatalf("logbahn start is not ready after 20 s:\n%s", s.log.tail(8<<10))
+	}
+	return s
+}
+
+// read copies the server's log and reports the address of its ready line. It ends with the process.
+func (s *server) read(stderr io.Reader, address chan<- string) {
+	defer close(s.done)
+	lines := bufio.NewScanner(stderr)
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		fmt.Fprintln(s.log, lines.Text())
+		if m := ready.FindStringSubmatch(lines.Text()); m != nil && strings.Contains(lines.Text(), "ready") {
+			address <- m[1]
+		}
+	}
+	_ = s.cmd.Wait()
+}
+
+// kill is kill -9; it returns when the process is gone.
+func (s *server) kill() { s.end(syscall.SIGKILL) }
+
+// stop asks the server to stop as systemd does and returns when it has.
+func (s *server) stop() { s.end(syscall.SIGTERM) }
+
+func (s *server) end(sig syscall.Signal) {
+	_ = s.cmd.Process.Signal(sig)
+	select {
+	case <-s.done:
+	case <-time.After(20 * time.Second):
+		s.t.Errorf("logbahn start still runs 20 s after %v", sig)
+		_ = s.cmd.Process.Kill()
+		<-s.done
+	}
+}
+
+// client returns a path below the directory of install.sh, and skips the test, or fails it under LOGBAHN_REQUIRE,
+// when it is missing.
+func client(t testing.TB, elem ...string) string {
+	t.Helper()
+	dir := os.Getenv("LOGBAHN_INTEROP")
+	if dir == "" {
+		home, err := os.UserHomeDir()
+		if err != nil {
+			missing(t, err.Error())
+		}
+		dir = filepath.Join(home, ".cache", "logbahn-interop")
+	}
+	path := filepath.Join(append([]string{dir}, elem...)...)
+	if _, err := os.Stat(path); err != nil {
+		missing(t, path+" is missing: run interop/install.sh")
+	}
+	return path
+}
+
+// tool is client for a program on the PATH.
+func tool(t testing.TB, name string) string {
+	t.Helper()
+	path, err := exec.LookPath(name)
+	if err != nil {
+		missing(t, name+" is missing: run interop/install.sh")
+	}
+	return path
+}
+
+func missing(t testing.TB, why string) {
+	t.Helper()
+	if os.Getenv("LOGBAHN_REQUIRE") != "" {
+		t.Fatal(why)
+	}
+	t.Skip(why)
+}
+
+// run runs a client to its end and returns its standard output; a client that fails, or that is still running after
+// a minute, fails the test with all that it printed.
+func run(t testing.TB, stdin string, env []string, name string, args ...string) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Stdin = strings.NewReader(stdin)
+	cmd.Env = append(os.Environ(), env...)
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	if err := cmd.Run(); err != nil {
+		t.Fatalf("%s %s: %v\nstdout: %s\nstderr: %s", name, strings.Join(args, " "), err, stdout.String(), stderr.String())
+	}
+	return stdout.String()
+}
+
+type syncBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (b *syncBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+func (b *syncBuffer) tail(n int) string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	s := b.buf.String()
+	return s[max(0, len(s)-n):]
+}
