@@ -37,7 +37,7 @@ func TestFactorsExplainThePremium(t *testing.T) {
 		if cents(product) != q.Cents {
 			t.Fatalf("factors give %d cents, the premium is %d", cents(product), q.Cents)
 		}
-		if q.Cents < cents(BaseEUR()*0.7)-1 || q.Cents > cents(BaseEUR()*1.15)+1 {
+		if q.Cents < cents(BaseEUR()*0.7) || q.Cents > cents(BaseEUR()*1.15) {
 			t.Fatalf("%d cents is outside the bounds of %d", q.Cents, q.BaseCents)
 		}
 	})

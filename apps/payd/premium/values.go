@@ -26,7 +26,7 @@ type Value struct {
 var (
 	baseFrequency = Value{"Claims of an ordinary driver", 0.065, "per year", Illustrative,
 		"within 0.046 to 0.095, the raw range of 183,999 Norwegian policies"}
-	severity     = Value{"Average claim", 4200, "EUR", Illustrative, "invented"}
+	severity     = Value{"Average claim", 4160, "EUR", Illustrative, "invented"}
 	expenses     = Value{"Expenses", 0.25, "", Illustrative, "invented"}
 	ordinaryKm   = Value{"Ordinary mileage", 12000, "km/year", Illustrative, "the reference of the mileage curve"}
 	mileagePower = Value{"Mileage exponent", 0.51, "", Measured, "fitted on 183,999 Norwegian policies, s.e. 0.035"}
