@@ -13,6 +13,10 @@ var (
 	ErrLocked = errors.New("locked by another process")
 	// ErrUnsupported means that the file system cannot do what was asked; the caller goes on without it.
 	ErrUnsupported = errors.New("not supported by this file system")
+	// ErrCrashed is the answer of every handle and file system of before a Crash or Kill of a Mem.
+	ErrCrashed = errors.New("the machine of this file system is down")
+	// ErrTooLarge means that a file is larger than its reader is ready to take.
+	ErrTooLarge = errors.New("file too large")
 )
 
 // FS is a file system. All methods may be called by many goroutines at once. Names are joined with "/".
