@@ -25,8 +25,8 @@ type Profile struct {
 // Night is midnight to four in the driver's own zone.
 const nightEndHour = 4
 
-// slowLimitMps separates town limits from the others for the speeding tolerance (30 mph).
-var slowLimitMps = trip.Mph(30.5)
+// slowLimitMps separates town limits (30 mph, 50 km/h) from the others for the speeding tolerance.
+var slowLimitMps = trip.Kmh(50.5)
 
 // Profiles maps a record's source to the profile of its devices.
 type Profiles struct {
