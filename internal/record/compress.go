@@ -3,7 +3,6 @@ package record
 import (
 	"bytes"
 	"encoding/binary"
-	"fmt"
 	"sync"
 
 	"github.com/klauspost/compress/gzip"
@@ -18,7 +17,7 @@ import (
 // ErrUnsupportedCodec. Encoders are pooled; it may be called from many goroutines at once.
 func Compress(c Codec, level int, dst, src []byte) ([]byte, error) {
 	if !c.Valid() {
-		return nil, fmt.Errorf("%w: %v", ErrUnsupportedCodec, c)
+		return nil, unsupported(c)
 	}
 	return compress(c, level, dst, src), nil
 }
@@ -88,6 +87,10 @@ func compressSnappy(dst, src []byte) []byte {
 
 // The frame that Kafka's clients write: version 1, independent blocks of 64 KiB, no checksums but that of this header.
 var lz4Header = []byte{0x04, 0x22, 0x4d, 0x18, 0x60, 0x40, 0x82}
+
+// lz4OldHeaderChecksum is what the header above must end with inside messages of version 0: their clients computed the
+// checksum over the frame's magic too, and some refuse the right one (KAFKA-3160, KIP-57).
+const lz4OldHeaderChecksum = 0x1a
 
 const (
 	lz4BlockBytes   = 64 << 10

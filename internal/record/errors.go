@@ -43,6 +43,12 @@ func invalid(format string, args ...any) error {
 	return fmt.Errorf("%w: %s", ErrInvalid, fmt.Sprintf(format, args...))
 }
 
+func invalidTimestamp(format string, args ...any) error {
+	return fmt.Errorf("%w: %s", ErrInvalidTimestamp, fmt.Sprintf(format, args...))
+}
+
+func unsupported(c Codec) error { return fmt.Errorf("%w: %v", ErrUnsupportedCodec, c) }
+
 func invalidRecord(index int, format string, args ...any) error {
 	return &RecordError{Index: index, Reason: fmt.Sprintf(format, args...), Err: ErrInvalid}
 }
