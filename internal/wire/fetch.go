@@ -25,16 +25,16 @@ type FetchTopic struct {
 	Partitions []FetchPartition
 }
 
-// FetchPartition is one partition to read from.
+// FetchPartition is one partition to read from. Its fields are ordered by width: a follower sends many thousands.
 type FetchPartition struct {
+	FetchOffset        int64
+	LogStartOffset     int64    // v5+; of a follower, -1 otherwise
+	HighWatermark      int64    // v18+, tagged: what the follower knows (KIP-1166); 2^63-1 when absent
+	ReplicaDirectoryID [16]byte // v17+, tagged (KIP-853)
 	Partition          int32
 	CurrentLeaderEpoch int32 // v9+; -1 when unknown (KIP-320)
-	FetchOffset        int64
 	LastFetchedEpoch   int32 // v12+; -1 when unknown (KIP-595)
-	LogStartOffset     int64 // v5+; of a follower, -1 otherwise
 	PartitionMaxBytes  int32
-	ReplicaDirectoryID [16]byte // v17+, tagged (KIP-853)
-	HighWatermark      int64    // v18+, tagged: what the follower knows (KIP-1166); 2^63-1 when absent
 }
 
 // ForgottenTopic names partitions that leave a fetch session.
@@ -74,7 +74,7 @@ type FetchPartitionReply struct {
 	SnapshotID           EpochEnd             // v12+, tagged: sent unless NoEpochEnd
 	AbortedTransactions  []AbortedTransaction // v4+; nil is null, as read_uncommitted gets it
 	PreferredReadReplica int32                // v11+; -1 for none
-	Records              RecordSource         // nil is null
+	Records              RecordSource         // nil is none: sent as empty, since old clients cannot read null
 }
 
 // NewFetchPartitionReply returns a reply for a partition that says nothing but its number.

@@ -27,7 +27,7 @@ type RecordSource interface {
 	AppendTo(dst []byte) ([]byte, error)
 }
 
-// RecordBytes is a RecordSource of bytes in memory. Nil is null, as a RecordSource that is nil is.
+// RecordBytes is a RecordSource of bytes in memory.
 type RecordBytes []byte
 
 // Size implements [RecordSource].
