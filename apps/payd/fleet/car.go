@@ -62,6 +62,8 @@ type car struct {
 	hard     float64
 	seq      int64
 	odometer float64
+	rest     []xy // after a restart: what is left of the road restOf
+	restOf   int
 	at       xy
 	heading  float64
 }
@@ -79,7 +81,12 @@ func (c *car) begin(t *town) {
 	if to == from {
 		to = (from + 1) % len(t.nodes)
 	}
-	c.way = t.route(from, to, c.style, c.rnd)
+	c.way = &way{}
+	if len(c.rest) > 1 {
+		c.way.add(c.rest, t.edges[c.restOf], c.style, c.rnd)
+	}
+	c.rest = nil
+	t.route(c.way, from, to, c.style, c.rnd)
 	c.node = to
 	c.stretch, c.s, c.v, c.waitS, c.hardS = 0, 0, 0, 0, 0
 	c.startHard()

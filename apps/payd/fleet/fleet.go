@@ -64,8 +64,8 @@ func New(config Config) *Fleet {
 	return f
 }
 
-// firstDevice numbers the cars around the two of the 2015 article, ID-203216 and ID-203217.
-const firstDevice = 203200
+// firstDevice numbers the cars, away from the ID-203216 and ID-203217 that the article of 2015 sends.
+const firstDevice = 300001
 
 func (f *Fleet) newCar(i int) *car {
 	c := &car{device: fmt.Sprintf("ID-%d", firstDevice+i), parkedS: secondReportS}
@@ -116,12 +116,8 @@ func (f *Fleet) Resume(last trip.Record) {
 		c.odometer = *last.OdometerM
 	}
 	if last.Lat != nil && last.Lon != nil {
-		all := make([]int, len(f.town.nodes))
-		for i := range all {
-			all[i] = i
-		}
-		c.node = f.town.nearest(place(trip.Point{Lat: *last.Lat, Lon: *last.Lon}), all)
-		c.at = f.town.nodes[c.node]
+		c.rest, c.restOf = f.town.onRoad(place(trip.Point{Lat: *last.Lat, Lon: *last.Lon}))
+		c.at, c.node = c.rest[0], f.town.edges[c.restOf].to
 	}
 }
 

@@ -182,11 +182,11 @@ func TestAggressiveDriversAreHarsher(t *testing.T) {
 
 func TestPastIsTheSameForASeed(t *testing.T) {
 	f := New(Config{Seed: 1, Cars: 3})
-	one, two := fmt.Sprint(f.Past("ID-203201", 90, noon)), fmt.Sprint(f.Past("ID-203201", 90, noon))
+	one, two := fmt.Sprint(f.Past("ID-300002", 90, noon)), fmt.Sprint(f.Past("ID-300002", 90, noon))
 	if one != two {
 		t.Error("the past changes")
 	}
-	if other := fmt.Sprint(f.Past("ID-203202", 90, noon)); other == one {
+	if other := fmt.Sprint(f.Past("ID-300003", 90, noon)); other == one {
 		t.Error("two drivers have the same past")
 	}
 }

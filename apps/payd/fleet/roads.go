@@ -222,6 +222,19 @@ func (t *town) nearest(p xy, among []int) int {
 	})
 }
 
+// onRoad finds the point of a road nearest to p, and returns the rest of the road from there to its end.
+func (t *town) onRoad(p xy) (rest []xy, of int) {
+	best := math.Inf(1)
+	for i, e := range t.edges {
+		for k, q := range e.shape {
+			if d := q.minus(p).length(); d < best {
+				best, rest, of = d, e.shape[k:], i
+			}
+		}
+	}
+	return rest, of
+}
+
 // addVillages puts small places outside the ring, each at the end of a country road.
 func (t *town) addVillages(rnd *rand.Rand, ring []int) {
 	for v := range villages {

@@ -16,7 +16,6 @@ type way struct {
 	speed  []float64 // m/s at most at the point, as this driver takes it
 	radius []float64 // metres of the curve at the point; 0 for straight on
 	stopS  []int     // seconds to stand at the point
-	end    int       // the node it leads to
 }
 
 func (w *way) metres() float64 { return w.at[len(w.at)-1] }
@@ -37,10 +36,10 @@ func (w *way) position(s float64, from int) (p xy, heading float64, stretch int)
 	return a.to(b, min(max((s-w.at[i])/length, 0), 1)), heading, i
 }
 
-// route finds the quickest way between two nodes and lets the driver's style shape it.
-func (t *town) route(from, to int, s style, rnd *rand.Rand) *way {
+// route finds the quickest way between two nodes and lets the driver's style shape it. w is how the car gets to the
+// first of them.
+func (t *town) route(w *way, from, to int, s style, rnd *rand.Rand) {
 	edges := t.quickest(from, to)
-	w := &way{end: to}
 	node := from
 	for _, i := range edges {
 		e := t.edges[i]
@@ -57,7 +56,6 @@ func (t *town) route(from, to int, s style, rnd *rand.Rand) *way {
 	w.curves(s, rnd)
 	last := len(w.points) - 1
 	w.speed[last] = 0
-	return w
 }
 
 // add appends an edge's shape. The point that it shares with the edge before is a junction.

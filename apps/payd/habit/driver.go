@@ -13,9 +13,9 @@ type Driver struct {
 	Order    trip.Sequencer `json:"order"`
 	Track    trip.Tracker   `json:"track"`
 	Detect   Detector       `json:"detect"`
-	Days     []Day          `json:"days,omitempty"`    // measured, the last WindowDays of them
-	History  []Day          `json:"history,omitempty"` // simulated before the first message, and labelled so
-	Now      Tally          `json:"now"`               // of the open trip
+	Days     []Day          `json:"days,omitempty"` // measured, the last WindowDays of them
+	History  []Day          `json:"-"`              // simulated before the first message; kept in a topic of its own
+	Now      Tally          `json:"now"`            // of the open trip
 	NowDay   int            `json:"now_day,omitempty"`
 	FirstMs  int64          `json:"first_ms,omitempty"`
 	LastMs   int64          `json:"last_ms,omitempty"`
@@ -27,9 +27,9 @@ type Counters struct {
 	Records    int64   `json:"records"`
 	Duplicates int64   `json:"duplicates,omitempty"`
 	Late       int64   `json:"late,omitempty"`
-	Drives     int     `json:"drives,omitempty"`
-	GPSM       float64 `json:"gps_m,omitempty"`      // of ended trips, from positions alone
-	OdometerM  float64 `json:"odometer_m,omitempty"` // of ended trips, from the odometer alone
+	Drives     int     `json:"drives,omitempty"`     // ended; in a Summary the open one too, as in what follows
+	GPSM       float64 `json:"gps_m,omitempty"`      // from positions alone
+	OdometerM  float64 `json:"odometer_m,omitempty"` // from the odometer alone
 }
 
 // NewDriver returns a driver of whom nothing is known.

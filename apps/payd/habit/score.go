@@ -69,9 +69,15 @@ func (s *Summary) Km() float64 { return s.Window.Metres / 1000 }
 func (d *Driver) Summary(p Profile) Summary {
 	window, days, simulated := d.Window(p)
 	score, parts := Score(window)
+	counters := d.Counters
+	if open := d.Track.Open; open != nil {
+		counters.Drives++
+		counters.GPSM += open.GPSM
+		counters.OdometerM += open.OdometerM
+	}
 	return Summary{
 		Device: d.Device, Model: Model, Profile: p.Name, Source: d.Source, TimeMs: d.LastMs,
-		Days: days, SimulatedDays: simulated, Score: score, Parts: parts, Window: window, Counters: d.Counters,
+		Days: days, SimulatedDays: simulated, Score: score, Parts: parts, Window: window, Counters: counters,
 		HarshRows: d.Detect.Harsh, LimitRows: d.Detect.Limited, OverRows: d.Detect.OverRows,
 		Driving: d.Track.Open != nil,
 	}

@@ -11,6 +11,9 @@ const DrivePlotRHeader = "drive,time_utc,time_cst,gps_long,gps_lat,gps_elevation
 	"gyro_x,gyro_y,gyro_z,gyro_heading,grav_x,grav_y,grav_z,roll,pitch,engine_rpm,engine_throttle," +
 	"cumulative_drive_dist_mi,gps_minute,gps_heading_raw,gyro_heading_raw"
 
+// drivePlotRDevice is the one car of the data set.
+const drivePlotRDevice = "driveplotr-1"
+
 var drivePlotRColumns = columnsOf(strings.Split(DrivePlotRHeader, ","))
 
 // ParseDrivePlotR reads one row. accel_x is along the car and accel_y across it (their correlation with the change of
@@ -26,7 +29,7 @@ func ParseDrivePlotR(raw []byte) (Record, error) {
 	}
 	miles := func(v float64) float64 { return v * metresPerMile }
 	r := Record{
-		Version: Version, Device: "driveplotr-1", TimeMs: seconds * 1000,
+		Version: Version, Device: drivePlotRDevice, TimeMs: seconds * 1000,
 		Lat: row.number("gps_lat"), Lon: row.number("gps_long"), AltM: row.number("gps_elevation"),
 		HeadingDeg: scaled(row.number("gps_heading"), turn), HDOP: row.number("gps_hdop"),
 		AccLong: scaled(row.number("accel_x"), G), AccLat: scaled(row.number("accel_y"), G),

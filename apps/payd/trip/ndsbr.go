@@ -31,7 +31,7 @@ func ParseNDSBR(raw []byte) (Record, error) {
 	}
 	speed := row.number("SPD_KMH")
 	r := Record{
-		Version: Version, Device: "nds-br-" + row.text("DRIVER"), TimeMs: at.UnixMilli(),
+		Version: Version, Device: ndsbrDevice(row.text("DRIVER")), TimeMs: at.UnixMilli(),
 		Lat: row.number("LAT"), Lon: row.number("LONG"), HeadingDeg: row.number("HEADING"),
 		LimitMps: scaled(row.number("LIMITE_VEL"), Kmh),
 		Drive:    row.text("TRIP"), Source: string(FormatNDSBR),
@@ -56,6 +56,8 @@ func finish(r Record, row *row, speed *float64) (Record, error) {
 	}
 	return r, nil
 }
+
+func ndsbrDevice(driver string) string { return "nds-br-" + driver }
 
 func ndsbrTime(day, clock string) (time.Time, error) {
 	at, err := time.Parse("2/1/2006 15:04:05", day+" "+clock)

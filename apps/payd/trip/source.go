@@ -2,7 +2,9 @@ package trip
 
 import (
 	"bytes"
+	"encoding/json"
 	"strconv"
+	"strings"
 )
 
 // Format names how a source writes its messages.
@@ -74,4 +76,39 @@ func scaled(v *float64, scale func(float64) float64) *float64 {
 		return nil
 	}
 	return new(scale(*v))
+}
+
+// DeviceOf returns the device of a message that may be unfit otherwise, or "" where even that is not legible.
+func DeviceOf(f Format, raw []byte) string {
+	var id string
+	switch f {
+	case FormatNDSBR:
+		driver, _, _ := strings.Cut(string(raw), ";")
+		id = ndsbrDevice(driver)
+	case FormatDrivePlotR:
+		id = drivePlotRDevice
+	default:
+		id = legibleDevice(bytes.TrimSpace(raw))
+	}
+	if !validDevice(id) {
+		return ""
+	}
+	return id
+}
+
+func legibleDevice(raw []byte) string {
+	if len(raw) == 0 || len(raw) > MessageBytesMax {
+		return ""
+	}
+	if raw[0] != '{' {
+		first, _, _ := strings.Cut(string(raw), " ")
+		return first
+	}
+	var in struct {
+		Device string `json:"device_id"`
+	}
+	if json.Unmarshal(raw, &in) != nil {
+		return ""
+	}
+	return in.Device
 }
