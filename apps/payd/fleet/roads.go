@@ -34,6 +34,7 @@ var centre = trip.Point{Lat: 45, Lon: -30}
 const (
 	columns, rows = 19, 13
 	blockM        = 300.0
+	pieceM        = 150.0 // longest stretch between two points of a road
 	arterialEvery = 4
 	ringNodes     = 28
 	streetsKept   = 0.72
@@ -169,7 +170,15 @@ func (t *town) keepStreets(streets []edge, rnd *rand.Rand) {
 }
 
 func (t *town) addEdge(from, to int, class Class, kmh float64, via ...xy) {
-	shape := append(append([]xy{t.nodes[from]}, via...), t.nodes[to])
+	shape := []xy{t.nodes[from]}
+	for _, p := range append(via, t.nodes[to]) {
+		last := shape[len(shape)-1]
+		pieces := int(p.minus(last).length()/pieceM) + 1
+		for k := 1; k < pieces; k++ {
+			shape = append(shape, last.to(p, float64(k)/float64(pieces)))
+		}
+		shape = append(shape, p)
+	}
 	e := edge{from: from, to: to, class: class, limit: trip.Kmh(kmh), shape: shape}
 	for i := 1; i < len(shape); i++ {
 		e.metres += shape[i].minus(shape[i-1]).length()
