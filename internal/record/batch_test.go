@@ -280,6 +280,16 @@ func TestCheckInternalTakesControlBatches(t *testing.T) {
 	}
 }
 
+func TestCheckInternalTakesTransactionMarkers(t *testing.T) {
+	b := NewBuilder(BuilderOptions{
+		Control: true, Transactional: true, Producer: &Producer{ID: 3, Epoch: 1, Sequence: NoSequence},
+	})
+	b.Append(Record{Key: []byte{0, 0, 0, 1}, Value: []byte{0, 0, 0, 0, 0, 0}})
+	if h, err := CheckInternal(b.Bytes()); err != nil || h.LastSequence() != NoSequence {
+		t.Fatalf("%+v, %v", h, err)
+	}
+}
+
 func TestCheckRepairsMaxTimestamp(t *testing.T) {
 	for _, c := range codecs {
 		b := NewBuilder(BuilderOptions{Codec: c})

@@ -61,7 +61,8 @@ func checkHeader(h Header) error {
 	if h.Count <= 0 || int64(h.Count) != int64(h.LastOffsetDelta)+1 {
 		return invalid("%d records and a last offset delta of %d", h.Count, h.LastOffsetDelta)
 	}
-	if h.HasProducer() && (h.BaseSequence < 0 || h.ProducerEpoch < 0) {
+	// The markers that end a transaction have a producer and no sequence.
+	if h.HasProducer() && (h.ProducerEpoch < 0 || h.BaseSequence < 0 && !h.Attributes.Control()) {
 		return invalid("producer %d with epoch %d and sequence %d", h.ProducerID, h.ProducerEpoch, h.BaseSequence)
 	}
 	if h.Attributes.Transactional() && !h.HasProducer() {

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"io"
+	"math"
 	"math/rand/v2"
 	"runtime"
 	"strings"
@@ -79,6 +80,9 @@ func TestDecompressStopsAtTheBound(t *testing.T) {
 			packed := compress(c, 0, nil, src)
 			if _, err := Decompress(c, nil, packed, len(src)-1); !errors.Is(err, ErrTooLarge) {
 				t.Errorf("%v, %d bytes, one more than allowed: %v", c, len(src), err)
+			}
+			if _, err := Decompress(c, []byte("x"), packed, math.MaxInt); err != nil {
+				t.Errorf("%v, %d bytes, any number allowed: %v", c, len(src), err)
 			}
 			if _, err := Decompress(c, nil, packed, len(src)); err != nil {
 				t.Errorf("%v, %d bytes, as many as allowed: %v", c, len(src), err)

@@ -6,12 +6,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"sync"
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/snappy"
 	"github.com/pierrec/lz4/v4"
 )
+
+// decompressedBytesMax is where 32-bit lengths end, and keeps sums with a caller's bound from overflowing.
+const decompressedBytesMax = math.MaxInt32 - 1
 
 // Decompress appends what src decompresses to, at most maxBytes, to dst. More fails with ErrTooLarge, an unknown codec
 // with ErrUnsupportedCodec, anything else with ErrInvalid; dst then holds anything behind its length.
@@ -21,6 +25,7 @@ import (
 // the producers of magic 0 sets wrote a wrong one (KAFKA-3160); the records have a checksum of their own. Decoders are
 // pooled; it may be called from many goroutines at once.
 func Decompress(c Codec, dst, src []byte, maxBytes int) ([]byte, error) {
+	maxBytes = min(maxBytes, decompressedBytesMax)
 	switch c {
 	case None:
 		if len(src) > maxBytes {
