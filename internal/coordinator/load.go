@@ -1,0 +1,132 @@
+package coordinator
+
+import (
+	"encoding/binary"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/logbahn/logbahn/internal/coordinator/group"
+	"github.com/logbahn/logbahn/internal/record"
+)
+
+// decompressedBytesMax bounds what one batch of __consumer_offsets may decompress to.
+const decompressedBytesMax = 64 << 20
+
+// load replays the partition. It returns nil too when the shard is unloaded meanwhile.
+func (s *shard) load() error {
+	s.machine = group.New(s.cfg.Group)
+	l := loader{shard: s, open: make(map[int64][]group.Record)}
+	started := time.Now()
+	for batch, err := range s.log.Batches() {
+		if err != nil {
+			return fmt.Errorf("load the groups of partition %d: %w", s.partition, err)
+		}
+		if err := l.batch(batch); err != nil {
+			return fmt.Errorf("load the groups of partition %d: %w", s.partition, err)
+		}
+		if time.Since(started) > s.cfg.LoadPatience {
+			s.refuseWaiting()
+		}
+		if s.unloaded() {
+			return nil
+		}
+	}
+	now := s.cfg.Now()
+	s.machine.Loaded(now)
+	if l.malformed > 0 {
+		s.cfg.Log.Error("records of the group coordinator could not be read and were skipped",
+			slog.Int("partition", int(s.partition)), slog.Int("records", l.malformed), slog.Any("last", l.lastErr))
+	}
+	if err := s.apply(s.machine.DropTopics(s.madeAgain)); err != nil {
+		return err
+	}
+	return s.endRound()
+}
+
+// madeAgain says whether the offset is of a topic that has been deleted while nobody watched.
+func (s *shard) madeAgain(_ string, id [16]byte) bool {
+	if id == [16]byte{} {
+		return false
+	}
+	_, exists := s.cfg.Topics.TopicByID(id)
+	return !exists
+}
+
+func (s *shard) refuseWaiting() {
+	for {
+		select {
+		case c := <-s.inbox:
+			c.answer <- answer{err: errLoading}
+		default:
+			return
+		}
+	}
+}
+
+func (s *shard) unloaded() bool {
+	select {
+	case <-s.quit:
+		return true
+	default:
+		return false
+	}
+}
+
+// loader replays batches. Records of a transaction, which a log taken over from Kafka can hold, count from the commit
+// marker on and never without one.
+type loader struct {
+	shard     *shard
+	open      map[int64][]group.Record // by producer id
+	malformed int
+	lastErr   error
+}
+
+func (l *loader) batch(batch []byte) error {
+	if err := record.CheckCRC(batch); err != nil {
+		return err
+	}
+	h, err := record.ReadHeader(batch)
+	if err != nil {
+		return err
+	}
+	for rec, err := range record.Records(batch, decompressedBytesMax) {
+		switch {
+		case err != nil:
+			return err
+		case h.Attributes.Control():
+			l.marker(h.ProducerID, rec.Key)
+		case h.Attributes.Transactional():
+			l.open[h.ProducerID] = append(l.open[h.ProducerID], group.Record{Key: clone(rec.Key), Value: clone(rec.Value)})
+		default:
+			l.replay(rec.Key, rec.Value)
+		}
+	}
+	l.shard.end = h.NextOffset()
+	return nil
+}
+
+// marker ends a transaction: its key is a version and a type, 1 for commit.
+func (l *loader) marker(producerID int64, key []byte) {
+	if len(key) >= 4 && binary.BigEndian.Uint16(key[2:]) == 1 {
+		for _, rec := range l.open[producerID] {
+			l.replay(rec.Key, rec.Value)
+		}
+	}
+	delete(l.open, producerID)
+}
+
+func (l *loader) replay(key, value []byte) {
+	if err := l.shard.machine.Replay(key, value); err != nil {
+		l.malformed++
+		l.lastErr = err
+	}
+}
+
+// clone keeps nil, which is a tombstone.
+func clone(b []byte) []byte {
+	if b == nil {
+		return nil
+	}
+	return append([]byte{}, b...)
+}

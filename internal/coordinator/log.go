@@ -1,0 +1,49 @@
+package coordinator
+
+import (
+	"context"
+	"errors"
+	"iter"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+)
+
+// Log is a partition of __consumer_offsets in one leader epoch. Implementations are safe for concurrent use.
+type Log interface {
+	// LeaderEpoch names the leadership that the Log stands for.
+	LeaderEpoch() int32
+	// Batches iterates over all batches, up to the end at the time of the call. A batch is valid until the next.
+	Batches() iter.Seq2[[]byte, error]
+	// EndOffset returns the offset of the next record.
+	EndOffset() int64
+	// Append writes one batch, patching its offset and epoch in place, and returns the offset after its last record. It
+	// fails when the epoch is over.
+	Append(batch []byte) (endOffset int64, err error)
+	// Wait returns when the high watermark has reached endOffset. It fails when the epoch is over, when the log fails, and
+	// with ctx's error.
+	Wait(ctx context.Context, endOffset int64) error
+}
+
+// Errors that a Log, and Config.Lead, return. Any other error of theirs is a failing log: NOT_COORDINATOR.
+var (
+	// ErrNotLeader: this broker does not lead the partition, or not in the Log's epoch.
+	ErrNotLeader = errors.New("not the leader of the group coordinator's partition")
+	// ErrUnavailable: a condition that passes, such as too few replicas in sync.
+	ErrUnavailable = errors.New("the group coordinator is not available")
+)
+
+var (
+	errLoading = errors.New("the group coordinator is loading")
+	errClosed  = errors.New("the group coordinator is closed")
+)
+
+// codeOf is the code that clients get for an error of the runtime.
+func codeOf(err error) int16 {
+	switch {
+	case errors.Is(err, errLoading):
+		return kerr.CoordinatorLoadInProgress.Code
+	case errors.Is(err, ErrUnavailable), errors.Is(err, errClosed), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return kerr.CoordinatorNotAvailable.Code
+	}
+	return kerr.NotCoordinator.Code
+}

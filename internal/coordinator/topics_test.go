@@ -1,0 +1,195 @@
+package coordinator
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+func TestCommitOfUnknownTopics(t *testing.T) {
+	ctx := t.Context()
+	f := newFixture(t)
+	req := commitRequest("t", 0, 1)
+	bad := kmsg.NewOffsetCommitRequestTopicPartition()
+	bad.Partition = 10
+	req.Topics[0].Partitions = append(req.Topics[0].Partitions, bad, req.Topics[0].Partitions[0])
+	req.Topics = append(req.Topics, commitRequest("nowhere", 3, 1).Topics[0], commitRequest("u", 4, 2).Topics[0])
+	resp := f.OffsetCommit(ctx, Client{}, req)(ctx)
+	got := ""
+	for _, topic := range resp.Topics {
+		for _, p := range topic.Partitions {
+			got += topic.Topic + " " + errorName(p.ErrorCode) + "; "
+		}
+	}
+	expect(t, got, "t ok; t UNKNOWN_TOPIC_OR_PARTITION; t ok; nowhere UNKNOWN_TOPIC_OR_PARTITION; u ok; ")
+	expect(t, f.fetch(ctx, "", 0), "ok t-0=1 ok u-4=2 ok")
+	expect(t, f.commit(ctx, "nowhere", 0, 1), "UNKNOWN_TOPIC_OR_PARTITION")
+}
+
+func TestTopicIDs(t *testing.T) {
+	ctx := t.Context()
+	f := newFixture(t)
+	commit := commitRequest("", 1, 5)
+	commit.Version = 10
+	commit.Topics[0].TopicID = fakeID("t")
+	other := commitRequest("", 1, 5).Topics[0]
+	other.TopicID = fakeID("x")
+	commit.Topics = append(commit.Topics, other)
+	got := f.OffsetCommit(ctx, Client{}, commit)(ctx)
+	expect(t, errorName(got.Topics[0].Partitions[0].ErrorCode), "ok")
+	expect(t, errorName(got.Topics[1].Partitions[0].ErrorCode), "UNKNOWN_TOPIC_ID")
+	if got.Topics[0].TopicID != fakeID("t") || got.Topics[1].TopicID != fakeID("x") || got.Version != 10 {
+		t.Fatalf("%+v", got)
+	}
+
+	fetch := fetchRequest("", 0)
+	fetch.Version = 10
+	fetch.Groups[0].Topics = []kmsg.OffsetFetchRequestGroupTopic{
+		{TopicID: fakeID("x"), Partitions: []int32{1}}, {TopicID: fakeID("t"), Partitions: []int32{1}},
+	}
+	expect(t, describeFetch(f.OffsetFetch(ctx, Client{}, fetch)(ctx)), "ok -1=-1 UNKNOWN_TOPIC_ID t-1=5 ok")
+	fetch.Groups[0].Topics = nil
+	all := f.OffsetFetch(ctx, Client{}, fetch)(ctx)
+	if len(all.Groups[0].Topics) != 1 || all.Groups[0].Topics[0].TopicID != fakeID("t") {
+		t.Fatalf("%+v", all.Groups)
+	}
+}
+
+func TestOffsetFetchOfOldVersions(t *testing.T) {
+	ctx := t.Context()
+	f := newFixture(t)
+	expect(t, f.commit(ctx, "t", 1, 5), "ok")
+	for version, none := range map[int16]string{0: "UNKNOWN_TOPIC_OR_PARTITION", 1: "ok", 2: "ok", 7: "ok"} {
+		req := kmsg.NewPtrOffsetFetchRequest()
+		req.Version, req.Group = version, "g"
+		req.Topics = []kmsg.OffsetFetchRequestTopic{{Topic: "t", Partitions: []int32{1, 2}}}
+		resp := f.OffsetFetch(ctx, Client{}, req)(ctx)
+		p := resp.Topics[0].Partitions
+		if p[0].Offset != 5 || p[0].ErrorCode != 0 || p[1].Offset != -1 || errorName(p[1].ErrorCode) != none || *p[1].Metadata != "" {
+			t.Fatalf("version %d: %+v", version, p)
+		}
+		if version >= 2 {
+			req.Topics = nil
+			if all := f.OffsetFetch(ctx, Client{}, req)(ctx); len(all.Topics) != 1 || len(all.Topics[0].Partitions) != 1 {
+				t.Fatalf("version %d: %+v", version, all)
+			}
+		}
+	}
+	f.log.change(func() { f.log.leading = false })
+	for version, want := range map[int16]string{1: "ok NOT_COORDINATOR", 2: "NOT_COORDINATOR"} {
+		req := kmsg.NewPtrOffsetFetchRequest()
+		req.Version, req.Group = version, "g"
+		req.Topics = []kmsg.OffsetFetchRequestTopic{{Topic: "t", Partitions: []int32{1}}}
+		resp := f.OffsetFetch(ctx, Client{}, req)(ctx)
+		got := errorName(resp.ErrorCode)
+		if version < 2 {
+			resp.ErrorCode = 0
+			got = "ok " + errorName(resp.Topics[0].Partitions[0].ErrorCode)
+		}
+		expect(t, got, want)
+	}
+}
+
+func TestDeletedTopic(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx := t.Context()
+		f := newFixture(t)
+		expect(t, f.commit(ctx, "t", 0, 1), "ok")
+		expect(t, f.commit(ctx, "u", 0, 2), "ok")
+		was, _ := f.topics.Topic("t")
+		f.topics.delete("t")
+		f.ImageApplied([]Topic{was})
+		synctest.Wait()
+		expect(t, f.fetch(ctx, "", 0), "ok u-0=2 ok")
+
+		// Made again under its name: what was committed for it since stays when the news of the deletion comes late.
+		f.topics.create("t", "t2")
+		expect(t, f.commit(ctx, "t", 0, 3), "ok")
+		f.ImageApplied([]Topic{was})
+		synctest.Wait()
+		f.restart()
+		expect(t, f.fetch(ctx, "t", 0), "ok t-0=3 ok")
+
+		// Nobody was there to see the next deletion.
+		f.topics.create("t", "t3")
+		expect(t, f.fetch(ctx, "t", 0), "ok t-0=-1 ok")
+		before := f.log.appends()
+		f.restart()
+		expect(t, f.fetch(ctx, "", 0), "ok u-0=2 ok")
+		if f.log.appends() == before {
+			t.Fatal("nothing was removed from the log")
+		}
+	})
+}
+
+// TestUnloadedTopicDeletion: a shard that nobody has asked for anything hears of the deletion too.
+func TestUnloadedTopicDeletion(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx := t.Context()
+		f := newFixture(t)
+		expect(t, f.commit(ctx, "t", 0, 1), "ok")
+		f.restart()
+		was, _ := f.topics.Topic("t")
+		f.ImageApplied([]Topic{was})
+		synctest.Wait()
+		expect(t, f.fetch(ctx, "t", 0), "ok t-0=-1 ok")
+	})
+}
+
+// TestOffsetsExpireUnasked: the offsets of a group that nobody has asked for since the start expire as well.
+func TestOffsetsExpireUnasked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx := t.Context()
+		f := newFixture(t)
+		expect(t, f.commit(ctx, "t", 0, 1), "ok")
+		f.restart()
+		if n := len(f.loaded()); n != 0 {
+			t.Fatalf("%d shards are loaded for nobody", n)
+		}
+		before := f.log.appends()
+		time.Sleep(7*24*time.Hour + 21*time.Minute)
+		synctest.Wait()
+		if f.log.appends() == before {
+			t.Fatal("not expired")
+		}
+		expect(t, f.fetch(ctx, "t", 0), "ok t-0=-1 ok")
+		f.Close() // before the test's clock goes
+	})
+}
+
+func TestOffsetDelete(t *testing.T) {
+	ctx := t.Context()
+	f := newFixture(t)
+	expect(t, f.commit(ctx, "t", 0, 1), "ok")
+	expect(t, f.commit(ctx, "t", 1, 1), "ok")
+	req := kmsg.NewPtrOffsetDeleteRequest()
+	req.Group = "g"
+	for _, topic := range []string{"nowhere", "t"} {
+		req.Topics = append(req.Topics, kmsg.OffsetDeleteRequestTopic{Topic: topic, Partitions: []kmsg.OffsetDeleteRequestTopicPartition{{Partition: 0}}})
+	}
+	resp := f.OffsetDelete(ctx, Client{}, req)(ctx)
+	got := ""
+	for _, topic := range resp.Topics {
+		got += topic.Topic + " " + errorName(topic.Partitions[0].ErrorCode) + "; "
+	}
+	expect(t, got, "t ok; nowhere UNKNOWN_TOPIC_OR_PARTITION; ")
+	expect(t, f.fetch(ctx, "", 0), "ok t-1=1 ok")
+}
+
+// TestDeletedGroupStaysDeleted, over a restart too.
+func TestDeletedGroupStaysDeleted(t *testing.T) {
+	ctx := t.Context()
+	f := newFixture(t)
+	expect(t, f.commit(ctx, "t", 0, 1), "ok")
+	req := kmsg.NewPtrDeleteGroupsRequest()
+	req.Groups = []string{"g", "other"}
+	resp := f.DeleteGroups(ctx, Client{}, req)(ctx)
+	expect(t, errorName(resp.Groups[0].ErrorCode)+" "+errorName(resp.Groups[1].ErrorCode), "ok GROUP_ID_NOT_FOUND")
+	f.restart()
+	expect(t, f.fetch(ctx, "", 0), "ok")
+	if list := f.ListGroups(ctx, Client{}, kmsg.NewPtrListGroupsRequest())(ctx); len(list.Groups) != 0 {
+		t.Fatalf("%+v", list.Groups)
+	}
+}
