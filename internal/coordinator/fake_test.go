@@ -51,7 +51,7 @@ func (p *fakePartition) lead() (Log, error) {
 	if !p.leading {
 		return nil, ErrNotLeader
 	}
-	return &fakeLog{p: p, epoch: p.epoch}, nil
+	return fakeLog{p: p, epoch: p.epoch}, nil
 }
 
 // loseTail ends the leadership, and with it what was not flushed. The caller is in change.
@@ -78,15 +78,13 @@ type fakeLog struct {
 	epoch int32
 }
 
-func (l *fakeLog) LeaderEpoch() int32 { return l.epoch }
-
-func (l *fakeLog) EndOffset() int64 {
+func (l fakeLog) EndOffset() int64 {
 	l.p.mu.Lock()
 	defer l.p.mu.Unlock()
 	return l.p.end
 }
 
-func (l *fakeLog) Batches() iter.Seq2[[]byte, error] {
+func (l fakeLog) Batches() iter.Seq2[[]byte, error] {
 	l.p.mu.Lock()
 	batches, gate := slices.Clone(l.p.batches), l.p.loadGate
 	l.p.mu.Unlock()
@@ -102,7 +100,7 @@ func (l *fakeLog) Batches() iter.Seq2[[]byte, error] {
 	}
 }
 
-func (l *fakeLog) Append(batch []byte) (end int64, err error) {
+func (l fakeLog) Append(batch []byte) (end int64, err error) {
 	l.p.mu.Lock()
 	gate := l.p.gate
 	l.p.mu.Unlock()
@@ -130,7 +128,7 @@ func (l *fakeLog) Append(batch []byte) (end int64, err error) {
 	return end, err
 }
 
-func (l *fakeLog) Wait(ctx context.Context, end int64) error {
+func (l fakeLog) Wait(ctx context.Context, end int64) error {
 	for {
 		l.p.mu.Lock()
 		changed, done := l.p.changed, l.p.hw >= end

@@ -18,11 +18,12 @@ type Config struct {
 	// Group has the broker's settings; NewID may be nil for random UUIDs.
 	Group group.Config
 	// Partitions returns the number of partitions of __consumer_offsets, 0 while there is no such topic. It must not
-	// change but from 0.
+	// change but from and to 0. ImagePartitions is one.
 	Partitions func() int32
 	// Lead returns the log of a partition that this broker leads now. It must not wait. Its error says why there is none.
+	// LedBy makes one.
 	Lead func(partition int32) (Log, error)
-	// Topics is what exists in the cluster.
+	// Topics is what exists in the cluster. ImageTopics is one.
 	Topics Topics
 
 	LoadPatience  time.Duration    // how long requests wait for a shard that loads; default 250 ms, negative for not at all
@@ -114,7 +115,7 @@ func (g *Groups) Close() {
 // not wait for either. Calls must be in the order of the images.
 func (g *Groups) ImageApplied(deleted []Topic) {
 	for _, s := range g.loaded() {
-		if log, err := g.cfg.Lead(s.partition); err != nil || log.LeaderEpoch() != s.log.LeaderEpoch() {
+		if log, err := g.cfg.Lead(s.partition); err != nil || log != s.log {
 			s.unload(ErrNotLeader)
 		}
 	}
@@ -188,7 +189,7 @@ func (g *Groups) shard(partition int32) (*shard, error) {
 	s := g.mu.shards[partition]
 	switch {
 	case s == nil, s.unloaded():
-	case s.log.LeaderEpoch() == log.LeaderEpoch():
+	case s.log == log:
 		return s, nil
 	default:
 		s.unload(ErrNotLeader)

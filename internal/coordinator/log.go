@@ -8,10 +8,9 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 )
 
-// Log is a partition of __consumer_offsets in one leader epoch. Implementations are safe for concurrent use.
+// Log is a partition of __consumer_offsets in one leader epoch. Implementations are safe for concurrent use, and
+// comparable: two are equal when they stand for the same replica in the same epoch.
 type Log interface {
-	// LeaderEpoch names the leadership that the Log stands for.
-	LeaderEpoch() int32
 	// Batches iterates over all batches, up to the end at the time of the call. A batch is valid until the next.
 	Batches() iter.Seq2[[]byte, error]
 	// EndOffset returns the offset of the next record.
