@@ -200,13 +200,15 @@ func (r *reader) varint() int64 {
 	return v
 }
 
-func (r *reader) int32() int32 {
+func (r *reader) int32() int32 { return int32(r.within(math.MinInt32, math.MaxInt32)) }
+
+func (r *reader) within(least, most int64) int64 {
 	v := r.varint()
-	if v < math.MinInt32 || v > math.MaxInt32 {
-		r.fail("a number of more than 32 bits")
+	if v < least || v > most {
+		r.fail("a number out of its range")
 		return 0
 	}
-	return int32(v)
+	return v
 }
 
 // count reads the length of a list whose elements take at least size bytes each, so that nobody allocates for elements

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"maps"
+	"math"
 	"slices"
 )
 
@@ -49,7 +50,9 @@ func decodeRegisterBroker(r *reader) Change {
 	}
 	for range r.count(4) {
 		b.Listeners = append(b.Listeners, Endpoint{
-			Name: r.string(), Host: r.string(), Port: uint16(r.int32()), Security: int16(r.int32()),
+			Name: r.string(), Host: r.string(),
+			Port:     uint16(r.within(0, math.MaxUint16)),
+			Security: int16(r.within(math.MinInt16, math.MaxInt16)),
 		})
 	}
 	return RegisterBroker{b}
@@ -126,7 +129,7 @@ func decodeChangePartition(r *reader) Change {
 }
 
 func (c SetConfig) encode(w *writer) {
-	w.uvarint(uint64(c.Resource.Type))
+	w.b = append(w.b, byte(c.Resource.Type))
 	w.string(c.Resource.Name)
 	w.string(c.Key)
 	w.bool(c.Value != nil)
@@ -187,8 +190,12 @@ func (r *reader) partitions() []Partition {
 }
 
 func (r *reader) partition() Partition {
-	return Partition{
+	p := Partition{
 		Replicas: r.nodes(), ISR: r.nodes(), Adding: r.nodes(), Removing: r.nodes(), ELR: r.nodes(),
 		Leader: r.int32(), LeaderEpoch: r.int32(), PartitionEpoch: r.int32(),
 	}
+	if slices.Equal(p.ISR, p.Replicas) {
+		p.ISR = p.Replicas // as nearly always: one slice less per partition
+	}
+	return p
 }
