@@ -1,0 +1,414 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Broker is what counts for this broker. Times are in milliseconds unless the name says otherwise; -1 is no limit where
+// a limit can be off.
+type Broker struct {
+	NodeID      int32
+	Rack        string // "": none
+	Roles       []string
+	LogDirs     []string
+	MetadataDir string // "": the first of LogDirs
+
+	Network     Network
+	Quorum      Quorum
+	Topics      TopicDefaults
+	Logs        Logs
+	Replication Replication
+	Groups      Groups
+	Offsets     Offsets
+	Producers   Producers
+	Fetch       Fetch
+}
+
+// Network is listeners, sockets and the limits on connections.
+type Network struct {
+	Listeners           []Listener
+	Advertised          []Listener
+	InterBroker         string // the name of a listener
+	ControllerListeners []string
+
+	RequestBytesMax        int32
+	QueuedRequestBytesMax  int64 // -1: the broker's own
+	ReceiveBufferBytes     int32 // -1: the system's own
+	SendBufferBytes        int32
+	ConnectionsMax         int32
+	ConnectionsPerIPMax    int32
+	ConnectionsPerIPOthers map[string]int32
+	ConnectionIdleMs       int64
+}
+
+// Quorum is the controllers and how they tell that one is gone.
+type Quorum struct {
+	Voters                     []Voter
+	BootstrapServers           []string // host:port
+	ElectionTimeoutMs          int32
+	FetchTimeoutMs             int32
+	HeartbeatIntervalMs        int32
+	SessionTimeoutMs           int32
+	SnapshotAfterBytes         int64
+	SegmentBytes               int32
+	SegmentMs                  int64
+	DescribePartitionsMax      int32
+	ElectionBackoffMaxMs       int32
+	RegistrationTimeoutMs      int32
+	MetadataSnapshotIntervalMs int64
+}
+
+// Voter is a controller that votes.
+type Voter struct {
+	ID      int32
+	Address string // host:port
+}
+
+// TopicDefaults is for topics that are made without saying.
+type TopicDefaults struct {
+	AutoCreate        bool
+	DeleteEnabled     bool
+	Partitions        int32
+	ReplicationFactor int16
+}
+
+// Logs is for what goes on in the log directories. What a topic can set for itself is in Topic.
+type Logs struct {
+	RetentionCheckIntervalMs  int64
+	RecoveryCheckpointMs      int32
+	StartOffsetCheckpointMs   int32
+	HighWatermarkCheckpointMs int64
+	CleanerEnabled            bool
+	CleanerBackoffMs          int64
+	CleanerDedupeBufferBytes  int64
+}
+
+// Replication is how followers fetch.
+type Replication struct {
+	FetchBytesMax         int32 // of one partition
+	FetchResponseBytesMax int32
+	FetchBytesMin         int32
+	FetchWaitMaxMs        int32
+	FetchBackoffMs        int32
+	LagTimeMaxMs          int64
+}
+
+// Groups limits classic groups.
+type Groups struct {
+	SessionTimeoutMinMs, SessionTimeoutMaxMs int32
+	InitialRebalanceDelayMs                  int32
+	SizeMax                                  int32
+}
+
+// Offsets is the offsets topic and what is kept in it.
+type Offsets struct {
+	Partitions               int32
+	ReplicationFactor        int16
+	SegmentBytes             int32
+	RetentionMinutes         int32
+	RetentionCheckIntervalMs int64
+	MetadataBytesMax         int32
+	CommitTimeoutMs          int32
+}
+
+// Producers is how long idempotent producers are remembered.
+type Producers struct {
+	ExpirationMs, ExpirationCheckIntervalMs int32
+}
+
+// Fetch limits fetches.
+type Fetch struct {
+	BytesMax    int32
+	SessionsMax int32
+}
+
+// reader reads typed values of a broker. A name that is in no table is a mistake in this package.
+type reader struct{ layers Layers }
+
+func (r reader) get(name string) value {
+	d := brokerKeys[name]
+	if v, ok := r.layers.parsed(d); ok {
+		return v
+	}
+	v, _ := d.parse(d.Default)
+	return v
+}
+
+func (r reader) set(name string) bool {
+	_, ok := r.layers.parsed(brokerKeys[name])
+	return ok
+}
+
+func (r reader) int32(name string) int32 { return int32(r.get(name).number) }
+func (r reader) int64(name string) int64 { return r.get(name).number }
+func (r reader) bool(name string) bool   { return r.get(name).yes }
+
+func (r reader) list(name string) []string {
+	return slices.DeleteFunc(slices.Clone(r.get(name).list), func(s string) bool { return s == "" })
+}
+
+// Broker returns what counts for this broker, or why the settings do not go together. Settings.Check has looked at each
+// of them alone before.
+func (l Layers) Broker() (Broker, error) {
+	r := reader{l}
+	b := Broker{
+		NodeID:      r.int32("node.id"),
+		Rack:        r.get("broker.rack").text,
+		Roles:       r.list("process.roles"),
+		LogDirs:     r.list("log.dirs"),
+		MetadataDir: r.get("metadata.log.dir").text,
+		Topics: TopicDefaults{
+			AutoCreate:        r.bool("auto.create.topics.enable"),
+			DeleteEnabled:     r.bool("delete.topic.enable"),
+			Partitions:        r.int32("num.partitions"),
+			ReplicationFactor: int16(r.int64("default.replication.factor")),
+		},
+		Logs:        r.logs(),
+		Replication: r.replication(),
+		Groups: Groups{
+			SessionTimeoutMinMs:     r.int32("group.min.session.timeout.ms"),
+			SessionTimeoutMaxMs:     r.int32("group.max.session.timeout.ms"),
+			InitialRebalanceDelayMs: r.int32("group.initial.rebalance.delay.ms"),
+			SizeMax:                 r.int32("group.max.size"),
+		},
+		Offsets: r.offsets(),
+		Producers: Producers{
+			ExpirationMs:              r.int32("producer.id.expiration.ms"),
+			ExpirationCheckIntervalMs: r.int32("producer.id.expiration.check.interval.ms"),
+		},
+		Fetch: Fetch{
+			BytesMax:    r.int32("fetch.max.bytes"),
+			SessionsMax: r.int32("max.incremental.fetch.session.cache.slots"),
+		},
+	}
+	if !r.set("log.dirs") {
+		b.LogDirs = r.list("log.dir")
+	}
+	var errs [3]error
+	b.NodeID, errs[0] = r.nodeID()
+	b.Network, errs[1] = r.network()
+	b.Quorum, errs[2] = r.quorum()
+	if err := errors.Join(errs[:]...); err != nil {
+		return Broker{}, err
+	}
+	return b, r.check(b)
+}
+
+func (r reader) logs() Logs {
+	return Logs{
+		RetentionCheckIntervalMs:  r.int64("log.retention.check.interval.ms"),
+		RecoveryCheckpointMs:      r.int32("log.flush.offset.checkpoint.interval.ms"),
+		StartOffsetCheckpointMs:   r.int32("log.flush.start.offset.checkpoint.interval.ms"),
+		HighWatermarkCheckpointMs: r.int64("replica.high.watermark.checkpoint.interval.ms"),
+		CleanerEnabled:            r.bool("log.cleaner.enable"),
+		CleanerBackoffMs:          r.int64("log.cleaner.backoff.ms"),
+		CleanerDedupeBufferBytes:  r.int64("log.cleaner.dedupe.buffer.size"),
+	}
+}
+
+func (r reader) replication() Replication {
+	return Replication{
+		FetchBytesMax:         r.int32("replica.fetch.max.bytes"),
+		FetchResponseBytesMax: r.int32("replica.fetch.response.max.bytes"),
+		FetchBytesMin:         r.int32("replica.fetch.min.bytes"),
+		FetchWaitMaxMs:        r.int32("replica.fetch.wait.max.ms"),
+		FetchBackoffMs:        r.int32("replica.fetch.backoff.ms"),
+		LagTimeMaxMs:          r.int64("replica.lag.time.max.ms"),
+	}
+}
+
+func (r reader) offsets() Offsets {
+	return Offsets{
+		Partitions:               r.int32("offsets.topic.num.partitions"),
+		ReplicationFactor:        int16(r.int64("offsets.topic.replication.factor")),
+		SegmentBytes:             r.int32("offsets.topic.segment.bytes"),
+		RetentionMinutes:         r.int32("offsets.retention.minutes"),
+		RetentionCheckIntervalMs: r.int64("offsets.retention.check.interval.ms"),
+		MetadataBytesMax:         r.int32("offset.metadata.max.bytes"),
+		CommitTimeoutMs:          r.int32("offsets.commit.timeout.ms"),
+	}
+}
+
+func (r reader) nodeID() (int32, error) {
+	id := r.int32("node.id")
+	if !r.set("broker.id") || r.int32("broker.id") < 0 {
+		return id, nil
+	}
+	former := r.int32("broker.id")
+	if r.set("node.id") && id != former {
+		return 0, fmt.Errorf("node.id is %d and broker.id is %d: they are the same setting, remove broker.id", id, former)
+	}
+	return former, nil
+}
+
+func (r reader) quorum() (Quorum, error) {
+	q := Quorum{
+		BootstrapServers:           r.list("controller.quorum.bootstrap.servers"),
+		ElectionTimeoutMs:          r.int32("controller.quorum.election.timeout.ms"),
+		ElectionBackoffMaxMs:       r.int32("controller.quorum.election.backoff.max.ms"),
+		FetchTimeoutMs:             r.int32("controller.quorum.fetch.timeout.ms"),
+		HeartbeatIntervalMs:        r.int32("broker.heartbeat.interval.ms"),
+		SessionTimeoutMs:           r.int32("broker.session.timeout.ms"),
+		RegistrationTimeoutMs:      r.int32("initial.broker.registration.timeout.ms"),
+		SnapshotAfterBytes:         r.int64("metadata.log.max.record.bytes.between.snapshots"),
+		MetadataSnapshotIntervalMs: r.int64("metadata.log.max.snapshot.interval.ms"),
+		SegmentBytes:               r.int32("metadata.log.segment.bytes"),
+		SegmentMs:                  r.int64("metadata.log.segment.ms"),
+		DescribePartitionsMax:      r.int32("max.request.partition.size.limit"),
+	}
+	for _, text := range r.list("controller.quorum.voters") {
+		v, err := parseVoter(text)
+		if err != nil {
+			return Quorum{}, err
+		}
+		q.Voters = append(q.Voters, v)
+	}
+	for _, server := range q.BootstrapServers {
+		if _, _, err := net.SplitHostPort(server); err != nil {
+			return Quorum{}, fmt.Errorf("controller.quorum.bootstrap.servers: %q is not host:port", server)
+		}
+	}
+	return q, nil
+}
+
+func parseVoter(text string) (Voter, error) {
+	id, address, _ := strings.Cut(text, "@")
+	number, err := strconv.ParseUint(strings.TrimSpace(id), 10, 31)
+	if err == nil {
+		_, _, err = net.SplitHostPort(address)
+	}
+	if err != nil {
+		return Voter{}, fmt.Errorf("controller.quorum.voters: %q is not id@host:port", text)
+	}
+	return Voter{ID: int32(number), Address: address}, nil
+}
+
+func (r reader) network() (Network, error) {
+	n := Network{
+		ControllerListeners:   r.controllerListeners(),
+		RequestBytesMax:       r.int32("socket.request.max.bytes"),
+		QueuedRequestBytesMax: r.int64("queued.max.request.bytes"),
+		ReceiveBufferBytes:    r.int32("socket.receive.buffer.bytes"),
+		SendBufferBytes:       r.int32("socket.send.buffer.bytes"),
+		ConnectionsMax:        r.int32("max.connections"),
+		ConnectionsPerIPMax:   r.int32("max.connections.per.ip"),
+		ConnectionIdleMs:      r.int64("connections.max.idle.ms"),
+	}
+	var err error
+	if n.ConnectionsPerIPOthers, err = parseLimits(r.get("max.connections.per.ip.overrides").text); err != nil {
+		return Network{}, err
+	}
+	if n.Listeners, err = parseListeners(r.listeners()); err != nil {
+		return Network{}, fmt.Errorf("listeners: %w", err)
+	}
+	if err = checkPorts(n.Listeners); err != nil {
+		return Network{}, err
+	}
+	protocols, err := parseProtocols(r.get("listener.security.protocol.map").text)
+	if err != nil {
+		return Network{}, err
+	}
+	if err = secure(n.Listeners, protocols, n.ControllerListeners, r.set("listener.security.protocol.map")); err != nil {
+		return Network{}, err
+	}
+	if n.Advertised, err = advertise(n.Listeners, r.advertised(n.Listeners), n.ControllerListeners); err != nil {
+		return Network{}, err
+	}
+	n.InterBroker, err = r.interBroker(n.Advertised)
+	return n, err
+}
+
+func (r reader) controllerListeners() []string {
+	names := r.list("controller.listener.names")
+	for i := range names {
+		names[i] = strings.ToUpper(names[i])
+	}
+	return names
+}
+
+// listeners returns the listeners, from the keys of old if need be: host.name and port made one PLAINTEXT listener.
+func (r reader) listeners() []string {
+	if r.set("listeners") || !r.set("port") && !r.set("host.name") {
+		return r.list("listeners")
+	}
+	return []string{plaintext + "://" + net.JoinHostPort(r.get("host.name").text, r.port("port"))}
+}
+
+func (r reader) port(name string) string {
+	if r.set(name) {
+		return r.get(name).text
+	}
+	return "9092"
+}
+
+func (r reader) advertised(listeners []Listener) []string {
+	if r.set("advertised.listeners") || !r.set("advertised.host.name") && !r.set("advertised.port") || len(listeners) == 0 {
+		return r.list("advertised.listeners")
+	}
+	first := listeners[0]
+	host, port := first.Host, strconv.Itoa(first.Port)
+	if r.set("advertised.host.name") {
+		host = r.get("advertised.host.name").text
+	}
+	if r.set("advertised.port") {
+		port = r.get("advertised.port").text
+	}
+	return []string{first.Name + "://" + net.JoinHostPort(host, port)}
+}
+
+// interBroker returns the listener between brokers: the one that is named, else the first that clients are told.
+func (r reader) interBroker(advertised []Listener) (string, error) {
+	name := strings.ToUpper(r.get("inter.broker.listener.name").text)
+	if name == "" {
+		return advertised[0].Name, nil
+	}
+	if !slices.ContainsFunc(advertised, func(l Listener) bool { return l.Name == name }) {
+		return "", fmt.Errorf("inter.broker.listener.name is %s, which is none of the advertised listeners", name)
+	}
+	return name, nil
+}
+
+// parseLimits reads host:limit pairs. The host may be an IPv6 address.
+func parseLimits(text string) (map[string]int32, error) {
+	limits := make(map[string]int32)
+	for _, pair := range splitList(text) {
+		if pair == "" {
+			continue
+		}
+		at := strings.LastIndexByte(pair, ':')
+		limit, err := strconv.ParseUint(strings.TrimSpace(pair[at+1:]), 10, 31)
+		if at < 1 || err != nil {
+			return nil, fmt.Errorf("max.connections.per.ip.overrides: %q is not host:limit", pair)
+		}
+		limits[strings.Trim(strings.TrimSpace(pair[:at]), "[]")] = int32(limit)
+	}
+	return limits, nil
+}
+
+// check looks at settings that are allowed each and do not go together.
+func (r reader) check(b Broker) error {
+	retention := r.layers.topicValue(topicIndex["retention.ms"], nil).number
+	voter := func(v Voter) bool { return v.ID == b.NodeID }
+	switch {
+	case retention == 0 || retention < -1:
+		return errors.New("log.retention.ms must be at least 1, or -1 for no limit")
+	case len(b.LogDirs) == 0:
+		return errors.New("log.dirs names no directory")
+	case len(b.Roles) == 0:
+		return errors.New("process.roles is empty: allowed: broker, controller")
+	case b.Groups.SessionTimeoutMinMs > b.Groups.SessionTimeoutMaxMs:
+		return errors.New("group.max.session.timeout.ms must be at least group.min.session.timeout.ms")
+	case int64(b.Replication.FetchWaitMaxMs) > b.Replication.LagTimeMaxMs:
+		return errors.New("replica.fetch.wait.max.ms must be at most replica.lag.time.max.ms")
+	case b.Quorum.HeartbeatIntervalMs*2 > b.Quorum.SessionTimeoutMs:
+		return errors.New("broker.session.timeout.ms must be at least twice broker.heartbeat.interval.ms")
+	case slices.Contains(b.Roles, "controller") && len(b.Quorum.Voters) > 0 && !slices.ContainsFunc(b.Quorum.Voters, voter):
+		return fmt.Errorf("this node is a controller, and node.id %d is not in controller.quorum.voters", b.NodeID)
+	}
+	return nil
+}

@@ -1,0 +1,76 @@
+package config
+
+// How an acknowledged record is kept, the values of the key flush.
+const (
+	FlushSync = "sync"
+	FlushOS   = "os"
+)
+
+const flushDoc = "When a record counts as written: sync after it is on disk, os after it is with the operating system, as in Kafka."
+
+var ourTopicKeys = []Def{
+	{Name: "flush", Type: String, Default: FlushSync, Valid: oneOf(FlushSync, FlushOS),
+		Server: []Synonym{{"flush", 1}}, Doc: flushDoc},
+}
+
+var ourBrokerKeys = []Def{
+	{Name: "flush", Type: String, Default: FlushSync, Valid: oneOf(FlushSync, FlushOS), Dynamic: ClusterWide, Doc: flushDoc},
+}
+
+// dynamicOnlyKeys are keys that Kafka takes from clients and not from server.properties.
+var dynamicOnlyKeys = []Def{
+	{Name: "follower.replication.throttled.rate", Type: Long, Default: "9223372036854775807", Valid: atLeast(0),
+		Dynamic: ClusterWide, Class: NoEffect, Hidden: true,
+		Doc: "Most bytes per second that throttled followers fetch."},
+	{Name: "leader.replication.throttled.rate", Type: Long, Default: "9223372036854775807", Valid: atLeast(0),
+		Dynamic: ClusterWide, Class: NoEffect, Hidden: true,
+		Doc: "Most bytes per second that throttled followers are served."},
+	{Name: "replica.alter.log.dirs.io.max.bytes.per.second", Type: Long, Default: "9223372036854775807", Valid: atLeast(0),
+		Dynamic: ClusterWide, Class: NoEffect, Hidden: true,
+		Doc: "Most bytes per second that moves between log directories take."},
+}
+
+// retiredTopicKeys are what older Kafkas had and older tools still send.
+var retiredTopicKeys = []Def{
+	{Name: "message.downconversion.enable", Type: Boolean, Default: "true", Class: NoEffect, Hidden: true,
+		Doc: "Whether old consumers are served in their format. They are."},
+	{Name: "message.format.version", Type: String, Unset: true, Class: NoEffect, Hidden: true,
+		Doc: "The format of the records on disk. It is always the newest."},
+	{Name: "message.timestamp.difference.max.ms", Type: Long, Default: "9223372036854775807", Valid: atLeast(0),
+		Class: NoEffect, Hidden: true,
+		Doc: "How far timestamps may be off. message.timestamp.before.max.ms and message.timestamp.after.max.ms took its place."},
+}
+
+// retiredKeys are keys of older Kafkas, so that their server.properties starts a broker.
+var retiredKeys = []Def{
+	{Name: "port", Type: Int, Unset: true, Valid: between(0, 65535), Class: Mapped, Hidden: true,
+		Doc: "The port to listen on, if listeners does not say."},
+	{Name: "host.name", Type: String, Unset: true, Class: Mapped, Hidden: true,
+		Doc: "The address to listen on, if listeners does not say."},
+	{Name: "advertised.host.name", Type: String, Unset: true, Class: Mapped, Hidden: true,
+		Doc: "The address that clients are told, if advertised.listeners does not say."},
+	{Name: "advertised.port", Type: Int, Unset: true, Valid: between(0, 65535), Class: Mapped, Hidden: true,
+		Doc: "The port that clients are told, if advertised.listeners does not say."},
+	{Name: "zookeeper.connect", Type: String, Unset: true, Class: NoEffect, Hidden: true,
+		Doc: "Where ZooKeeper is. Logbahn needs none."},
+	{Name: "zookeeper.connection.timeout.ms", Type: Int, Unset: true, Class: NoEffect, Hidden: true,
+		Doc: "How long a connection to ZooKeeper may take. Logbahn needs none."},
+	{Name: "zookeeper.session.timeout.ms", Type: Int, Unset: true, Class: NoEffect, Hidden: true,
+		Doc: "How long ZooKeeper waits for a broker. Logbahn needs none."},
+	{Name: "zookeeper.max.in.flight.requests", Type: Int, Unset: true, Class: NoEffect, Hidden: true,
+		Doc: "Most open requests to ZooKeeper. Logbahn needs none."},
+	{Name: "zookeeper.set.acl", Type: Boolean, Unset: true, Class: NoEffect, Hidden: true,
+		Doc: "Whether ZooKeeper's nodes are protected. Logbahn needs none."},
+	{Name: "broker.id.generation.enable", Type: Boolean, Unset: true, Class: NoEffect, Hidden: true,
+		Doc: "Whether a broker without an id gets one from ZooKeeper."},
+	{Name: "reserved.broker.max.id", Type: Int, Unset: true, Class: NoEffect, Hidden: true,
+		Doc: "The highest id that is not given out by ZooKeeper."},
+	{Name: "inter.broker.protocol.version", Type: String, Unset: true, Class: NoEffect, Hidden: true,
+		Doc: "The version that brokers speak with each other. They find out by themselves."},
+	{Name: "log.message.format.version", Type: String, Unset: true, Class: NoEffect, Hidden: true,
+		Doc: "The format of the records on disk. It is always the newest."},
+	{Name: "log.message.downconversion.enable", Type: Boolean, Unset: true, Class: NoEffect, Hidden: true,
+		Doc: "Whether old consumers are served in their format. They are."},
+	{Name: "log.message.timestamp.difference.max.ms", Type: Long, Unset: true, Class: NoEffect, Hidden: true,
+		Doc: "How far timestamps may be off. log.message.timestamp.before.max.ms and log.message.timestamp.after.max.ms took its place."},
+}

@@ -1,0 +1,201 @@
+package config
+
+import (
+	"math"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// value is a parsed one. Which field counts, the type of its key says.
+type value struct {
+	text   string // as it is shown
+	number int64
+	float  float64
+	list   []string
+	yes    bool
+}
+
+// parse reads a value as its key demands. It returns what is wrong in Kafka's words, with the part that is wrong.
+func (d *Def) parse(raw string) (value, *Error) {
+	trimmed := strings.TrimFunc(raw, func(r rune) bool { return r <= ' ' }) // as Java's String.trim
+	v := value{text: trimmed}
+	var err error
+	switch d.Type {
+	case Boolean:
+		v.text = strings.ToLower(trimmed)
+		if v.yes = v.text == "true"; !v.yes && v.text != "false" {
+			return v, invalid(d.Name, raw, "Expected value to be either true or false")
+		}
+	case Short:
+		v.number, err = strconv.ParseInt(trimmed, 10, 16)
+	case Int:
+		v.number, err = strconv.ParseInt(trimmed, 10, 32)
+	case Long:
+		v.number, err = strconv.ParseInt(trimmed, 10, 64)
+	case Double:
+		v.float, err = strconv.ParseFloat(trimmed, 64)
+	case List:
+		v.list = splitList(trimmed)
+		v.text = strings.Join(v.list, ",")
+		if d.Valid != nil && slices.Contains(v.list, "") {
+			return v, refuse("Configuration '%s' values must not be empty.", d.Name)
+		}
+	}
+	if err != nil {
+		return v, invalid(d.Name, raw, "Not a number of type "+d.Type.String())
+	}
+	v.format(d.Type)
+	if d.Valid != nil {
+		if part, wrong := d.Valid.check(d, v); wrong != "" {
+			return v, invalid(d.Name, part, wrong)
+		}
+	}
+	return v, nil
+}
+
+func (v *value) format(t Type) {
+	switch t {
+	case Short, Int, Long:
+		v.float = float64(v.number)
+		v.text = strconv.FormatInt(v.number, 10)
+	case Double:
+		v.text = javaDouble(v.float)
+	}
+}
+
+// javaDouble formats as Java's Double.toString.
+func javaDouble(f float64) string {
+	size := math.Abs(f)
+	switch {
+	case math.IsNaN(f):
+		return "NaN"
+	case math.IsInf(f, 0):
+		return strings.Replace(strconv.FormatFloat(f, 'g', -1, 64), "Inf", "Infinity", 1)
+	case f == 0 || size >= 1e-3 && size < 1e7:
+		text := strconv.FormatFloat(f, 'f', -1, 64)
+		if !strings.Contains(text, ".") {
+			text += ".0"
+		}
+		return text
+	}
+	mantissa, exponent, _ := strings.Cut(strconv.FormatFloat(f, 'e', -1, 64), "e")
+	if !strings.Contains(mantissa, ".") {
+		mantissa += ".0"
+	}
+	power, _ := strconv.Atoi(exponent)
+	return mantissa + "E" + strconv.Itoa(power)
+}
+
+// splitList splits at commas and drops the white space around them.
+func splitList(trimmed string) []string {
+	if trimmed == "" {
+		return nil
+	}
+	parts := strings.Split(trimmed, ",")
+	for i := range parts {
+		parts[i] = strings.TrimSpace(parts[i])
+	}
+	return parts
+}
+
+// Rule limits the values of a key.
+type Rule struct {
+	// Allowed says what is allowed, to follow "allowed: ".
+	Allowed string
+	// check returns the part of the value that is wrong, and why in Kafka's words, or "".
+	check func(d *Def, v value) (part, wrong string)
+}
+
+func number(f float64) string { return strconv.FormatFloat(f, 'f', -1, 64) }
+
+func atLeast(least float64) *Rule {
+	return &Rule{"at least " + number(least), func(_ *Def, v value) (string, string) {
+		if !(v.float >= least) {
+			return v.text, "Value must be at least " + number(least)
+		}
+		return "", ""
+	}}
+}
+
+func between(least, most float64) *Rule {
+	return &Rule{number(least) + " to " + number(most), func(_ *Def, v value) (string, string) {
+		switch {
+		case !(v.float >= least):
+			return v.text, "Value must be at least " + number(least)
+		case v.float > most:
+			return v.text, "Value must be no more than " + number(most)
+		}
+		return "", ""
+	}}
+}
+
+// oneOf allows these words, and in a list each element must be one of them.
+func oneOf(words ...string) *Rule {
+	return choice(words, "String must be one of: ", func(a, b string) bool { return a == b })
+}
+
+func oneOfAnyCase(words ...string) *Rule {
+	return choice(words, "String must be one of (case insensitive): ", strings.EqualFold)
+}
+
+func choice(words []string, complaint string, equal func(a, b string) bool) *Rule {
+	all := strings.Join(words, ", ")
+	return &Rule{"one of " + all, func(d *Def, v value) (string, string) {
+		given := v.list
+		if d.Type != List {
+			given = []string{v.text}
+		}
+		for _, g := range given {
+			if !slices.ContainsFunc(words, func(w string) bool { return equal(w, g) }) {
+				return g, complaint + all
+			}
+		}
+		return "", ""
+	}}
+}
+
+var nonEmpty = &Rule{"not empty", func(_ *Def, v value) (string, string) {
+	if v.text == "" {
+		return "", "String must be non-empty"
+	}
+	return "", ""
+}}
+
+var gzipLevel = &Rule{"1 to 9, or -1", func(_ *Def, v value) (string, string) {
+	if v.number != -1 && (v.number < 1 || v.number > 9) {
+		return v.text, "Value must be between 1 and 9 or equal to -1"
+	}
+	return "", ""
+}}
+
+var replicaPair = regexp.MustCompile(`^[0-9]+:[0-9]+$`)
+
+var throttledReplicas = &Rule{"* or partition:broker,...", func(d *Def, v value) (string, string) {
+	if v.text == "*" {
+		return "", ""
+	}
+	for _, pair := range v.list {
+		if !replicaPair.MatchString(pair) {
+			return "[" + strings.Join(v.list, ", ") + "]", d.Name + " must be the literal '*' or a list of replicas in the " +
+				"following format: [partitionId]:[brokerId],[partitionId]:[brokerId],..."
+		}
+	}
+	return "", ""
+}}
+
+var typeTexts = [...]string{"", "true or false", "", "a whole number of 32 bits", "a whole number of 16 bits", "a whole number",
+	"a number", "a list separated by commas", "the name of a class", ""}
+
+// Allowed says in words what values a key takes, or "" where any text will do.
+func (d *Def) Allowed() string {
+	text := typeTexts[d.Type]
+	switch {
+	case d.Valid == nil:
+		return text
+	case text == "":
+		return d.Valid.Allowed
+	}
+	return text + ", " + d.Valid.Allowed
+}
