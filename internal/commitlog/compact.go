@@ -1,0 +1,3 @@
+package commitlog
+
+func (d *Dir) compact() error { return nil }

@@ -1,0 +1,331 @@
+package commitlog
+
+import (
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"path"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/logbahn/logbahn/internal/vfs"
+)
+
+// FlushMode says what FlushedOffset promises.
+type FlushMode int8
+
+const (
+	// FlushSync promises that records survive a power cut.
+	FlushSync FlushMode = iota
+	// FlushOS promises what Kafka does: they survive the end of the process.
+	FlushOS
+)
+
+// DirConfig describes a data directory and who uses it. Only FS and Path are required.
+type DirConfig struct {
+	FS        vfs.FS
+	Path      string
+	ClusterID string // "": whatever is there, or a new one
+	NodeID    int32
+	Flush     FlushMode
+	Now       func() time.Time     // time.Now when nil
+	Monotonic func() time.Duration // a clock that does not jump; time since OpenDir when nil
+	Log       *slog.Logger         // discarded when nil
+
+	CheckpointInterval time.Duration // 1 s when 0
+	RetentionInterval  time.Duration // 5 min when 0
+	CleanerInterval    time.Duration // 15 s when 0
+	CleanerBytesMax    int64         // memory of one compaction's key table; 32 MiB when 0
+	SyncsMax           int           // files synced at once; 8 when 0
+
+	manual bool // tests run flusher and maintenance themselves
+}
+
+func (c *DirConfig) setDefaults() {
+	start := time.Now()
+	orElse(&c.CheckpointInterval, time.Second)
+	orElse(&c.RetentionInterval, 5*time.Minute)
+	orElse(&c.CleanerInterval, 15*time.Second)
+	orElse(&c.CleanerBytesMax, 32<<20)
+	orElse(&c.SyncsMax, 8)
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Monotonic == nil {
+		c.Monotonic = func() time.Duration { return time.Since(start) }
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+}
+
+func orElse[T comparable](v *T, fallback T) {
+	if *v == *new(T) {
+		*v = fallback
+	}
+}
+
+// Dir is a data directory. See the package comment for its goroutines.
+type Dir struct {
+	cfg  DirConfig
+	fs   vfs.FS
+	path string
+	log  *slog.Logger
+	meta meta
+	lock io.Closer
+
+	wasClean  bool
+	noReserve atomic.Bool // the file system cannot preallocate
+	changed   atomic.Bool // something to checkpoint
+
+	mu struct {
+		sync.Mutex
+		logs   map[TopicPartition]*Log
+		doomed []doomed
+		closed bool
+	}
+	queue struct {
+		sync.Mutex
+		dirty, spare []*Log
+	}
+	checkpointMu sync.Mutex
+	recovery     checkpointed
+	starts       checkpointed
+	replication  checkpointed
+	cleaned      checkpointed
+
+	maintenance maintenance
+	queued      chan struct{} // capacity 1: the queue is not empty
+	kicked      chan struct{} // capacity 1: maintenance should look now
+	stop        chan struct{}
+	done        sync.WaitGroup
+}
+
+// OnDisk is a partition's folder.
+type OnDisk struct {
+	TopicPartition
+	TopicID [16]byte // zero when the folder does not say
+}
+
+// OpenDir locks a directory, formats it when it is empty, and starts its goroutines. It refuses with the reason: one
+// that is in use (ErrLocked), of another cluster or node (ErrForeignCluster), or of a format that it does not know
+// (ErrFormat).
+func OpenDir(cfg DirConfig) (*Dir, error) {
+	cfg.setDefaults()
+	d := &Dir{cfg: cfg, fs: cfg.FS, path: cfg.Path, log: cfg.Log,
+		queued: make(chan struct{}, 1), kicked: make(chan struct{}, 1), stop: make(chan struct{})}
+	d.mu.logs = make(map[TopicPartition]*Log)
+	if err := vfs.MkdirAllSync(d.fs, d.path); err != nil {
+		return nil, err
+	}
+	lock, err := d.fs.Lock(path.Join(d.path, lockFile))
+	if errors.Is(err, vfs.ErrLocked) {
+		return nil, fmt.Errorf("%w: %s: %w", ErrLocked, d.path, err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	d.lock = lock
+	if err := d.load(); err != nil {
+		return nil, errors.Join(err, lock.Close())
+	}
+	d.start()
+	return d, nil
+}
+
+func (d *Dir) load() (err error) {
+	if d.meta, err = loadMeta(&d.cfg); err != nil {
+		return err
+	}
+	for _, c := range []struct {
+		*checkpointed
+		name     string
+		required bool
+	}{
+		{&d.recovery, recoveryFile, false},
+		{&d.starts, logStartFile, true},
+		{&d.replication, replicationFile, false},
+		{&d.cleaned, cleanerFile, false},
+	} {
+		c.checkpointed.name = c.name
+		c.on, err = loadCheckpoint(d.fs, d.path, c.name)
+		if errors.Is(err, ErrCorrupt) && !c.required {
+			d.log.Warn("checkpoint is corrupt and ignored", "file", c.name, "err", err)
+			c.on, c.unsure, err = make(checkpoint), true, nil
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", c.name, err)
+		}
+	}
+	if err := d.takeCleanMarker(); err != nil {
+		return err
+	}
+	return d.findDoomed()
+}
+
+// takeCleanMarker remembers and removes the marker of a clean stop: from here on a crash leaves none.
+func (d *Dir) takeCleanMarker() error {
+	err := d.fs.Remove(path.Join(d.path, cleanFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	d.wasClean = !d.recovery.unsure
+	return d.fs.SyncDir(d.path)
+}
+
+func (d *Dir) start() {
+	if d.cfg.manual {
+		return
+	}
+	d.done.Go(d.runFlusher)
+	d.done.Go(d.runMaintenance)
+}
+
+// ClusterID returns the cluster that the directory belongs to.
+func (d *Dir) ClusterID() string { return d.meta.clusterID }
+
+// DirectoryID returns the id that the directory got when it was formatted.
+func (d *Dir) DirectoryID() [16]byte { return d.meta.directoryID }
+
+// Path returns the path that the directory was opened with.
+func (d *Dir) Path() string { return d.path }
+
+// WasClean tells whether the directory was closed by Close the last time.
+func (d *Dir) WasClean() bool { return d.wasClean }
+
+func (d *Dir) nowMs() int64 { return d.cfg.Now().UnixMilli() }
+
+// List returns the partitions that have a folder, open or not.
+func (d *Dir) List() ([]OnDisk, error) {
+	names, err := d.fs.List(d.path)
+	if err != nil {
+		return nil, err
+	}
+	var list []OnDisk
+	for _, name := range names {
+		tp, ok := parseFolder(name)
+		if !ok {
+			continue
+		}
+		id, err := d.folderTopicID(name)
+		if err != nil && !errors.Is(err, ErrCorrupt) && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+		list = append(list, OnDisk{tp, id})
+	}
+	return list, nil
+}
+
+func (d *Dir) folderTopicID(name string) ([16]byte, error) {
+	b, err := vfs.ReadFile(d.fs, path.Join(d.path, name, partitionMetaFile), metaBytesMax)
+	if err != nil {
+		return [16]byte{}, err
+	}
+	return decodePartitionMeta(b)
+}
+
+// parseFolder reads the name of a partition's folder; those that are set aside have a dot and a suffix behind it.
+func parseFolder(name string) (TopicPartition, bool) {
+	if strings.HasSuffix(name, doomedSuffix) || strings.HasSuffix(name, straySuffix) {
+		return TopicPartition{}, false
+	}
+	i := strings.LastIndexByte(name, '-')
+	if i <= 0 {
+		return TopicPartition{}, false
+	}
+	n, err := parseNumber(name[i+1:], 32)
+	if err != nil || strconv.FormatInt(n, 10) != name[i+1:] {
+		return TopicPartition{}, false
+	}
+	return TopicPartition{name[:i], int32(n)}, true
+}
+
+// openLogs returns the logs that are open, in no order.
+func (d *Dir) openLogs() []*Log {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	logs := make([]*Log, 0, len(d.mu.logs))
+	for _, l := range d.mu.logs {
+		if l != nil { // else it is being opened
+			logs = append(logs, l)
+		}
+	}
+	if d.cfg.manual {
+		sortLogs(logs)
+	}
+	return logs
+}
+
+// asideName returns the name under which a folder is set aside, as Kafka forms it; names have at most 255 bytes.
+func asideName(tp TopicPartition, suffix string) string {
+	id := newID()
+	tail := fmt.Sprintf("-%d.%s%s", tp.Partition, hex.EncodeToString(id[:]), suffix)
+	return tp.Topic[:min(len(tp.Topic), 255-len(tail))] + tail
+}
+
+// Close flushes and closes every log, checkpoints, and leaves the marker of a clean stop, unless a log has failed or
+// something could not be written: then the next Open recovers.
+func (d *Dir) Close() error {
+	d.mu.Lock()
+	if d.mu.closed {
+		d.mu.Unlock()
+		return ErrClosed
+	}
+	d.mu.closed = true
+	d.mu.Unlock()
+	close(d.stop)
+	d.done.Wait()
+	errs := d.closeLogs()
+	if err := d.checkpoint(true); err != nil {
+		errs = append(errs, err)
+	}
+	if len(errs) == 0 {
+		if err := vfs.WriteFileAtomic(d.fs, path.Join(d.path, cleanFile), encodeCleanShutdown()); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(append(errs, d.lock.Close())...)
+}
+
+// closeLogs closes the logs, several at once: each waits for the disk.
+func (d *Dir) closeLogs() []error {
+	var mu sync.Mutex
+	var errs []error
+	d.parallel(d.openLogs(), func(l *Log) {
+		if err := l.closeFiles(); err != nil {
+			mu.Lock()
+			errs = append(errs, fmt.Errorf("%s: %w", l.tp, err))
+			mu.Unlock()
+		}
+	})
+	return errs
+}
+
+// parallel calls f for each log, SyncsMax at a time, in order when that is 1.
+func (d *Dir) parallel(logs []*Log, f func(*Log)) {
+	if len(logs) <= 1 || d.cfg.SyncsMax == 1 || d.cfg.manual {
+		for _, l := range logs {
+			f(l)
+		}
+		return
+	}
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for range min(len(logs), d.cfg.SyncsMax) {
+		wg.Go(func() {
+			for i := next.Add(1) - 1; i < int64(len(logs)); i = next.Add(1) - 1 {
+				f(logs[i])
+			}
+		})
+	}
+	wg.Wait()
+}

@@ -1,0 +1,276 @@
+package commitlog
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/logbahn/logbahn/internal/vfs"
+)
+
+// Folders that are set aside keep their name in front: "<topic>-<partition>.<uuid>-delete" goes after the file delete
+// delay, "-stray", whose topic id nobody knows here, much later: an id that one flipped bit has changed is found out
+// before.
+const (
+	doomedSuffix = "-delete"
+	straySuffix  = "-stray"
+	strayDelay   = 7 * 24 * time.Hour
+)
+
+// doomed is a folder or file that is removed when the monotonic clock has come to at.
+type doomed struct {
+	path string
+	at   time.Duration
+}
+
+// doom must not be called with Dir.mu held.
+func (d *Dir) doom(name string, delay time.Duration) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.mu.doomed = append(d.mu.doomed, doomed{name, d.cfg.Monotonic() + delay})
+}
+
+// findDoomed takes over the folders that were set aside before.
+func (d *Dir) findDoomed() error {
+	names, err := d.fs.List(d.path)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		full := path.Join(d.path, name)
+		switch {
+		case strings.HasSuffix(name, doomedSuffix) && strings.Contains(name, "."):
+			d.doom(full, 0)
+		case strings.HasSuffix(name, straySuffix) && strings.Contains(name, "."):
+			info, err := d.fs.Stat(full)
+			if err != nil {
+				return err
+			}
+			d.doom(full, strayDelay-d.cfg.Now().Sub(info.ModTime))
+		}
+	}
+	return nil
+}
+
+// removeDoomed removes what is due.
+func (d *Dir) removeDoomed() error {
+	now := d.cfg.Monotonic()
+	var due []doomed
+	d.mu.Lock()
+	d.mu.doomed = slices.DeleteFunc(d.mu.doomed, func(x doomed) bool {
+		if x.at > now {
+			return false
+		}
+		due = append(due, x)
+		return true
+	})
+	d.mu.Unlock()
+	var errs []error
+	for _, x := range due {
+		if err := d.fs.RemoveAll(x.path); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// setAside renames the folder of a partition that is not open.
+func (d *Dir) setAside(tp TopicPartition, suffix string) error {
+	name := path.Join(d.path, asideName(tp, suffix))
+	if err := d.fs.Rename(path.Join(d.path, tp.String()), name); err != nil {
+		return err
+	}
+	delay := strayDelay
+	if suffix == doomedSuffix {
+		delay = 0
+	}
+	d.doom(name, delay)
+	return d.fs.SyncDir(d.path)
+}
+
+// SetAside makes room for a partition that cannot be opened: its folder is kept for a week under a name of its own.
+func (d *Dir) SetAside(tp TopicPartition) error {
+	if err := d.reserve(tp); err != nil {
+		return err
+	}
+	defer d.release(tp)
+	if err := d.setAside(tp, straySuffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return d.forget(tp)
+}
+
+func (d *Dir) release(tp TopicPartition) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.mu.logs, tp)
+}
+
+// Delete closes a log for ever. Its folder is renamed at once, so that the partition can be made again, and removed in
+// the background.
+func (d *Dir) Delete(l *Log) error {
+	l.filesMu.Lock() // what maintenance or the flusher are doing still finds its files
+	defer l.filesMu.Unlock()
+	l.syncMu.Lock()
+	defer l.syncMu.Unlock()
+	if !l.shut() {
+		return ErrClosed
+	}
+	l.mu.Lock()
+	l.mu.deleted = true
+	l.mu.Unlock()
+	defer d.release(l.tp)
+	for _, s := range *l.segments.Load() {
+		s.file.retire()
+	}
+	name := path.Join(d.path, asideName(l.tp, doomedSuffix))
+	if err := d.fs.Rename(l.path, name); err != nil {
+		return err
+	}
+	d.doom(name, time.Duration(l.config.Load().FileDeleteDelayMs)*time.Millisecond)
+	if err := d.fs.SyncDir(d.path); err != nil {
+		return err
+	}
+	return d.forget(l.tp)
+}
+
+// shut marks the log closed, and returns false when it was.
+func (l *Log) shut() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	was := l.mu.closed
+	l.mu.closed = true
+	return !was
+}
+
+// Close flushes and closes one log. It is not counted as cleanly stopped before the directory is.
+func (l *Log) Close() error {
+	if l.isClosed() {
+		return ErrClosed
+	}
+	err := l.closeFiles()
+	if err == nil {
+		err = l.dir.checkpoint(false)
+	}
+	l.dir.release(l.tp)
+	return err
+}
+
+// closeFiles leaves the folder so that it can be opened without reading it.
+func (l *Log) closeFiles() error {
+	if err := l.sync(); err != nil && !errors.Is(err, ErrClosed) {
+		l.shut()
+		l.closeHandles()
+		return err
+	}
+	l.mu.Lock()
+	l.trim()
+	dirty := l.mu.changed
+	if dirty {
+		l.mu.active.closeTimes()
+		l.mu.snapshots = append(l.mu.snapshots, l.takeSnapshot())
+	}
+	l.mu.closed = true
+	active := l.mu.active
+	l.mu.Unlock()
+	err := l.persist()
+	if err == nil && dirty && active.created {
+		err = active.segment.writeIndex()
+	}
+	if err == nil && dirty {
+		err = l.fs.SyncDir(l.path)
+	}
+	l.closeHandles()
+	return err
+}
+
+func (l *Log) closeHandles() {
+	segments := l.segments.Load()
+	if segments == nil {
+		return
+	}
+	for _, s := range *segments {
+		s.file.close()
+	}
+}
+
+// marksOf returns what the checkpoints say of a partition.
+func (d *Dir) marksOf(tp TopicPartition) marks {
+	d.checkpointMu.Lock()
+	defer d.checkpointMu.Unlock()
+	m := marks{recoveryPoint: d.recovery.on[tp], start: d.starts.on[tp], highWatermark: -1, cleanerPoint: d.cleaned.on[tp]}
+	if hw, ok := d.replication.on[tp]; ok {
+		m.highWatermark = hw
+	}
+	return m
+}
+
+// forget removes a partition from the checkpoints before its name is used for a new log, to which they do not apply.
+func (d *Dir) forget(tp TopicPartition) error {
+	d.checkpointMu.Lock()
+	defer d.checkpointMu.Unlock()
+	for _, c := range []*checkpointed{&d.recovery, &d.starts, &d.replication, &d.cleaned} {
+		if _, ok := c.on[tp]; !ok && !c.unsure {
+			continue
+		}
+		without := make(checkpoint, len(c.on))
+		for k, v := range c.on {
+			if k != tp {
+				without[k] = v
+			}
+		}
+		if err := c.put(d, without); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// lowerRecoveryPoint makes sure that the checkpoint on disk has at most point for a partition.
+func (d *Dir) lowerRecoveryPoint(tp TopicPartition, point int64) error {
+	d.checkpointMu.Lock()
+	defer d.checkpointMu.Unlock()
+	if d.recovery.on[tp] <= point && !d.recovery.unsure {
+		return nil
+	}
+	lower := make(checkpoint, len(d.recovery.on))
+	for k, v := range d.recovery.on {
+		lower[k] = v
+	}
+	lower[tp] = min(point, lower[tp])
+	return d.recovery.put(d, lower)
+}
+
+// writeIndex writes both index files and makes them durable but for their names.
+func (s *segment) writeIndex() error {
+	offsets, times := s.offsets.Load(), s.times.Load()
+	if offsets == nil || times == nil {
+		return nil // on disk already
+	}
+	if err := writeSynced(s.file.fs, segmentFile(s.dir, s.base, indexSuffix), encodeOffsetIndex(offsets.view())); err != nil {
+		return err
+	}
+	return writeSynced(s.file.fs, segmentFile(s.dir, s.base, timeIndexSuffix), encodeTimeIndex(times.view()))
+}
+
+// writeSynced replaces a file's content. A crash can leave anything of it: that is for files which can be built again.
+func writeSynced(fsys vfs.FS, name string, data []byte) error {
+	f := lazyFile{fs: fsys, name: name}
+	defer f.close()
+	h, err := f.create()
+	if err != nil {
+		return err
+	}
+	defer h.release()
+	if _, err := h.WriteAt(data, 0); err != nil {
+		return fmt.Errorf("write %s: %w", name, err)
+	}
+	if err := h.Truncate(int64(len(data))); err != nil {
+		return err
+	}
+	return h.Sync()
+}

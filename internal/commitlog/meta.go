@@ -1,0 +1,157 @@
+package commitlog
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/logbahn/logbahn/internal/vfs"
+)
+
+const (
+	metaFile          = "meta.properties"
+	metaVersion       = 1
+	partitionMetaFile = "partition.metadata"
+	lockFile          = ".lock"
+	cleanFile         = ".kafka_cleanshutdown"
+	metaBytesMax      = 64 << 10
+)
+
+// meta is what meta.properties says of a directory.
+type meta struct {
+	clusterID   string
+	nodeID      int32
+	directoryID [16]byte
+}
+
+// newID returns a random UUID of version 4, as Kafka's Uuid.randomUuid. None begins with "-", which shells would take
+// for a flag.
+func newID() [16]byte {
+	for {
+		var id [16]byte
+		_, _ = rand.Read(id[:]) // never fails
+		id[6], id[8] = id[6]&0x0f|0x40, id[8]&0x3f|0x80
+		if formatID(id)[0] != '-' {
+			return id
+		}
+	}
+}
+
+// formatID writes an id as Kafka's Uuid.toString.
+func formatID(id [16]byte) string { return base64.RawURLEncoding.EncodeToString(id[:]) }
+
+func parseID(s string) (id [16]byte, err error) {
+	b, err := base64.RawURLEncoding.Strict().DecodeString(s)
+	if err != nil || len(b) != len(id) {
+		return id, fmt.Errorf("%w: id %q", ErrCorrupt, s)
+	}
+	return [16]byte(b), nil
+}
+
+func (m meta) encode(now time.Time) []byte {
+	return fmt.Appendf(nil, "#\n#%s\ncluster.id=%s\ndirectory.id=%s\nnode.id=%d\nversion=%d\n",
+		now.UTC().Format("Mon Jan 02 15:04:05 MST 2006"), m.clusterID, formatID(m.directoryID), m.nodeID, metaVersion)
+}
+
+// decodeMeta reads meta.properties. A directory id may be missing, as before Kafka 3.7.
+func decodeMeta(b []byte) (meta, error) {
+	p := properties(b)
+	version, err := strconv.Atoi(p["version"])
+	if err != nil {
+		return meta{}, fmt.Errorf("%w: %s has version %q", ErrFormat, metaFile, p["version"])
+	}
+	if version != metaVersion {
+		return meta{}, fmt.Errorf("%w: %s has version %d, this program knows %d", ErrFormat, metaFile, version, metaVersion)
+	}
+	node, err := parseNumber(p["node.id"], 32)
+	if err != nil || p["cluster.id"] == "" {
+		return meta{}, fmt.Errorf("%w: %s names no cluster or node", ErrFormat, metaFile)
+	}
+	m := meta{clusterID: p["cluster.id"], nodeID: int32(node)}
+	if s := p["directory.id"]; s != "" {
+		if m.directoryID, err = parseID(s); err != nil {
+			return meta{}, fmt.Errorf("%w: %s: %w", ErrFormat, metaFile, err)
+		}
+	}
+	return m, nil
+}
+
+// properties reads the simple part of Java's properties format, which is all that Kafka writes into this file.
+func properties(b []byte) map[string]string {
+	p := make(map[string]string)
+	for line := range strings.Lines(string(b)) {
+		line = strings.TrimSpace(line)
+		if line == "" || line[0] == '#' || line[0] == '!' {
+			continue
+		}
+		key, value, _ := strings.Cut(line, "=")
+		p[strings.TrimSpace(key)] = strings.TrimSpace(value)
+	}
+	return p
+}
+
+// loadMeta reads what the directory is, and makes it one when it is empty.
+func loadMeta(cfg *DirConfig) (meta, error) {
+	name := path.Join(cfg.Path, metaFile)
+	b, err := vfs.ReadFile(cfg.FS, name, metaBytesMax)
+	if errors.Is(err, fs.ErrNotExist) {
+		return format(cfg)
+	}
+	if err != nil {
+		return meta{}, err
+	}
+	m, err := decodeMeta(b)
+	if err != nil {
+		return meta{}, err
+	}
+	if cfg.ClusterID != "" && m.clusterID != cfg.ClusterID {
+		return meta{}, fmt.Errorf("%w: %s is of cluster %s, not %s", ErrForeignCluster, cfg.Path, m.clusterID, cfg.ClusterID)
+	}
+	if m.nodeID != cfg.NodeID {
+		return meta{}, fmt.Errorf("%w: %s is of node %d, not %d", ErrForeignCluster, cfg.Path, m.nodeID, cfg.NodeID)
+	}
+	if m.directoryID == ([16]byte{}) {
+		m.directoryID = newID()
+		return m, vfs.WriteFileAtomic(cfg.FS, name, m.encode(cfg.Now()))
+	}
+	return m, nil
+}
+
+func format(cfg *DirConfig) (meta, error) {
+	names, err := cfg.FS.List(cfg.Path)
+	if err != nil {
+		return meta{}, err
+	}
+	for _, name := range names {
+		if name != lockFile && name != metaFile+".tmp" && name != "lost+found" {
+			return meta{}, fmt.Errorf("%w: %s holds %s and no %s", ErrFormat, cfg.Path, name, metaFile)
+		}
+	}
+	m := meta{clusterID: cfg.ClusterID, nodeID: cfg.NodeID, directoryID: newID()}
+	if m.clusterID == "" {
+		m.clusterID = formatID(newID())
+	}
+	return m, vfs.WriteFileAtomic(cfg.FS, path.Join(cfg.Path, metaFile), m.encode(cfg.Now()))
+}
+
+func encodePartitionMeta(topicID [16]byte) []byte {
+	return []byte("version: 0\ntopic_id: " + formatID(topicID) + "\n")
+}
+
+func decodePartitionMeta(b []byte) ([16]byte, error) {
+	version, id, ok := strings.Cut(strings.TrimSuffix(string(b), "\n"), "\n")
+	id, named := strings.CutPrefix(id, "topic_id: ")
+	if !ok || !named || version != "version: 0" {
+		return [16]byte{}, fmt.Errorf("%w: %s", ErrCorrupt, partitionMetaFile)
+	}
+	return parseID(id)
+}
+
+// encodeCleanShutdown is the marker's content since Kafka 3.8; the broker epoch is not known to a directory.
+func encodeCleanShutdown() []byte { return []byte(`{"version":0,"brokerEpoch":-1}`) }

@@ -1,0 +1,386 @@
+package commitlog
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/logbahn/logbahn/internal/record"
+	"github.com/logbahn/logbahn/internal/vfs"
+)
+
+// marks is what the checkpoints say of one partition.
+type marks struct {
+	recoveryPoint, start, highWatermark, cleanerPoint int64
+}
+
+// Open opens a partition, made empty when it has no folder, and recovers it unless the directory was closed cleanly.
+// A folder of another topic id is set aside first. An error that wraps ErrCorrupt means that acknowledged records are
+// damaged or missing: nothing was changed, and SetAside makes room to fetch them from another replica.
+func (d *Dir) Open(tp TopicPartition, topicID [16]byte, cfg Config, hooks Hooks) (*Log, error) {
+	if err := d.reserve(tp); err != nil {
+		return nil, err
+	}
+	l := &Log{dir: d, fs: d.fs, tp: tp, topicID: topicID, path: path.Join(d.path, tp.String()), hooks: hooks, log: d.log}
+	l.config.Store(&cfg)
+	l.epochs.Store(new([]epochEntry))
+	l.mark.Store(-1)
+	err := l.open()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err != nil {
+		delete(d.mu.logs, tp)
+		l.closeHandles()
+		return nil, fmt.Errorf("open %s: %w", tp, err)
+	}
+	d.mu.logs[tp] = l
+	return l, nil
+}
+
+// reserve takes the place of a log that is being opened: a nil in the map.
+func (d *Dir) reserve(tp TopicPartition) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.mu.closed {
+		return ErrClosed
+	}
+	if _, ok := d.mu.logs[tp]; ok {
+		return fmt.Errorf("%w: %s", ErrOpen, tp)
+	}
+	d.mu.logs[tp] = nil
+	return nil
+}
+
+func (l *Log) open() error {
+	found, err := l.adopt()
+	if err != nil {
+		return err
+	}
+	l.mu.unsyncedNew = unsyncedNew{segment: true, partition: true}
+	if !found {
+		if err := l.dir.forget(l.tp); err != nil {
+			return err
+		}
+		l.beginEmpty(0)
+		return nil
+	}
+	m := l.dir.marksOf(l.tp)
+	files, err := l.sortFolder()
+	if err != nil {
+		return err
+	}
+	l.mu.cleanerPoint = m.cleanerPoint
+	l.mark.Store(m.highWatermark)
+	return l.load(files, m)
+}
+
+// beginEmpty makes the log one without records that begins at offset.
+func (l *Log) beginEmpty(offset int64) {
+	l.begin(offset, l.config.Load(), nil)
+	l.setEnds(offset, offset)
+	l.mu.epochsOnDisk = l.epochs.Load()
+	l.mu.recoverFrom = unbounded
+}
+
+func (l *Log) setEnds(start, end int64) {
+	l.start.Store(start)
+	l.end.Store(end)
+	l.synced.Store(end)
+	l.flushed.Store(end)
+}
+
+// adopt finds or makes the folder, and returns false when it was made.
+func (l *Log) adopt() (found bool, err error) {
+	id, err := l.dir.folderTopicID(l.tp.String())
+	switch {
+	case err == nil && id != l.topicID && id != [16]byte{} && l.topicID != [16]byte{}:
+		l.log.Warn("folder of another topic is set aside", "partition", l.tp.String(), "topic id", formatID(id))
+		if err := l.dir.setAside(l.tp, straySuffix); err != nil {
+			return false, err
+		}
+	case err == nil:
+		return true, nil
+	case !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, ErrCorrupt):
+		return false, err
+	}
+	// Without a readable partition.metadata no record of the folder was ever acknowledged, or an older Kafka wrote it.
+	if _, err = l.fs.Stat(l.path); err == nil {
+		found = true
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return false, err
+	} else if err = l.fs.MkdirAll(l.path); err != nil {
+		return false, err
+	}
+	return found, l.writePartitionMeta()
+}
+
+// writePartitionMeta does not sync: the first flush of the log does.
+func (l *Log) writePartitionMeta() error {
+	f := lazyFile{fs: l.fs, name: path.Join(l.path, partitionMetaFile)}
+	defer f.close()
+	h, err := f.create()
+	if err != nil {
+		return err
+	}
+	defer h.release()
+	b := encodePartitionMeta(l.topicID)
+	if _, err := h.WriteAt(b, 0); err != nil {
+		return err
+	}
+	return h.Truncate(int64(len(b)))
+}
+
+// folder is what is in a partition's folder after it was tidied up.
+type folder struct {
+	bases     []int64 // of segments, rising
+	sizes     []int64
+	snapshots []int64 // offsets, rising
+}
+
+// sortFolder removes what a crash left half done, finishes compactions that had come to their point of no return, and
+// lists the rest.
+func (l *Log) sortFolder() (folder, error) {
+	names, err := l.fs.List(l.path)
+	if err != nil {
+		return folder{}, err
+	}
+	changed := false
+	for _, name := range names {
+		_, suffix, ok := parseSegmentFile(name)
+		switch {
+		case strings.HasSuffix(name, ".tmp"):
+		case ok && (strings.HasSuffix(suffix, deletedSuffix) || strings.HasSuffix(suffix, cleanedSuffix)):
+		case ok && suffix != logSuffix+swapSuffix && strings.HasSuffix(suffix, swapSuffix): // an index, built again
+		default:
+			continue
+		}
+		if err := l.fs.Remove(path.Join(l.path, name)); err != nil {
+			return folder{}, err
+		}
+		changed = true
+	}
+	for _, name := range names {
+		if base, suffix, ok := parseSegmentFile(name); ok && suffix == logSuffix+swapSuffix {
+			if err := l.finishSwap(base, names); err != nil {
+				return folder{}, err
+			}
+			changed = true
+		}
+	}
+	if changed {
+		if err := l.fs.SyncDir(l.path); err != nil {
+			return folder{}, err
+		}
+	}
+	return l.listFolder()
+}
+
+func (l *Log) listFolder() (folder, error) {
+	names, err := l.fs.List(l.path)
+	if err != nil {
+		return folder{}, err
+	}
+	var f folder
+	for _, name := range names {
+		base, suffix, ok := parseSegmentFile(name)
+		switch {
+		case !ok:
+		case suffix == logSuffix:
+			info, err := l.fs.Stat(path.Join(l.path, name))
+			if err != nil {
+				return f, err
+			}
+			f.bases, f.sizes = append(f.bases, base), append(f.sizes, info.Size)
+		case suffix == snapshotSuffix:
+			f.snapshots = append(f.snapshots, base)
+		}
+	}
+	return f, l.removeOrphans(names, f.bases)
+}
+
+// removeOrphans removes indexes without a segment.
+func (l *Log) removeOrphans(names []string, bases []int64) error {
+	for _, name := range names {
+		base, suffix, ok := parseSegmentFile(name)
+		if !ok || suffix != indexSuffix && suffix != timeIndexSuffix && suffix != txnIndexSuffix {
+			continue
+		}
+		if _, found := slices.BinarySearch(bases, base); !found {
+			if err := l.fs.Remove(path.Join(l.path, name)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// load builds the log from its files.
+func (l *Log) load(f folder, m marks) error {
+	c := l.config.Load()
+	segments := make([]*segment, len(f.bases))
+	for i, base := range f.bases {
+		s := newSegment(l.fs, l.path, base, c.IndexIntervalBytes)
+		s.size.Store(f.sizes[i])
+		s.maxTimestamp.Store(unknownTimestamp)
+		if i > 0 {
+			segments[i-1].next.Store(base)
+		}
+		segments[i] = s
+	}
+	l.segments.Store(&segments) // for closeHandles, should the rest fail
+	for len(segments) > 1 && segments[1].base <= m.start {
+		if err := l.removeSegment(segments[0]); err != nil {
+			return err
+		}
+		segments = segments[1:]
+	}
+	if len(segments) == 0 {
+		if m.recoveryPoint > m.start {
+			return l.missing(0, m.recoveryPoint)
+		}
+		l.beginEmpty(m.start)
+		return nil
+	}
+	r := &recovery{log: l, segments: segments, point: m.recoveryPoint, snapshots: f.snapshots}
+	if err := r.run(l.dir.wasClean); err != nil {
+		return err
+	}
+	return l.install(r, max(m.start, segments[0].base))
+}
+
+// install makes what recovery found the log's state. A log that ends before its start was being reset when the power
+// went.
+func (l *Log) install(r *recovery, start int64) error {
+	l.mu.recoverFrom = unbounded
+	if start > r.next {
+		l.segments.Store(&r.segments)
+		l.setEnds(r.next, r.next)
+		return l.restartAt(start)
+	}
+	last := r.segments[len(r.segments)-1]
+	last.next.Store(r.next)
+	l.segments.Store(&r.segments)
+	l.mu.active = activeSegment{indexer: r.indexer, segment: last, created: true, firstTimestamp: r.firstTimestamp,
+		createdMs: l.dir.nowMs(), lastAppendMs: l.dir.nowMs()}
+	l.mu.producers = r.producers
+	l.setEnds(start, r.next)
+	l.epochs.Store(&r.epochs)
+	l.mu.changed = !r.clean
+	if r.clean {
+		l.mu.epochsOnDisk = l.epochs.Load()
+		l.mu.unsyncedNew = unsyncedNew{}
+	}
+	return nil
+}
+
+func (l *Log) missing(end, point int64) error {
+	return &CorruptionError{File: l.path, Offset: end,
+		Reason: fmt.Sprintf("the log ends at offset %d, and was on disk up to %d", end, point)}
+}
+
+// removeSegment removes the files of a segment at once.
+func (l *Log) removeSegment(s *segment) error {
+	s.file.retire()
+	for _, suffix := range []string{logSuffix, indexSuffix, timeIndexSuffix, txnIndexSuffix} {
+		err := l.fs.Remove(segmentFile(l.path, s.base, suffix))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
+}
+
+// loadProducers returns the producer state at offset to: the newest usable snapshot below it, and the batches since.
+func (l *Log) loadProducers(segments []*segment, snapshots []int64, to int64) (producers, error) {
+	for i := len(snapshots) - 1; i >= 0; i-- {
+		if snapshots[i] > to {
+			continue
+		}
+		ps, err := l.readSnapshot(segments, snapshots[i])
+		if errors.Is(err, ErrCorrupt) {
+			l.log.Warn("producer snapshot is corrupt and ignored", "partition", l.tp.String(), "err", err)
+			continue
+		}
+		if err != nil {
+			return producers{}, err
+		}
+		return ps, l.replay(&ps, segments, snapshots[i], to)
+	}
+	var ps producers
+	return ps, l.replay(&ps, segments, 0, to)
+}
+
+// backfillEntries is how far before a snapshot the batches are looked at that it does not have, in index entries.
+const backfillEntries = 512
+
+// readSnapshot reads a snapshot and adds the batches before the last one of each producer, which a snapshot does not
+// hold: a client that lives through our restart may send any of its last five again.
+func (l *Log) readSnapshot(segments []*segment, offset int64) (producers, error) {
+	b, err := vfs.ReadFile(l.fs, segmentFile(l.path, offset, snapshotSuffix), snapshotBytesMax)
+	if err != nil {
+		return producers{}, err
+	}
+	ps, err := decodeSnapshot(b, l.dir.nowMs())
+	if err != nil || len(ps.byID) == 0 || offset <= segments[0].base {
+		return ps, err
+	}
+	s := segments[segmentAt(segments, offset-1)]
+	table, err := s.offsetTable()
+	if err != nil {
+		return ps, err
+	}
+	from := s.base
+	entries := table.view()
+	if e, ok := floorOffset(entries, offset-s.base); ok {
+		if i, _ := slices.BinarySearchFunc(entries, e, func(a, b offsetEntry) int { return int(a.relative - b.relative) }); i > backfillEntries {
+			from = s.base + int64(entries[i-backfillEntries].relative)
+		}
+	}
+	var recent producers
+	if err := l.replay(&recent, segments, from, offset); err != nil {
+		return ps, err
+	}
+	ps.fill(&recent)
+	return ps, nil
+}
+
+// replay applies the batches of [from, to).
+func (l *Log) replay(ps *producers, segments []*segment, from, to int64) error {
+	now := l.dir.nowMs()
+	return walkHeaders(segments, from, to, func(h *record.Header) { ps.apply(h, now) })
+}
+
+// walkHeaders calls f for the header of every batch that begins in [from, to).
+func walkHeaders(segments []*segment, from, to int64, f func(*record.Header)) error {
+	for i := segmentAt(segments, from); i < len(segments) && segments[i].base < to; i++ {
+		if err := segments[i].walkHeaders(from, to, f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *segment) walkHeaders(from, to int64, f func(*record.Header)) error {
+	size := s.size.Load()
+	if size == 0 {
+		return nil
+	}
+	w, err := s.walk()
+	if err != nil {
+		return err
+	}
+	defer w.close()
+	position, h, err := s.find(w, from, size)
+	for err == nil && position < size && h.BaseOffset < to {
+		if h.BaseOffset >= from {
+			f(&h)
+		}
+		if position += int64(h.Size()); position < size {
+			h, err = w.header(position, size)
+		}
+	}
+	return err
+}

@@ -1,0 +1,163 @@
+package commitlog
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"time"
+
+	"github.com/logbahn/logbahn/internal/record"
+)
+
+// retain deletes the segments that are too old, too many, or below the start of their log.
+func (d *Dir) retain() error {
+	var errs []error
+	for _, l := range d.openLogs() {
+		if err := l.retain(); err != nil && !errors.Is(err, ErrStorage) && !errors.Is(err, ErrClosed) {
+			errs = append(errs, fmt.Errorf("%s: %w", l.tp, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// retain deletes from the head of the log and never passes what could still be taken back. The new start offset is
+// durable before the first file goes, so that a crash cannot leave a hole.
+func (l *Log) retain() error {
+	if l.Err() != nil {
+		return nil
+	}
+	l.filesMu.Lock()
+	defer l.filesMu.Unlock()
+	n, err := l.expired()
+	if err != nil || n == 0 {
+		return l.readFailed(err)
+	}
+	if err := l.dropPrefix(n); err != nil {
+		return err
+	}
+	if l.hooks.StartOffset != nil {
+		l.hooks.StartOffset(l.start.Load())
+	}
+	return nil
+}
+
+// expired returns how many segments at the head are to be deleted. The last one is closed first if it is among them.
+func (l *Log) expired() (int, error) {
+	c, now, stable, start := l.config.Load(), l.dir.nowMs(), l.stableOffset(), l.start.Load()
+	byTime := c.Delete && c.RetentionMs >= 0 && !l.dir.timeRetentionPaused()
+	excess := l.Size() - c.RetentionBytes
+	segments := *l.segments.Load()
+	for i, s := range segments {
+		last := i == len(segments)-1
+		end := s.next.Load()
+		if last {
+			end = l.end.Load()
+		}
+		size := s.size.Load()
+		if end > stable || last && size == 0 {
+			return i, nil
+		}
+		tooMuch := c.Delete && c.RetentionBytes >= 0 && excess >= size && !last
+		below := end <= start && !last
+		if !tooMuch && !below {
+			if !byTime {
+				return i, nil
+			}
+			old, err := s.olderThan(now - c.RetentionMs)
+			if err != nil || !old {
+				return i, err
+			}
+		}
+		if last && !l.rollAt(end) {
+			return i, nil
+		}
+		excess -= size
+	}
+	return len(segments), nil
+}
+
+// olderThan tells whether all records of the segment are older than a time. Without timestamps the file's counts.
+func (s *segment) olderThan(ms int64) (bool, error) {
+	youngest, err := s.youngest()
+	if err != nil {
+		return false, err
+	}
+	if youngest == record.NoTimestamp {
+		info, err := s.file.fs.Stat(s.file.name)
+		if err != nil {
+			return false, err
+		}
+		youngest = info.ModTime.UnixMilli()
+	}
+	return youngest < ms, nil
+}
+
+// rollAt closes the active segment if the log still ends at end.
+func (l *Log) rollAt(end int64) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.writable() != nil || l.end.Load() != end {
+		return false
+	}
+	l.roll(end, l.config.Load())
+	return true
+}
+
+// dropPrefix removes the first n segments.
+func (l *Log) dropPrefix(n int) error {
+	segments := *l.segments.Load()
+	base := segments[n].base
+	if base > l.start.Load() {
+		if err := l.raiseStart(base); err != nil {
+			return err
+		}
+	}
+	if err := l.dir.saveStarts(); err != nil {
+		return err
+	}
+	l.mu.Lock()
+	rest := append([]*segment(nil), (*l.segments.Load())[n:]...)
+	l.segments.Store(&rest)
+	l.mu.Unlock()
+	for _, s := range segments[:n] {
+		if err := l.discard(s); err != nil {
+			return err
+		}
+	}
+	l.dir.changed.Store(true)
+	return l.removeSnapshotsBelow(base)
+}
+
+// discard renames the files of a segment that has left the log, and has them removed after the delay.
+func (l *Log) discard(s *segment) error {
+	s.file.retire()
+	delay := time.Duration(l.config.Load().FileDeleteDelayMs) * time.Millisecond
+	for _, suffix := range []string{logSuffix, indexSuffix, timeIndexSuffix, txnIndexSuffix} {
+		name := segmentFile(l.path, s.base, suffix)
+		err := l.fs.Rename(name, name+deletedSuffix)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		l.dir.doom(name+deletedSuffix, delay)
+	}
+	return nil
+}
+
+func (l *Log) removeSnapshotsBelow(base int64) error {
+	files, err := l.listFolder()
+	if err != nil {
+		return err
+	}
+	for _, at := range files.snapshots {
+		if at >= base {
+			break
+		}
+		if err := l.fs.Remove(segmentFile(l.path, at, snapshotSuffix)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
+}

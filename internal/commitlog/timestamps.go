@@ -1,0 +1,126 @@
+package commitlog
+
+import (
+	"errors"
+
+	"github.com/logbahn/logbahn/internal/record"
+)
+
+// inflatedBytesMax bounds the decompression of one batch when a single record of it is searched.
+const inflatedBytesMax = 256 << 20
+
+// OffsetForTimestamp returns the first record below end, in the order of the log, that is at least as young as ts.
+func (l *Log) OffsetForTimestamp(ts, end int64) (offset, timestamp int64, leaderEpoch int32, found bool, err error) {
+	for {
+		r, epoch, found, err := l.findRecord(ts, end)
+		if !errors.Is(err, errGone) || l.isClosed() {
+			return r.Offset, r.Timestamp, epoch, found, l.readFailed(err)
+		}
+	}
+}
+
+// MaxTimestampOffset returns the first record below end that has the largest timestamp.
+func (l *Log) MaxTimestampOffset(end int64) (offset, timestamp int64, leaderEpoch int32, found bool, err error) {
+	for {
+		largest, err := l.youngestBelow(end)
+		switch {
+		case errors.Is(err, errGone) && !l.isClosed():
+			continue
+		case err != nil || largest == record.NoTimestamp:
+			return 0, 0, 0, false, l.readFailed(err)
+		}
+		return l.OffsetForTimestamp(largest, end)
+	}
+}
+
+func (l *Log) youngestBelow(end int64) (int64, error) {
+	largest := int64(record.NoTimestamp)
+	for _, s := range *l.segments.Load() {
+		youngest, err := s.youngestBelow(end)
+		if err != nil {
+			return 0, err
+		}
+		largest = max(largest, youngest)
+	}
+	return largest, nil
+}
+
+// youngestBelow is youngest for the batches below end.
+func (s *segment) youngestBelow(end int64) (int64, error) {
+	if s.base >= end || s.size.Load() == 0 {
+		return record.NoTimestamp, nil
+	}
+	if s.next.Load() <= end {
+		return s.youngest()
+	}
+	largest := int64(record.NoTimestamp)
+	err := s.walkHeaders(s.base, end, func(h *record.Header) { largest = max(largest, h.MaxTimestamp) })
+	return largest, err
+}
+
+func (l *Log) findRecord(ts, end int64) (r record.Record, epoch int32, found bool, err error) {
+	start := l.start.Load()
+	end = min(end, l.end.Load())
+	segments := *l.segments.Load()
+	for _, s := range segments[segmentAt(segments, start):] {
+		if s.base >= end || s.size.Load() == 0 {
+			continue
+		}
+		youngest, err := s.youngest()
+		if err != nil {
+			return r, 0, false, err
+		}
+		if youngest < ts {
+			continue
+		}
+		if r, epoch, found, err = s.findRecord(ts, start, end); found || err != nil {
+			return r, epoch, found, err
+		}
+	}
+	return r, 0, false, nil
+}
+
+// findRecord searches from the last entry of the time index before which all records are older.
+func (s *segment) findRecord(ts, start, end int64) (found record.Record, epoch int32, ok bool, err error) {
+	size := s.size.Load()
+	w, err := s.walk()
+	if err != nil {
+		return found, 0, false, err
+	}
+	defer w.close()
+	e, err := s.timeEntryBefore(w, ts, size)
+	if err != nil {
+		return found, 0, false, err
+	}
+	position, h, err := s.find(w, max(s.base+int64(e.relative), start), size)
+	for err == nil && position < size && h.BaseOffset < end {
+		if h.MaxTimestamp >= ts && h.LastOffset() >= start {
+			if found, ok, err = findInBatch(w, position, &h, ts, start, end); ok || err != nil {
+				return found, h.LeaderEpoch, ok, err
+			}
+		}
+		if position += int64(h.Size()); position < size {
+			h, err = w.header(position, size)
+		}
+	}
+	return found, 0, false, err
+}
+
+func findInBatch(w *walker, position int64, h *record.Header, ts, start, end int64) (record.Record, bool, error) {
+	batch := make([]byte, h.Size())
+	if _, err := w.file.ReadAt(batch, position); err != nil {
+		return record.Record{}, false, readError(w.name, position, err)
+	}
+	if err := record.CheckCRC(batch); err != nil {
+		return record.Record{}, false, w.corrupt(position, err.Error())
+	}
+	for r, err := range record.Records(batch, inflatedBytesMax) {
+		if err != nil {
+			return record.Record{}, false, w.corrupt(position, err.Error())
+		}
+		if r.Timestamp >= ts && r.Offset >= start && r.Offset < end {
+			return r, true, nil
+		}
+	}
+	return record.Record{}, false, nil
+}

@@ -1,0 +1,301 @@
+package commitlog
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/logbahn/logbahn/internal/record"
+)
+
+// Cutting a log. In the order of the steps below a crash at any moment leaves a log that is a prefix of the old one, or
+// what was asked for:
+//
+//	the recovery point is lowered, durably: otherwise the shorter log would look damaged;
+//	segments behind the cut are removed, the last one first, each name durably;
+//	the segment with the cut is truncated and synced.
+//
+// These calls hold the log's mutex while they sync: followers and raft make them, and nobody appends meanwhile.
+
+// TruncateSuffix drops the batches that reach end or beyond, and the leader epochs that begin there. It is durable when
+// it returns. Chunks that were read before answer ErrTruncated.
+func (l *Log) TruncateSuffix(end int64) error {
+	if start := l.start.Load(); end < start {
+		return fmt.Errorf("%w: %d is below the start %d", ErrOffsetOutOfRange, end, start)
+	}
+	l.filesMu.Lock()
+	defer l.filesMu.Unlock()
+	l.syncMu.Lock()
+	defer l.syncMu.Unlock()
+	return l.cutting(end, func() error { return l.truncate(end) })
+}
+
+// cutting calls cut with mu held, after everything is synced and the recovery point is at most end.
+func (l *Log) cutting(end int64, cut func() error) error {
+	if err := l.syncHeld(); err != nil {
+		return err
+	}
+	l.mu.Lock()
+	l.mu.recoverFrom = end
+	l.mu.Unlock()
+	err := l.dir.lowerRecoveryPoint(l.tp, end)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	defer func() { l.mu.recoverFrom = unbounded }()
+	if err != nil {
+		return err
+	}
+	if err := l.writable(); err != nil {
+		return err
+	}
+	if err := cut(); err != nil {
+		return l.fail(err)
+	}
+	return nil
+}
+
+// truncate must be called with both locks held.
+func (l *Log) truncate(end int64) error {
+	l.setEpochs(epochsBelow(*l.epochs.Load(), end))
+	if end >= l.end.Load() {
+		return l.saveEpochs()
+	}
+	segments := *l.segments.Load()
+	i := segmentAt(segments, end)
+	size := segments[i].size.Load()
+	position := size
+	if size > 0 {
+		w, err := segments[i].walk()
+		if err != nil {
+			return err
+		}
+		var h record.Header
+		position, h, err = segments[i].find(w, end, size)
+		w.close()
+		if err != nil {
+			return err
+		}
+		if position < size {
+			end = min(end, h.BaseOffset)
+		}
+	}
+	l.mu.changed = true
+	l.end.Store(end)
+	l.flushed.Store(end)
+	l.synced.Store(end)
+	for n := len(segments) - 1; n > i; n-- {
+		kept := segments[:n:n]
+		l.segments.Store(&kept)
+		if err := l.removeDurably(segments[n]); err != nil {
+			return err
+		}
+	}
+	if err := l.cutSegment(i, position, end); err != nil {
+		return err
+	}
+	return l.reload(end)
+}
+
+func (l *Log) removeDurably(s *segment) error {
+	if err := l.removeSegment(s); err != nil {
+		return err
+	}
+	return l.fs.SyncDir(l.path)
+}
+
+// cutSegment puts a shorter segment in the place of the last one. The old one answers errGone from here on.
+func (l *Log) cutSegment(i int, position, end int64) error {
+	old := (*l.segments.Load())[i]
+	s := newSegment(l.fs, l.path, old.base, l.config.Load().IndexIntervalBytes)
+	s.next.Store(end)
+	s.size.Store(position)
+	old.rewritten.Store(true)
+	old.file.retire()
+	list := append((*l.segments.Load())[:i:i], s)
+	l.segments.Store(&list)
+	h, err := s.file.create()
+	if err != nil {
+		return err
+	}
+	defer h.release()
+	if err := h.Truncate(position); err != nil {
+		return err
+	}
+	if err := h.Sync(); err != nil {
+		return err
+	}
+	return l.takeOver(s, end)
+}
+
+// takeOver makes s, whose index is in memory only, the segment that is written to.
+func (l *Log) takeOver(s *segment, end int64) error {
+	w, err := s.walk()
+	if err != nil {
+		return err
+	}
+	defer w.close()
+	x, err := indexOf(w, s.base, s.interval, s.size.Load())
+	if err != nil {
+		return err
+	}
+	s.offsets.Store(x.offsets)
+	s.times.Store(x.times)
+	s.maxTimestamp.Store(x.maxTimestamp)
+	l.mu.active = activeSegment{indexer: x, segment: s, created: true, firstTimestamp: record.NoTimestamp,
+		createdMs: l.dir.nowMs(), lastAppendMs: l.dir.nowMs()}
+	if s.size.Load() > 0 {
+		h, err := w.header(0, s.size.Load())
+		if err != nil {
+			return err
+		}
+		l.mu.active.firstTimestamp = h.MaxTimestamp
+	}
+	return nil
+}
+
+// reload brings producers, snapshots, epochs and compaction back to end.
+func (l *Log) reload(end int64) error {
+	for i, f := range l.mu.snapshots {
+		if f.offset > end {
+			l.mu.snapshots = l.mu.snapshots[:i]
+			break
+		}
+	}
+	files, err := l.listFolder()
+	if err != nil {
+		return err
+	}
+	if err := l.removeSnapshots(files.snapshots, end); err != nil {
+		return err
+	}
+	l.mu.cleanerPoint = min(l.mu.cleanerPoint, end)
+	if l.mu.producers, err = l.loadProducers(*l.segments.Load(), files.snapshots, end); err != nil {
+		return err
+	}
+	return l.saveEpochs()
+}
+
+// removeSnapshots removes the snapshots above offset.
+func (l *Log) removeSnapshots(snapshots []int64, offset int64) error {
+	for _, at := range snapshots {
+		if at <= offset {
+			continue
+		}
+		err := l.fs.Remove(segmentFile(l.path, at, snapshotSuffix))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
+}
+
+func (l *Log) setEpochs(entries []epochEntry) { l.epochs.Store(&entries) }
+
+// saveEpochs writes the leader epochs now. It must be called with mu held.
+func (l *Log) saveEpochs() error {
+	entries := l.epochs.Load()
+	if err := l.writeEpochs(*entries); err != nil {
+		return err
+	}
+	l.mu.epochsOnDisk = entries
+	return nil
+}
+
+// ResetTo drops everything, producers and epochs included, and begins again at offset, as a follower does whose leader
+// has no longer, or not yet, what would come next. It is durable when it returns; a crash during it leaves a prefix of
+// the old log or nothing.
+func (l *Log) ResetTo(offset int64) error {
+	if offset < 0 {
+		return fmt.Errorf("%w: %d", ErrOffsetOutOfRange, offset)
+	}
+	l.filesMu.Lock()
+	defer l.filesMu.Unlock()
+	l.syncMu.Lock()
+	defer l.syncMu.Unlock()
+	base := (*l.segments.Load())[0].base
+	if err := l.cutting(min(base, offset), func() error { return l.truncate(base) }); err != nil {
+		return err
+	}
+	l.mu.Lock()
+	l.setEnds(max(base, offset), max(base, offset))
+	l.mu.recoverFrom = min(base, offset)
+	l.mu.Unlock()
+	err := l.dir.saveStarts() // from here on, what is left below is on its way out
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.mu.recoverFrom = unbounded
+	if err == nil {
+		err = l.restartAt(offset)
+	}
+	if err != nil {
+		return l.fail(err)
+	}
+	return nil
+}
+
+// restartAt replaces the segments, of which only those below offset may have records, by an empty one at offset.
+func (l *Log) restartAt(offset int64) error {
+	old := *l.segments.Load()
+	l.begin(offset, l.config.Load(), nil)
+	l.setEnds(offset, offset)
+	l.mu.producers, l.mu.snapshots, l.mu.unsynced = producers{}, nil, nil
+	l.mu.cleanerPoint = 0
+	l.mu.changed = true
+	h, err := l.openActive()
+	if err != nil {
+		return err
+	}
+	h.release()
+	if len(old) == 1 && old[0].base == offset {
+		old[0].file.retire()
+		old = nil
+	}
+	if err := l.fs.SyncDir(l.path); err != nil {
+		return err
+	}
+	for i := len(old) - 1; i >= 0; i-- {
+		if err := l.removeDurably(old[i]); err != nil {
+			return err
+		}
+	}
+	if err := l.removeAllSnapshots(); err != nil {
+		return err
+	}
+	l.setEpochs(nil)
+	return l.saveEpochs()
+}
+
+func (l *Log) removeAllSnapshots() error {
+	files, err := l.listFolder()
+	if err != nil {
+		return err
+	}
+	return l.removeSnapshots(files.snapshots, -1)
+}
+
+// SetStartOffset makes offset the first one that may be read; what lies below it is deleted some time. It is durable
+// when it returns. An offset that is not above the start changes nothing; one beyond the end is ErrOffsetOutOfRange.
+func (l *Log) SetStartOffset(offset int64) error {
+	if err := l.raiseStart(offset); err != nil {
+		return err
+	}
+	return l.dir.saveStarts()
+}
+
+func (l *Log) raiseStart(offset int64) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err := l.writable(); err != nil {
+		return err
+	}
+	if offset > l.end.Load() {
+		return fmt.Errorf("%w: %d is beyond the end %d", ErrOffsetOutOfRange, offset, l.end.Load())
+	}
+	if offset > l.start.Load() {
+		l.start.Store(offset)
+		l.setEpochs(epochsFrom(*l.epochs.Load(), offset))
+		l.mu.changed = true
+		l.dir.changed.Store(true)
+	}
+	return nil
+}

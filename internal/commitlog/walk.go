@@ -1,0 +1,77 @@
+package commitlog
+
+import (
+	"errors"
+	"io"
+	"sync"
+
+	"github.com/logbahn/logbahn/internal/record"
+)
+
+const walkBlockBytes = 4096
+
+// walker reads the headers of the batches of one file, small ones many at a time.
+type walker struct {
+	file  *handle
+	name  string
+	at    int64 // position of the block
+	n     int   // valid bytes in it
+	block [walkBlockBytes]byte
+}
+
+var walkers = sync.Pool{New: func() any { return new(walker) }}
+
+// walk opens a walker, which the caller closes.
+func (s *segment) walk() (*walker, error) {
+	h, err := s.file.acquire()
+	if err != nil {
+		return nil, err
+	}
+	w := walkers.Get().(*walker)
+	w.file, w.name, w.at, w.n = h, s.file.name, 0, 0
+	return w, nil
+}
+
+func (w *walker) close() {
+	w.file.release()
+	w.file = nil
+	walkers.Put(w)
+}
+
+// header reads the header of the batch at position. The whole batch must lie below end.
+func (w *walker) header(position, end int64) (record.Header, error) {
+	if position+record.HeaderSize > end {
+		return record.Header{}, w.corrupt(position, "the batch is cut off")
+	}
+	i := position - w.at
+	if i < 0 || i+record.HeaderSize > int64(w.n) {
+		n, err := w.file.ReadAt(w.block[:min(walkBlockBytes, end-position)], position)
+		if err != nil && !(errors.Is(err, io.EOF) && n >= record.HeaderSize) {
+			return record.Header{}, readError(w.name, position, err)
+		}
+		w.at, w.n, i = position, n, 0
+	}
+	h, err := record.ReadHeader(w.block[i : i+record.HeaderSize])
+	if err != nil {
+		return record.Header{}, w.corrupt(position, err.Error())
+	}
+	if position+int64(h.Size()) > end {
+		return record.Header{}, w.corrupt(position, "the batch is longer than the file")
+	}
+	if h.LastOffsetDelta < 0 || h.BaseOffset < 0 {
+		return record.Header{}, w.corrupt(position, "impossible offsets")
+	}
+	return h, nil
+}
+
+func (w *walker) corrupt(position int64, reason string) error {
+	return &CorruptionError{File: w.name, Position: position, Reason: reason}
+}
+
+// readError makes a file that is shorter than it was a corruption. Other errors stay what they are.
+func readError(name string, position int64, err error) error {
+	if errors.Is(err, io.EOF) {
+		return &CorruptionError{File: name, Position: position, Reason: "the file ends too early"}
+	}
+	return err
+}
