@@ -1,0 +1,29 @@
+// Package quorum keeps the cluster's metadata: it drives etcd's raft library over the metadata log, runs the controller
+// on the node that leads, and publishes an immutable cluster.Image after each committed change.
+//
+// # What it promises
+//
+// A change that Do has answered is on the disks of a majority of the voters, and in this node's image: what Do's caller
+// reads next includes it, and every subscriber has seen it. Images are published in the order of the log, on every node
+// the same. Terms and votes are synced before any entry that depends on them; an entry is synced before it counts.
+//
+// # States
+//
+//	no leader  requests wait for one, as long as their context allows
+//	leading    requests run against the newest proposed image, once the entries of earlier terms are applied
+//	following  requests are refused with *NotControllerError
+//	failed     the log or the vote could not be written: every request is refused with ErrFailed, Failed is closed, and
+//	           the node has to stop, since a voter must never forget what it has promised
+//
+// # Storage
+//
+// Raft's entry i is one batch of one record at offset i-1 of the log, its term the batch's leader epoch (entry.go).
+// quorum-state holds term, vote and members (state.go). A snapshot is a file of its own (snapshot.go). What is damaged is
+// refused at Open, with the way out; nothing is repaired by guessing.
+//
+// # Concurrency
+//
+// Every method may be called by any goroutine, and none from within a subscriber. A Quorum owns two goroutines: the loop
+// (loop.go) is the only one that touches raft, the machine and the storage; the publisher (publish.go) calls the
+// subscribers in order and then answers those who wait for them. Both end with Close.
+package quorum

@@ -1,0 +1,58 @@
+package quorum
+
+import (
+	"cmp"
+	"slices"
+
+	"go.etcd.io/raft/v3"
+	"go.etcd.io/raft/v3/tracker"
+
+	"github.com/logbahn/logbahn/internal/cluster"
+)
+
+// Status is the quorum as this node sees it.
+type Status struct {
+	Leader        cluster.NodeID // NoLeader when none is known
+	Epoch         int32          // raft's term
+	HighWatermark int64          // the offset behind the last committed entry
+	EndOffset     int64          // of this node's log
+	Members       []Member       // sorted by node id; where the others stand is known to the leader only
+}
+
+// Member is a voter or a learner.
+type Member struct {
+	Voter
+	EndOffset int64 // -1: unknown
+	Learner   bool
+}
+
+// Status returns how the quorum stands.
+func (q *Quorum) Status() Status { return *q.status.Load() }
+
+// publishStatus keeps Status current. It runs in the loop.
+func (q *Quorum) publishStatus() {
+	raftStatus := q.raft.Status()
+	status := &Status{
+		Leader:        q.leader(),
+		Epoch:         int32(raftStatus.GetTerm()),
+		HighWatermark: int64(raftStatus.GetCommit()),
+		EndOffset:     q.cfg.Log.EndOffset(),
+	}
+	for id, v := range q.loop.voters {
+		m := Member{Voter: v, EndOffset: endOffset(raftStatus, id)}
+		_, m.Learner = raftStatus.Config.Learners[id]
+		if id == raftStatus.ID {
+			m.EndOffset = status.EndOffset
+		}
+		status.Members = append(status.Members, m)
+	}
+	slices.SortFunc(status.Members, func(a, b Member) int { return cmp.Compare(a.NodeID, b.NodeID) })
+	q.status.Store(status)
+}
+
+func endOffset(s raft.Status, id uint64) int64 {
+	if p, ok := s.Progress[id]; ok && p.State != tracker.StateSnapshot {
+		return int64(p.Match)
+	}
+	return -1
+}

@@ -1,0 +1,190 @@
+package quorum
+
+import (
+	"errors"
+	"fmt"
+
+	"go.etcd.io/raft/v3"
+	pb "go.etcd.io/raft/v3/raftpb"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/logbahn/logbahn/internal/commitlog"
+	"github.com/logbahn/logbahn/internal/record"
+	"github.com/logbahn/logbahn/internal/vfs"
+)
+
+// entriesKept is how many entries stay behind a snapshot for followers that are a little late.
+const entriesKept = 1000
+
+// storage is raft's storage: the metadata log, quorum-state and the snapshots on disk, and the entries since the last
+// snapshot in memory as well, which is what raft reads. It belongs to the loop.
+type storage struct {
+	fs      vfs.FS
+	dir     string
+	log     *commitlog.Log
+	memory  *raft.MemoryStorage
+	saved   state // as in quorum-state
+	builder *record.Builder
+	buffer  []byte
+	// written counts the bytes of entries since the last snapshot.
+	written int64
+}
+
+// openStorage reads what an earlier run has left. Anything that contradicts itself is an error that says what to do.
+func openStorage(fsys vfs.FS, dir string, log *commitlog.Log) (*storage, error) {
+	s := &storage{fs: fsys, dir: dir, log: log, memory: raft.NewMemoryStorage(), builder: record.NewBuilder(record.BuilderOptions{})}
+	var err error
+	if s.saved, err = readState(fsys, dir); err != nil {
+		return nil, err
+	}
+	snap, err := s.newestSnapshot()
+	if err != nil {
+		return nil, err
+	}
+	covered := uint64(0)
+	if snap != nil {
+		covered = snap.GetMetadata().GetIndex()
+		if err := s.memory.ApplySnapshot(snap); err != nil {
+			return nil, err
+		}
+	}
+	if start := log.StartOffset(); start > int64(covered) {
+		return nil, fmt.Errorf("the metadata log begins at offset %d and no snapshot covers what was before: restore %s from a backup", start, dir)
+	}
+	if err := s.readEntries(covered); err != nil {
+		return nil, err
+	}
+	return s, s.reconcile()
+}
+
+// readEntries loads the entries behind the snapshot into memory.
+func (s *storage) readEntries(covered uint64) error {
+	if s.log.EndOffset() <= int64(covered) {
+		if s.log.EndOffset() < int64(covered) {
+			return s.log.ResetTo(int64(covered))
+		}
+		return nil
+	}
+	var entries []*pb.Entry
+	for batch, err := range s.log.Batches(int64(covered)) {
+		if err != nil {
+			return fmt.Errorf("metadata log: %w", err)
+		}
+		e, err := readEntry(batch)
+		if err != nil {
+			return fmt.Errorf("metadata log: %w", err)
+		}
+		entries = append(entries, e)
+		s.written += int64(len(batch))
+	}
+	return s.memory.Append(entries)
+}
+
+// reconcile brings the saved state and the log together: quorum-state is written before the entries that it speaks of,
+// so its commit may be ahead of a log whose end a crash has taken.
+func (s *storage) reconcile() error {
+	last, err := s.memory.LastIndex()
+	if err != nil {
+		return err
+	}
+	if last == 0 && s.saved.hard.GetTerm() > 1 {
+		return fmt.Errorf("the metadata log is empty although this node has voted in term %d: restore %s from a backup, or start with an empty data directory", s.saved.hard.GetTerm(), s.dir)
+	}
+	if last == 0 {
+		s.saved = state{hard: &pb.HardState{}, conf: &pb.ConfState{}}
+		return nil
+	}
+	snap, err := s.memory.Snapshot()
+	if err != nil {
+		return err
+	}
+	if len(s.saved.conf.GetVoters()) == 0 {
+		s.saved.conf = snap.GetMetadata().GetConfState()
+	}
+	commit := max(min(s.saved.hard.GetCommit(), last), snap.GetMetadata().GetIndex())
+	s.saved.hard.Commit = new(commit)
+	return s.memory.SetHardState(s.saved.hard)
+}
+
+func (s *storage) empty() (bool, error) {
+	last, err := s.memory.LastIndex()
+	return last == 0, err
+}
+
+// save makes what a Ready demands durable: the vote first, then the snapshot, then the entries.
+func (s *storage) save(rd raft.Ready, conf *pb.ConfState) error {
+	if !raft.IsEmptyHardState(rd.HardState) {
+		if err := s.saveHardState(rd.HardState, conf); err != nil {
+			return err
+		}
+	}
+	if !raft.IsEmptySnap(rd.Snapshot) {
+		if err := s.install(rd.Snapshot); err != nil {
+			return err
+		}
+	}
+	if len(rd.Entries) == 0 {
+		return nil
+	}
+	return s.append(rd.Entries)
+}
+
+// saveHardState writes quorum-state when the term, the vote or the members have changed. The commit index alone is not
+// worth a sync: it is found again.
+func (s *storage) saveHardState(hard *pb.HardState, conf *pb.ConfState) error {
+	old := s.saved
+	s.saved = state{hard: proto.Clone(hard).(*pb.HardState), conf: proto.Clone(conf).(*pb.ConfState)}
+	if err := s.memory.SetHardState(s.saved.hard); err != nil {
+		return err
+	}
+	if old.hard.GetTerm() == hard.GetTerm() && old.hard.GetVote() == hard.GetVote() && proto.Equal(old.conf, conf) {
+		return nil
+	}
+	return writeState(s.fs, s.dir, s.saved)
+}
+
+// install replaces everything by a leader's snapshot.
+func (s *storage) install(snap *pb.Snapshot) error {
+	if err := s.writeSnapshot(snap); err != nil {
+		return err
+	}
+	if err := s.log.ResetTo(int64(snap.GetMetadata().GetIndex())); err != nil {
+		return err
+	}
+	s.written = 0
+	return s.memory.ApplySnapshot(snap)
+}
+
+// append writes entries where raft wants them, over an end that another leader has overruled, and syncs them.
+func (s *storage) append(entries []*pb.Entry) error {
+	offset := int64(entries[0].GetIndex()) - 1
+	if offset < s.log.EndOffset() {
+		if err := s.log.TruncateSuffix(offset); err != nil {
+			return err
+		}
+	}
+	s.buffer = s.buffer[:0]
+	for _, e := range entries {
+		var err error
+		if s.buffer, err = appendEntry(s.buffer, s.builder, e); err != nil {
+			return err
+		}
+	}
+	if _, err := s.log.AppendReplica(s.buffer); err != nil {
+		return err
+	}
+	if err := s.log.Flush(); err != nil {
+		return err
+	}
+	s.written += int64(len(s.buffer))
+	if cap(s.buffer) > bufferBytesKept {
+		s.buffer = nil
+	}
+	return s.memory.Append(entries)
+}
+
+// bufferBytesKept bounds the buffer that is kept between appends.
+const bufferBytesKept = 256 << 10
+
+// isStopped tells errors that come of closing from those that mean a broken disk.
+func isStopped(err error) bool { return errors.Is(err, commitlog.ErrClosed) }
