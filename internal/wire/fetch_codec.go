@@ -48,6 +48,22 @@ func (r *FetchRequest) Decode(version int16, body []byte) error {
 	return nil
 }
 
+// Release makes r ready for its next Decode, and gives up slices that an unusual request has blown up.
+func (r *FetchRequest) Release() {
+	const elementsKept = 4096
+	elements := len(r.Topics) + len(r.ForgottenTopics)
+	for i := range r.Topics {
+		elements += len(r.Topics[i].Partitions)
+	}
+	for i := range r.ForgottenTopics {
+		elements += len(r.ForgottenTopics[i].Partitions)
+	}
+	r.Topics, r.ForgottenTopics = r.Topics[:0], r.ForgottenTopics[:0]
+	if elements > elementsKept {
+		r.Topics, r.ForgottenTopics = nil, nil
+	}
+}
+
 // decodeHead reads what precedes the topics, and sets what this version does not have.
 func (r *FetchRequest) decodeHead(version int16, b *weighed) {
 	r.Version = version

@@ -1,0 +1,252 @@
+package listener
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"runtime/debug"
+	"sync/atomic"
+	"time"
+
+	"github.com/logbahn/logbahn/internal/wire"
+)
+
+// Conn is one client's connection, as the handler sees it.
+type Conn struct {
+	ID       string // unique in this process
+	Listener string // the name of the server's listener
+	// State belongs to the handler. It is read and written in Start, or in a Finish of an API that does not pipeline.
+	State any
+
+	server *Server
+	raw    net.Conn
+	peer   netip.Addr // invalid inside the process
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+
+	// Of the reader.
+	length   [wire.FrameHeaderSize]byte
+	begun    bool      // a frame has been read
+	barrier  bool      // the latest request must be answered before the next may start
+	deadline time.Time // set on raw for reading
+	latest   time.Time // when the latest frame ended
+	writer   *writer   // nil when retired
+
+	pending  atomic.Int32  // requests started whose replies have not left
+	drained  chan struct{} // has a token after pending has come down to zero
+	draining atomic.Bool   // no further request is to be read
+}
+
+// Reasons to close a connection that the reader finds.
+var (
+	errDraining = errors.New("the server shuts down")
+	errIdle     = errors.New("idle for too long")
+	errSlow     = errors.New("the rest of a frame did not arrive in time")
+	errHangUp   = errors.New("the client closed the connection")
+)
+
+// LocalAddr is the address that the client connected to.
+func (c *Conn) LocalAddr() string { return c.raw.LocalAddr().String() }
+
+// RemoteAddr is the client's address.
+func (c *Conn) RemoteAddr() string { return c.raw.RemoteAddr().String() }
+
+// serve reads requests until the connection ends.
+func (c *Conn) serve() {
+	defer c.server.dismiss(c)
+	defer c.raw.Close()
+	err := c.readAll()
+	if errors.Is(err, errDraining) {
+		c.awaitReplies()
+	}
+	c.cancel(err)
+	c.raw.Close() // the writer may be stuck in it
+	c.retireWriter()
+	c.report(err)
+}
+
+// readAll reads and starts requests, and returns why it ended.
+func (c *Conn) readAll() (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = panicked(p)
+		}
+	}()
+	c.latest = time.Now()
+	for {
+		length, err := c.awaitFrame()
+		if err != nil {
+			return err
+		}
+		// What follows a request that does not pipeline is not even read before that has been answered: a client that
+		// sends ahead of a long poll takes no memory meanwhile.
+		if c.barrier && !c.awaitReplies() {
+			return context.Cause(c.ctx)
+		}
+		if err := c.request(length); err != nil {
+			return err
+		}
+		c.latest = time.Now()
+	}
+}
+
+// panicError is a panic of the handler's, a defect, as the reason to close a connection.
+type panicError struct {
+	value any
+	stack []byte
+}
+
+func panicked(p any) error { return &panicError{p, debug.Stack()} }
+
+func (e *panicError) Error() string { return fmt.Sprintf("a handler panicked: %v", e.value) }
+
+// tick is how far ahead read deadlines are set while a connection is busy: they are renewed rarely, and looked at when
+// they pass.
+func (c *Conn) tick() time.Duration {
+	return min(10*time.Second, c.server.cfg.IdleTimeout, c.server.cfg.FrameTimeout)
+}
+
+// awaitFrame reads the length of the next frame, however long it takes to come.
+func (c *Conn) awaitFrame() (int, error) {
+	got := 0
+	started := c.latest
+	c.keepDeadline(started)
+	for got < len(c.length) {
+		n, err := c.raw.Read(c.length[got:])
+		if n > 0 && got == 0 {
+			started = time.Now()
+			c.keepDeadline(started)
+		}
+		got += n
+		if got == len(c.length) {
+			break
+		}
+		if err == nil {
+			continue
+		}
+		if !errors.Is(err, os.ErrDeadlineExceeded) {
+			return 0, c.ended(err, got)
+		}
+		if err := c.waitOn(got, started); err != nil {
+			return 0, err
+		}
+	}
+	return c.judgeLength()
+}
+
+// ended turns the error of a read into the reason: a client that leaves between frames is nothing unusual.
+func (c *Conn) ended(err error, got int) error {
+	switch {
+	case c.ctx.Err() != nil:
+		return context.Cause(c.ctx)
+	case errors.Is(err, io.EOF) && got == 0:
+		return errHangUp
+	}
+	return fmt.Errorf("%w in the middle of a frame or by force: %w", errHangUp, err)
+}
+
+// waitOn decides, when a read deadline has passed, whether to wait for longer, and sets the next deadline. A silent
+// connection gives up its writer and is not looked at again until it has been idle for too long.
+func (c *Conn) waitOn(got int, started time.Time) error {
+	now := time.Now()
+	switch {
+	case c.draining.Load():
+		return errDraining
+	case got > 0:
+		if now.Sub(started) >= c.server.cfg.FrameTimeout {
+			return errSlow
+		}
+	case c.pending.Load() > 0:
+		c.latest = now
+	case now.Sub(c.latest) >= c.server.cfg.IdleTimeout:
+		return errIdle
+	default:
+		c.retireWriter()
+		c.setDeadline(c.latest.Add(c.server.cfg.IdleTimeout))
+		return nil
+	}
+	c.setDeadline(now.Add(c.tick()))
+	return nil
+}
+
+// keepDeadline sees that the read deadline is neither near nor, after a long silence, further than a tick ahead.
+func (c *Conn) keepDeadline(now time.Time) {
+	if ahead := c.deadline.Sub(now); ahead < c.tick()/2 || ahead > c.tick() {
+		c.setDeadline(now.Add(c.tick()))
+	}
+}
+
+func (c *Conn) setDeadline(t time.Time) {
+	c.deadline = t
+	_ = c.raw.SetReadDeadline(t)
+	if c.draining.Load() {
+		_ = c.raw.SetReadDeadline(time.Unix(1, 0))
+	}
+}
+
+// stopReading ends the wait for a next request. It is called by any goroutine.
+func (c *Conn) stopReading() {
+	c.draining.Store(true)
+	_ = c.raw.SetReadDeadline(time.Unix(1, 0))
+}
+
+// awaitReplies waits until every reply has left. It returns false when the connection has ended instead.
+func (c *Conn) awaitReplies() bool {
+	for c.pending.Load() > 0 {
+		select {
+		case <-c.drained:
+		case <-c.ctx.Done():
+			return false
+		}
+	}
+	return c.ctx.Err() == nil
+}
+
+// replied counts a request as answered.
+func (c *Conn) replied() {
+	if c.pending.Add(-1) == 0 {
+		select {
+		case c.drained <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// report counts and logs why the connection ended. Only what an operator may want to act on is a warning.
+func (c *Conn) report(err error) {
+	n := &c.server.count
+	log := c.server.cfg.Log.With("conn", c.ID, "peer", c.RemoteAddr())
+	var panicErr *panicError
+	closed := func(counter *atomic.Int64) {
+		counter.Add(1)
+		log.Warn("connection closed", "err", err)
+	}
+	switch {
+	case errors.As(err, &panicErr):
+		n.byPanic.Add(1)
+		log.Error("connection closed: a defect, please report it", "err", err, "stack", string(panicErr.stack))
+	case errors.Is(err, errForeign):
+		closed(&n.foreign)
+	case errors.Is(err, errTooLarge):
+		closed(&n.tooLarge)
+	case errors.Is(err, errSlow):
+		closed(&n.slowFrame)
+	case errors.Is(err, wire.ErrMalformed):
+		closed(&n.malformed)
+	case errors.Is(err, errNotServed):
+		closed(&n.notServed)
+	case errors.Is(err, errNotReading):
+		closed(&n.notReading)
+	case errors.Is(err, errHandler):
+		closed(&n.byHandler)
+	case errors.Is(err, errIdle):
+		n.idle.Add(1)
+		log.Info("connection closed", "err", err)
+	default:
+		log.Debug("connection closed", "err", err)
+	}
+}

@@ -1,0 +1,34 @@
+// Package listener is where clients arrive: it accepts connections, takes frames off them, has a [Handler] answer, and
+// sends the replies in the order of the requests.
+//
+// # A connection
+//
+// Its reader waits for four bytes, the length of the next frame; that is all an idle connection costs. It then reads the
+// frame into a pooled buffer, decodes it, and calls Handler.Start. Its writer, started when the first reply is due and
+// retired when the connection falls silent, calls each request's [Finish] in order of arrival, encodes the reply and
+// sends it in one write. So while the first of several Produce requests waits for the disk, the ones behind it are
+// appended, and share its flush.
+//
+// Only APIs that say so pipeline like this. Any other starts when all replies before it have left, and nothing behind it
+// starts, or is even read beyond its length, before its own has: an OffsetFetch sees what the OffsetCommit before it did.
+//
+// # What bounds memory
+//
+// A frame's memory is claimed from the server's budget before the frame is read, but for its first [firstChunkBytes],
+// and given back when Start has returned. Claims are served in order of arrival; one larger than the budget is let in
+// alone. A long frame's buffer grows with what arrives, not with what was announced. Servers do not share budgets:
+// traffic that others wait for gets a server of its own.
+//
+// # What ends a connection
+//
+// The client; silence for IdleTimeout; a frame that is too large, malformed, of another protocol, or that does not
+// arrive in time; an API or version that is not served; a client that does not read its replies; a reply whose encoding
+// fails; a handler that panics, which is a defect here and is logged as an error with its stack, the other connections
+// living on. Each has a counter in [Stats] and one line in the log. When a connection ends, the context of its requests
+// does: long polls return, and replies that were still due are dropped.
+//
+// # Goroutines and locks
+//
+// Each connection has its reader and at times its writer; Serve runs in its caller's goroutine. Nothing blocks while it
+// holds a lock. Shutdown and Close return when all of them have ended.
+package listener

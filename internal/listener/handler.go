@@ -1,0 +1,32 @@
+package listener
+
+import (
+	"context"
+
+	"github.com/logbahn/logbahn/internal/wire"
+)
+
+// Handler answers requests. Its methods are called by many connections at once.
+type Handler interface {
+	// Lookup tells how to treat requests of an API and version. An error closes the connection.
+	Lookup(key, version int16) (API, error)
+	// Start begins a request: whatever must happen in the order of arrival. Body is a *wire.ProduceRequest, a
+	// *wire.FetchRequest, a kmsg request, or nil with API.NoBody. It holds until the reply has been encoded, but record
+	// sets of a Produce request only until Start returns. Start must not wait for other requests of the same connection.
+	// An error closes the connection. The context ends with the connection.
+	Start(ctx context.Context, c *Conn, h wire.RequestHeader, body any) (Finish, error)
+}
+
+// Finish does what remains of a request and returns its reply; nil sends none (acks=0). It may wait until the context
+// ends. A reply whose encoding fails closes the connection.
+type Finish func(ctx context.Context) wire.Response
+
+// API is how requests of an API and version are treated.
+type API struct {
+	// Pipelines lets the next request start before this one's reply has left.
+	Pipelines bool
+	// NoBody leaves the body undecoded: the answer does not depend on it, or its version is unknown (KIP-511).
+	NoBody bool
+	// BytesMax bounds the frame. Zero or more than Config.RequestBytesMax means that.
+	BytesMax int
+}

@@ -1,0 +1,113 @@
+package listener
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/logbahn/logbahn/internal/wire"
+)
+
+// errNotReading is the reason when a client does not take its replies.
+var errNotReading = errors.New("the client did not read its reply in time")
+
+// reply is a request that has been started and waits for its turn to be answered.
+type reply struct {
+	header wire.RequestHeader
+	body   any
+	finish Finish
+}
+
+// writer answers the requests of one connection in order. It ends when its queue is closed.
+type writer struct {
+	queue chan reply
+	ended chan struct{}
+}
+
+// replyChunkBytes is how much of a long reply must be taken within WriteTimeout.
+const replyChunkBytes = 1 << 20
+
+// enqueue hands a started request to the writer, which it starts if there is none. It waits when too many are queued.
+func (c *Conn) enqueue(r reply) error {
+	if c.writer == nil {
+		c.writer = &writer{queue: make(chan reply, c.server.cfg.PipelinedMax), ended: make(chan struct{})}
+		go c.write(c.writer)
+	}
+	c.pending.Add(1)
+	select {
+	case c.writer.queue <- r:
+		return nil
+	case <-c.writer.ended:
+		return context.Cause(c.ctx)
+	}
+}
+
+// retireWriter ends the writer when it has answered what is queued, and waits for that.
+func (c *Conn) retireWriter() {
+	if c.writer != nil {
+		close(c.writer.queue)
+		<-c.writer.ended
+		c.writer = nil
+	}
+}
+
+// write answers requests until the queue is closed or one cannot be answered, which ends the connection.
+func (c *Conn) write(w *writer) {
+	defer close(w.ended)
+	for r := range w.queue {
+		if err := c.answer(r); err != nil {
+			c.cancel(err)
+			_ = c.raw.Close() // ends the reader
+			return
+		}
+		c.replied()
+	}
+}
+
+// answer finishes one request and sends its reply.
+func (c *Conn) answer(r reply) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = panicked(p)
+		}
+	}()
+	response := r.finish(c.ctx)
+	if c.ctx.Err() != nil {
+		return context.Cause(c.ctx)
+	}
+	if response == nil {
+		recycle(r.body)
+		return nil
+	}
+	out := newBuffer(wire.ReplySize(response))
+	out.bytes, err = wire.AppendReply(out.bytes, r.header, response)
+	if err == nil {
+		recycle(r.body)
+		err = c.send(out.bytes)
+	} else {
+		err = fmt.Errorf("%w: %w", errHandler, err)
+	}
+	out.free()
+	return err
+}
+
+// send writes a reply. A short one leaves in one write; of a long one each chunk has the timeout to itself.
+func (c *Conn) send(b []byte) error {
+	c.server.count.replyBytes.Add(int64(len(b)))
+	for len(b) > 0 {
+		chunk := b[:min(len(b), replyChunkBytes)]
+		if err := c.raw.SetWriteDeadline(time.Now().Add(c.server.cfg.WriteTimeout)); err != nil {
+			return c.ended(err, 1)
+		}
+		if _, err := c.raw.Write(chunk); err != nil {
+			if errors.Is(err, os.ErrDeadlineExceeded) {
+				return errNotReading
+			}
+			return c.ended(err, 1)
+		}
+		b = b[len(chunk):]
+	}
+	return nil
+}
