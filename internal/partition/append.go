@@ -1,0 +1,74 @@
+package partition
+
+import "github.com/logbahn/logbahn/internal/commitlog"
+
+// AppendOptions says how to append.
+type AppendOptions struct {
+	Origin commitlog.Origin
+	// LeaderEpoch is the epoch under which the caller may append, as a coordinator which has loaded its state in that
+	// epoch. AnyEpoch is whichever this replica leads in.
+	LeaderEpoch int32
+	// AllInSync asks for min.insync.replicas before anything is appended (acks=all).
+	AllInSync bool
+}
+
+// AnyEpoch stands for whatever leader epoch there is.
+const AnyEpoch int32 = -1
+
+// Appended is where the records are. Partition.Wait takes LeaderEpoch and EndOffset.
+type Appended struct {
+	commitlog.Appended
+	LeaderEpoch int32
+}
+
+// EndOffset returns the offset after the last record.
+func (a Appended) EndOffset() int64 { return a.LastOffset + 1 }
+
+// Append writes one or more verified batches, which follow each other in batches, at the end of the leader's log. It
+// patches their offsets and epochs in place, and for LogAppendTime their timestamps. The records are not safe yet:
+// Partition.Wait says when they are.
+//
+// A retry of a batch that the log remembers is not written again: Appended is the original's, with Duplicate set, and
+// waiting for it waits for the original.
+//
+// Errors: ErrNotLeader, ErrFencedLeaderEpoch, ErrNotEnoughReplicas, *OfflineError, and commitlog's.
+func (p *Partition) Append(batches []byte, o AppendOptions) (Appended, error) {
+	p.role.RLock()
+	defer p.role.RUnlock()
+	epoch, err := p.admit(o)
+	if err != nil {
+		return Appended{}, err
+	}
+	done, err := p.log.Append(batches, commitlog.AppendOptions{
+		LeaderEpoch: epoch, Now: p.cfg.Now().UnixMilli(), Origin: o.Origin,
+	})
+	if err != nil {
+		return Appended{}, storageError(err)
+	}
+	a := Appended{Appended: done, LeaderEpoch: epoch}
+	p.step(func(m *machine) effects { return m.appended(a.EndOffset()) })
+	return a, nil
+}
+
+// admit returns the epoch to append under. The caller holds role.
+func (p *Partition) admit(o AppendOptions) (int32, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	m := &p.mu.machine
+	if err := p.offlineLocked(); err != nil {
+		return 0, err
+	}
+	if !m.isLeader() {
+		return 0, ErrNotLeader
+	}
+	if o.LeaderEpoch != AnyEpoch && o.LeaderEpoch < m.leaderEpoch {
+		return 0, ErrFencedLeaderEpoch
+	}
+	if o.LeaderEpoch != AnyEpoch && o.LeaderEpoch > m.leaderEpoch {
+		return 0, ErrNotLeader
+	}
+	if o.AllInSync && !m.enoughInSync() {
+		return 0, ErrNotEnoughReplicas
+	}
+	return m.leaderEpoch, nil
+}

@@ -1,0 +1,154 @@
+package partition
+
+import (
+	"errors"
+	"io/fs"
+	"runtime"
+	"slices"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/logbahn/logbahn/internal/cluster"
+	"github.com/logbahn/logbahn/internal/commitlog"
+)
+
+// metadataTopic is the folder that the quorum keeps beside the topics'.
+const metadataTopic = "__cluster_metadata"
+
+// Apply makes the replicas what an image says: it opens, promotes, demotes and deletes them. d is the difference to the
+// image of the call before, or to an empty cluster. Calls must be in the order of the images. A log that cannot be opened
+// makes an offline replica, not an error: the others go on.
+func (s *Set) Apply(img *cluster.Image, d cluster.Delta) {
+	s.applying.Lock()
+	defer s.applying.Unlock()
+	r := newResolver(Layers(img, s.cfg.NodeID, s.cfg.Static))
+	for _, t := range d.Deleted {
+		s.dropTopic(t)
+	}
+	s.place(d.Created, r)
+	for _, c := range d.Changed {
+		s.dropMoved(c.New)
+		s.place([]*cluster.Topic{c.New}, r)
+	}
+	if slices.ContainsFunc(d.Configs, func(c cluster.Resource) bool { return c.Type != cluster.TopicResource }) {
+		s.place(slices.Collect(img.Topics()), r)
+	}
+	if !s.swept {
+		s.swept = true
+		s.sweep()
+	}
+}
+
+// place opens the replicas of the topics that belong to this broker and gives all of them their settings and leaders.
+func (s *Set) place(topics []*cluster.Topic, r resolver) {
+	var opening errgroup.Group
+	opening.SetLimit(2 * runtime.GOMAXPROCS(0)) // opening waits for the disk, and recovery reads
+	for _, t := range topics {
+		settings := r.settings(t)
+		for i := range t.Partitions {
+			if !slices.Contains(t.Partitions[i].Replicas, s.cfg.NodeID) {
+				continue
+			}
+			opening.Go(func() error {
+				s.placeOne(t, int32(i), settings)
+				return nil
+			})
+		}
+	}
+	_ = opening.Wait() // no function fails
+}
+
+func (s *Set) placeOne(t *cluster.Topic, index int32, settings *Settings) {
+	p, open := s.ByID(t.ID, index)
+	if open {
+		p.configure(settings)
+	} else {
+		p = openReplica(&s.cfg, t, index, settings)
+	}
+	at := &t.Partitions[index]
+	p.assign(assignment{
+		Leader: at.Leader, LeaderEpoch: at.LeaderEpoch, PartitionEpoch: at.PartitionEpoch,
+		Replicas: at.Replicas, ISR: at.ISR, MinISR: settings.MinISR,
+	})
+	if !open {
+		s.add(p)
+	}
+}
+
+func (p *Partition) configure(s *Settings) {
+	p.settings.Store(s)
+	if p.log != nil {
+		p.log.SetConfig(s.Log)
+	}
+}
+
+// openReplica opens the log of a replica. The hooks may be called before it returns, and wait for the lock.
+func openReplica(cfg *Config, t *cluster.Topic, index int32, settings *Settings) *Partition {
+	p := &Partition{topic: t.Name, topicID: t.ID, index: index, cfg: cfg}
+	p.settings.Store(settings)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	tp := commitlog.TopicPartition{Topic: t.Name, Partition: index}
+	log, err := cfg.Dir.Open(tp, t.ID, settings.Log, p.hooks())
+	lagMaxMs := cfg.ReplicaLagMax.Milliseconds()
+	if err != nil {
+		p.mu.machine = newMachine(cfg.NodeID, lagMaxMs, 0, 0, 0)
+		p.mu.offline = &OfflineError{Reason: err}
+		cfg.Log.Error("replica offline", "topic", t.Name, "partition", index, "err", err)
+		return p
+	}
+	p.log = log
+	p.mu.machine = newMachine(cfg.NodeID, lagMaxMs, log.EndOffset(), log.FlushedOffset(), log.HighWatermark())
+	p.highWatermark.Store(log.HighWatermark())
+	return p
+}
+
+func (s *Set) dropTopic(t *cluster.Topic) {
+	for i := range t.Partitions {
+		if p, ok := s.ByID(t.ID, int32(i)); ok {
+			s.drop(p)
+		}
+	}
+}
+
+// dropMoved drops the replicas that the topic no longer has on this broker.
+func (s *Set) dropMoved(t *cluster.Topic) {
+	for i := range t.Partitions {
+		if p, ok := s.ByID(t.ID, int32(i)); ok && !slices.Contains(t.Partitions[i].Replicas, s.cfg.NodeID) {
+			s.drop(p)
+		}
+	}
+}
+
+func (s *Set) drop(p *Partition) {
+	s.remove(p)
+	p.retire()
+	var err error
+	if p.log == nil {
+		err = s.cfg.Dir.SetAside(commitlog.TopicPartition{Topic: p.topic, Partition: p.index})
+	} else {
+		err = s.cfg.Dir.Delete(p.log)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		s.cfg.Log.Error("replica not deleted", "topic", p.topic, "partition", p.index, "err", err)
+	}
+}
+
+// sweep sets the folders aside that no topic of the first image has: their topics were deleted while this broker was
+// away. Folders of another topic of the same name were set aside when the present one was opened.
+func (s *Set) sweep() {
+	onDisk, err := s.cfg.Dir.List()
+	if err != nil {
+		s.cfg.Log.Error("folders not listed", "err", err)
+		return
+	}
+	for _, folder := range onDisk {
+		if _, open := s.Get(folder.Topic, folder.Partition); open || folder.Topic == metadataTopic {
+			continue
+		}
+		s.cfg.Log.Warn("folder of no topic is set aside", "folder", folder.TopicPartition.String())
+		if err := s.cfg.Dir.SetAside(folder.TopicPartition); err != nil {
+			s.cfg.Log.Error("folder not set aside", "folder", folder.TopicPartition.String(), "err", err)
+		}
+	}
+}

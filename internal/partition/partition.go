@@ -1,0 +1,318 @@
+package partition
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/logbahn/logbahn/internal/cluster"
+	"github.com/logbahn/logbahn/internal/commitlog"
+)
+
+// Partition is this broker's replica of one partition. See the package comment for what it promises.
+type Partition struct {
+	topic   string
+	topicID cluster.UUID
+	index   int32
+	cfg     *Config
+
+	settings atomic.Pointer[Settings]
+
+	role sync.RWMutex // shared: an append under the present epoch; alone: a change of leader or epoch
+	log  *commitlog.Log
+
+	highWatermark atomic.Int64 // as mu.machine has it, for readers who take no lock
+
+	mu struct {
+		sync.Mutex
+		machine  machine
+		offline  *OfflineError
+		version  uint64 // counts the changes that a reader may see
+		waiting  []*ackWaiter
+		watchers map[*Waiter]struct{}
+	}
+}
+
+// Topic returns the topic's name.
+func (p *Partition) Topic() string { return p.topic }
+
+// TopicID returns the topic's id, which tells a topic from a later one of the same name.
+func (p *Partition) TopicID() cluster.UUID { return p.topicID }
+
+// Index returns the partition's number in its topic.
+func (p *Partition) Index() int32 { return p.index }
+
+// Log returns the replica's log, nil when it could not be opened.
+func (p *Partition) Log() *commitlog.Log { return p.log }
+
+// Settings returns the topic's settings as they are now. They are not to be changed.
+func (p *Partition) Settings() *Settings { return p.settings.Load() }
+
+// Offline returns why the replica is offline, nil when it is not.
+func (p *Partition) Offline() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.offlineLocked()
+}
+
+func (p *Partition) offlineLocked() error {
+	if p.mu.offline == nil {
+		return nil
+	}
+	return p.mu.offline
+}
+
+// HighWatermark returns the offset below which records are committed. Consumers see no more than that.
+func (p *Partition) HighWatermark() int64 { return p.highWatermark.Load() }
+
+// LastStableOffset returns the offset below which no transaction is open. Transactional batches are not accepted, so it
+// is the high watermark.
+func (p *Partition) LastStableOffset() int64 { return p.HighWatermark() }
+
+// StartOffset returns the first offset of the log, 0 when it could not be opened.
+func (p *Partition) StartOffset() int64 {
+	if p.log == nil {
+		return 0
+	}
+	return p.log.StartOffset()
+}
+
+// EndOffset returns the offset that the next record gets, 0 when the log could not be opened.
+func (p *Partition) EndOffset() int64 {
+	if p.log == nil {
+		return 0
+	}
+	return p.log.EndOffset()
+}
+
+// LeaderEpoch returns the epoch of the present leader, -1 before the first.
+func (p *Partition) LeaderEpoch() int32 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.mu.machine.leaderEpoch
+}
+
+// Leading returns the present leader epoch and whether this replica leads in it and is online.
+func (p *Partition) Leading() (epoch int32, ok bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.mu.machine.leaderEpoch, p.mu.machine.isLeader() && p.mu.offline == nil
+}
+
+// Ack says what to wait for after an append.
+type Ack struct {
+	LeaderEpoch int32            // under which the records were appended
+	EndOffset   int64            // after the last of them
+	Acks        int16            // 0: nothing; 1: flushed here; -1 (all): below the high watermark
+	Expired     <-chan time.Time // ends the wait with ErrTimeout; nil: never
+}
+
+// Wait returns nil when the records below a.EndOffset are as safe as a.Acks asks. It fails with ErrNotLeader when the
+// epoch ended before, *OfflineError when the log failed before, ErrTimeout, or ctx's error; the records may be committed
+// all the same, later.
+func (p *Partition) Wait(ctx context.Context, a Ack) error {
+	if a.Acks == 0 {
+		return nil
+	}
+	w, err := p.enlist(a)
+	if w == nil {
+		return err
+	}
+	select {
+	case err := <-w.done:
+		ackWaiters.Put(w)
+		return err
+	case <-a.Expired:
+		return p.abandon(w, ErrTimeout)
+	case <-ctx.Done():
+		return p.abandon(w, ctx.Err())
+	}
+}
+
+// enlist puts a waiter on the list; it returns none when there is nothing to wait for.
+func (p *Partition) enlist(a Ack) (*ackWaiter, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err := p.leadsLocked(a.LeaderEpoch); err != nil {
+		return nil, err
+	}
+	all := a.Acks != 1
+	if p.safeLocked(a.EndOffset, all) {
+		return nil, nil
+	}
+	w := ackWaiters.Get().(*ackWaiter)
+	w.end, w.all = a.EndOffset, all
+	p.mu.waiting = append(p.mu.waiting, w)
+	return w, nil
+}
+
+// abandon takes a waiter off the list. One that was answered meanwhile has its answer.
+func (p *Partition) abandon(w *ackWaiter, err error) error {
+	p.mu.Lock()
+	i := slices.Index(p.mu.waiting, w)
+	if i >= 0 {
+		p.mu.waiting = slices.Delete(p.mu.waiting, i, i+1)
+	}
+	p.mu.Unlock()
+	if i < 0 {
+		err = <-w.done
+	}
+	ackWaiters.Put(w)
+	return err
+}
+
+// leadsLocked returns why this replica does not lead in the epoch, nil when it does.
+func (p *Partition) leadsLocked(epoch int32) error {
+	if err := p.offlineLocked(); err != nil {
+		return err
+	}
+	if m := &p.mu.machine; !m.isLeader() || m.leaderEpoch != epoch {
+		return ErrNotLeader
+	}
+	return nil
+}
+
+func (p *Partition) safeLocked(end int64, all bool) bool {
+	m := &p.mu.machine
+	if all {
+		return m.highWatermark >= end
+	}
+	return m.flushed >= end
+}
+
+// step feeds the machine with one event and carries out what it returns.
+func (p *Partition) step(event func(*machine) effects) {
+	p.mu.Lock()
+	e := event(&p.mu.machine)
+	p.carryOutLocked(e)
+	p.mu.Unlock()
+	if e.alterISR.ISR != nil && p.cfg.AlterISR != nil {
+		p.cfg.AlterISR(p, e.alterISR)
+	}
+}
+
+func (p *Partition) carryOutLocked(e effects) {
+	if e.lostLeadership {
+		p.failWaitersLocked(ErrNotLeader)
+	}
+	if e.advanced {
+		p.highWatermark.Store(p.mu.machine.highWatermark)
+		p.log.SetHighWatermark(p.mu.machine.highWatermark)
+	}
+	p.answerWaitersLocked()
+	if e.wake {
+		p.wakeLocked()
+	}
+}
+
+func (p *Partition) answerWaitersLocked() {
+	p.mu.waiting = slices.DeleteFunc(p.mu.waiting, func(w *ackWaiter) bool {
+		safe := p.safeLocked(w.end, w.all)
+		if safe {
+			w.done <- nil
+		}
+		return safe
+	})
+}
+
+func (p *Partition) failWaitersLocked(err error) {
+	for _, w := range p.mu.waiting {
+		w.done <- err
+	}
+	p.mu.waiting = slices.Delete(p.mu.waiting, 0, len(p.mu.waiting))
+}
+
+func (p *Partition) wakeLocked() {
+	p.mu.version++
+	for w := range p.mu.watchers {
+		w.signal()
+	}
+}
+
+// watch adds w and reports whether the partition has changed since seen.
+func (p *Partition) watch(w *Waiter, seen uint64) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.mu.watchers == nil {
+		p.mu.watchers = make(map[*Waiter]struct{})
+	}
+	p.mu.watchers[w] = struct{}{}
+	return p.mu.version != seen
+}
+
+func (p *Partition) unwatch(w *Waiter) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.mu.watchers, w)
+}
+
+// hooks are what the log calls from its flusher and its maintenance.
+func (p *Partition) hooks() commitlog.Hooks {
+	return commitlog.Hooks{
+		Flushed:     func(end int64) { p.step(func(m *machine) effects { return m.flushedTo(end) }) },
+		Failed:      p.fail,
+		StartOffset: func(start int64) { p.step(func(m *machine) effects { return m.startedAt(start) }) },
+	}
+}
+
+// fail takes the replica offline: nothing that was not safe before will be acknowledged.
+func (p *Partition) fail(err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.mu.offline != nil {
+		return
+	}
+	p.mu.offline = &OfflineError{Reason: err}
+	p.failWaitersLocked(p.mu.offline)
+	p.wakeLocked()
+	p.cfg.Log.Error("replica offline", "topic", p.topic, "partition", p.index, "err", err)
+}
+
+// assign takes over what the image says of this partition. An epoch that makes this replica the leader is written to
+// the log before anything can be appended under it.
+func (p *Partition) assign(a assignment) {
+	p.role.Lock()
+	defer p.role.Unlock()
+	if p.becomesLeader(a) {
+		if err := p.log.StartEpoch(a.LeaderEpoch); err != nil {
+			p.fail(err)
+			return
+		}
+	}
+	now := p.cfg.Now().UnixMilli()
+	p.step(func(m *machine) effects { return m.assigned(a, now) })
+}
+
+func (p *Partition) becomesLeader(a assignment) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	m := &p.mu.machine
+	return p.mu.offline == nil && a.Leader == m.self && (a.LeaderEpoch > m.leaderEpoch || !m.isLeader())
+}
+
+// retire ends the replica: the topic is gone or the partition has moved away.
+func (p *Partition) retire() {
+	p.role.Lock()
+	defer p.role.Unlock()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.mu.machine.leader = noNode
+	p.failWaitersLocked(ErrNotLeader)
+	p.wakeLocked()
+}
+
+// tick tells the replica the time, so that followers that lag leave the in-sync set.
+func (p *Partition) tick(now time.Time) {
+	p.step(func(m *machine) effects { return m.tick(now.UnixMilli()) })
+}
+
+// storageError marks the log's own failures as the replica's.
+func storageError(err error) error {
+	if errors.Is(err, commitlog.ErrStorage) {
+		return &OfflineError{Reason: err}
+	}
+	return err
+}

@@ -1,0 +1,163 @@
+package partition
+
+import (
+	"errors"
+
+	"github.com/logbahn/logbahn/internal/cluster"
+	"github.com/logbahn/logbahn/internal/commitlog"
+)
+
+// Isolation says which records a consumer may see.
+type Isolation int8
+
+// The isolation levels, with Kafka's numbers.
+const (
+	ReadUncommitted Isolation = 0 // up to the high watermark
+	ReadCommitted   Isolation = 1 // up to the last stable offset
+)
+
+// Consumer is the ReplicaID of everyone who is not a replica.
+const Consumer cluster.NodeID = -1
+
+// ReadOptions says what to read.
+type ReadOptions struct {
+	Offset    int64
+	MaxBytes  int
+	MinOne    bool // at least one whole batch, even when it is larger than MaxBytes
+	Isolation Isolation
+	// CurrentLeaderEpoch is the epoch that the reader believes in, AnyEpoch when it knows none (KIP-320).
+	CurrentLeaderEpoch int32
+	// LastFetchedEpoch is the epoch of the last record that the reader has, AnyEpoch when it has none (KIP-595).
+	LastFetchedEpoch int32
+	// ReplicaID is Consumer, or the replica that reads; a replica reads to the end of the log.
+	ReplicaID cluster.NodeID
+	// FlushedEnd is the end of what a reading replica has on disk.
+	FlushedEnd int64
+}
+
+// Read is what a read found. The caller releases Chunk.
+type Read struct {
+	Chunk            commitlog.Chunk
+	HighWatermark    int64
+	LastStableOffset int64
+	LogStartOffset   int64
+	// Diverging is set when the reader's log parts from this one before the offset that it asks for: how far both may
+	// agree. Nothing is read then.
+	Diverging *EpochEnd
+	// Version changes when a repeated read may find something else; Waiter.Watch takes it.
+	Version uint64
+}
+
+// EpochEnd is a leader epoch and the offset where it ends. Both are -1 when the epoch is unknown.
+type EpochEnd struct {
+	Epoch     int32
+	EndOffset int64
+}
+
+// Read returns whole batches from the one that holds Offset on, up to what the reader may see. Read takes no lock of the
+// log. An offset between the high watermark and the log's end reads nothing, without an error.
+//
+// Errors: ErrNotLeader, ErrFencedLeaderEpoch, ErrUnknownLeaderEpoch, ErrOffsetOutOfRange, ErrUnknownReplica,
+// *OfflineError, and commitlog's ErrCorrupt. The marks in Read are valid also when ErrOffsetOutOfRange is returned.
+func (p *Partition) Read(o ReadOptions) (Read, error) {
+	r, err := p.marks(o)
+	if err != nil {
+		return r, err
+	}
+	if start, end := p.log.StartOffset(), p.log.EndOffset(); o.Offset < start || o.Offset > end {
+		r.LogStartOffset = start
+		return r, ErrOffsetOutOfRange
+	}
+	if o.LastFetchedEpoch != AnyEpoch {
+		if r.Diverging, err = p.diverging(o); r.Diverging != nil || err != nil {
+			return r, err
+		}
+	}
+	r.Chunk, err = p.log.Read(o.Offset, o.MaxBytes, p.readEnd(o, r), o.MinOne)
+	if errors.Is(err, commitlog.ErrOffsetOutOfRange) {
+		err = ErrOffsetOutOfRange // the start moved meanwhile
+	}
+	return r, storageError(err)
+}
+
+// marks checks that this replica may answer, counts a replica's progress, and notes how far a reader may see.
+func (p *Partition) marks(o ReadOptions) (Read, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err := p.answersLocked(o.CurrentLeaderEpoch); err != nil {
+		return Read{Version: p.mu.version}, err
+	}
+	if o.ReplicaID >= 0 {
+		m := &p.mu.machine
+		if _, assigned := m.follower(o.ReplicaID); !assigned {
+			return Read{Version: p.mu.version}, ErrUnknownReplica
+		}
+	}
+	hw := p.mu.machine.highWatermark
+	return Read{
+		HighWatermark: hw, LastStableOffset: hw, LogStartOffset: p.log.StartOffset(), Version: p.mu.version,
+	}, nil
+}
+
+func (p *Partition) readEnd(o ReadOptions, r Read) int64 {
+	switch {
+	case o.ReplicaID >= 0:
+		return p.log.EndOffset()
+	case o.Isolation == ReadCommitted:
+		return r.LastStableOffset
+	default:
+		return r.HighWatermark
+	}
+}
+
+// FollowerFetched counts what a follower holds, after a Read in its name succeeded: all below end, flushed below flushed.
+func (p *Partition) FollowerFetched(id cluster.NodeID, end, flushed int64) {
+	now := p.cfg.Now().UnixMilli()
+	p.step(func(m *machine) effects { return m.followerFetched(id, end, flushed, now) })
+}
+
+// answersLocked returns why this replica must not answer a request that names the leader epoch, nil when it may.
+func (p *Partition) answersLocked(epoch int32) error {
+	if err := p.offlineLocked(); err != nil {
+		return err
+	}
+	m := &p.mu.machine
+	switch {
+	case epoch != AnyEpoch && epoch < m.leaderEpoch:
+		return ErrFencedLeaderEpoch
+	case epoch != AnyEpoch && epoch > m.leaderEpoch:
+		return ErrUnknownLeaderEpoch
+	case !m.isLeader():
+		return ErrNotLeader
+	}
+	return nil
+}
+
+// answers is answersLocked for callers without the lock.
+func (p *Partition) answers(epoch int32) (leaderEpoch int32, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.mu.machine.leaderEpoch, p.answersLocked(epoch)
+}
+
+// diverging returns where the reader's log parts from this one, nil when it does not (KIP-595).
+func (p *Partition) diverging(o ReadOptions) (*EpochEnd, error) {
+	epoch, end := p.log.EpochEndOffset(o.LastFetchedEpoch, p.log.EndOffset())
+	if epoch < 0 || end < 0 {
+		return nil, ErrOffsetOutOfRange
+	}
+	if epoch < o.LastFetchedEpoch || end < o.Offset {
+		return &EpochEnd{Epoch: epoch, EndOffset: end}, nil
+	}
+	return nil, nil
+}
+
+// EpochEnd returns the largest known leader epoch that is not above epoch, and where it ends (KIP-101, KIP-279).
+// current is the epoch that the caller believes in, AnyEpoch when it knows none. Errors as for Read.
+func (p *Partition) EpochEnd(epoch, current int32) (EpochEnd, error) {
+	if _, err := p.answers(current); err != nil {
+		return EpochEnd{Epoch: -1, EndOffset: -1}, err
+	}
+	found, end := p.log.EpochEndOffset(epoch, p.log.EndOffset())
+	return EpochEnd{Epoch: found, EndOffset: end}, nil
+}
