@@ -169,11 +169,17 @@ func (l *Log) writeFailed(err error) error {
 	return l.fail(err)
 }
 
-// openActive opens the last segment's file, and makes it when this is the first write to it.
+// openActive opens the last segment's file, and makes it when this is the first write to it. If the segment before was
+// made since the last sync too, its name is made durable first: after a power cut a log must not begin with the second.
 func (l *Log) openActive() (*handle, error) {
 	a := &l.mu.active
 	if a.created {
 		return a.segment.file.acquire()
+	}
+	if l.mu.unsyncedNew.segment {
+		if err := l.fs.SyncDir(l.path); err != nil {
+			return nil, err
+		}
 	}
 	h, err := a.segment.file.create()
 	if err == nil {

@@ -41,6 +41,8 @@ type Log struct {
 	failure  atomic.Pointer[error]
 	queued   atomic.Bool // the flusher knows
 
+	headUnsynced atomic.Bool // removed segments may come back in a power cut: the start offset must be on disk
+
 	// Locks in their order. filesMu is held by whoever writes, renames or removes files other than the last segment's;
 	// syncMu while files are synced and while the log is cut.
 	filesMu sync.Mutex

@@ -194,7 +194,7 @@ func (d *Dir) putStarts(logs []*Log) error {
 		if l.isDeleted() {
 			continue
 		}
-		if start := l.start.Load(); start > (*l.segments.Load())[0].base {
+		if start := l.start.Load(); start > (*l.segments.Load())[0].base || l.headUnsynced.Load() {
 			starts[l.tp] = start
 		} else {
 			delete(starts, l.tp)
@@ -230,6 +230,11 @@ func (l *Log) recoveryPoint(before int64) int64 {
 func (l *Log) persist() error {
 	l.filesMu.Lock()
 	defer l.filesMu.Unlock()
+	return l.persistHeld()
+}
+
+// persistHeld is persist for holders of filesMu.
+func (l *Log) persistHeld() error {
 	l.mu.Lock()
 	if l.mu.deleted || l.Err() != nil {
 		l.mu.Unlock()

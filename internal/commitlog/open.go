@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"path"
 	"slices"
+	"sort"
 	"strings"
 
 	"github.com/logbahn/logbahn/internal/record"
@@ -231,12 +232,6 @@ func (l *Log) load(f folder, m marks) error {
 		segments[i] = s
 	}
 	l.segments.Store(&segments) // for closeHandles, should the rest fail
-	for len(segments) > 1 && segments[1].base <= m.start {
-		if err := l.removeSegment(segments[0]); err != nil {
-			return err
-		}
-		segments = segments[1:]
-	}
 	if len(segments) == 0 {
 		if m.recoveryPoint > m.start {
 			return l.missing(0, m.recoveryPoint)
@@ -244,11 +239,33 @@ func (l *Log) load(f folder, m marks) error {
 		l.beginEmpty(m.start)
 		return nil
 	}
-	r := &recovery{log: l, segments: segments, point: m.recoveryPoint, snapshots: f.snapshots}
+	start := max(m.start, segments[0].base)
+	r := &recovery{log: l, segments: segments, start: start, point: m.recoveryPoint, snapshots: f.snapshots}
 	if err := r.run(l.dir.wasClean); err != nil {
 		return err
 	}
-	return l.install(r, max(m.start, segments[0].base))
+	if err := l.install(r, start); err != nil {
+		return err
+	}
+	return l.removeHead()
+}
+
+// removeHead removes what retention was about to when the power went. It comes last: producers are replayed from it.
+func (l *Log) removeHead() error {
+	segments := *l.segments.Load()
+	n := 0
+	for n+1 < len(segments) && segments[n+1].base <= l.start.Load() {
+		if err := l.removeSegment(segments[n]); err != nil {
+			return err
+		}
+		n++
+	}
+	if n == 0 {
+		return nil
+	}
+	rest := slices.Clone(segments[n:])
+	l.segments.Store(&rest)
+	return l.fs.SyncDir(l.path)
 }
 
 // install makes what recovery found the log's state. A log that ends before its start was being reset when the power
@@ -296,7 +313,7 @@ func (l *Log) removeSegment(s *segment) error {
 // loadProducers returns the producer state at offset to: the newest usable snapshot below it, and the batches since.
 func (l *Log) loadProducers(segments []*segment, snapshots []int64, to int64) (producers, error) {
 	for i := len(snapshots) - 1; i >= 0; i-- {
-		if snapshots[i] > to {
+		if snapshots[i] > to || snapshots[i] < segments[0].base { // the batches since the latter are not all there
 			continue
 		}
 		ps, err := l.readSnapshot(segments, snapshots[i])
@@ -327,17 +344,9 @@ func (l *Log) readSnapshot(segments []*segment, offset int64) (producers, error)
 	if err != nil || len(ps.byID) == 0 || offset <= segments[0].base {
 		return ps, err
 	}
-	s := segments[segmentAt(segments, offset-1)]
-	table, err := s.offsetTable()
+	from, err := backfillFrom(segments, offset)
 	if err != nil {
 		return ps, err
-	}
-	from := s.base
-	entries := table.view()
-	if e, ok := floorOffset(entries, offset-s.base); ok {
-		if i, _ := slices.BinarySearchFunc(entries, e, func(a, b offsetEntry) int { return int(a.relative - b.relative) }); i > backfillEntries {
-			from = s.base + int64(entries[i-backfillEntries].relative)
-		}
 	}
 	var recent producers
 	if err := l.replay(&recent, segments, from, offset); err != nil {
@@ -345,6 +354,26 @@ func (l *Log) readSnapshot(segments []*segment, offset int64) (producers, error)
 	}
 	ps.fill(&recent)
 	return ps, nil
+}
+
+// backfillFrom returns the offset that lies backfillEntries index entries before offset; a segment counts as one more.
+func backfillFrom(segments []*segment, offset int64) (int64, error) {
+	budget := backfillEntries
+	for i := segmentAt(segments, offset-1); ; i-- {
+		s := segments[i]
+		table, err := s.offsetTable()
+		if err != nil {
+			return 0, err
+		}
+		entries := table.view()
+		n := sort.Search(len(entries), func(i int) bool { return s.base+int64(entries[i].relative) >= offset })
+		if n > budget {
+			return s.base + int64(entries[n-budget].relative), nil
+		}
+		if budget -= n + 1; budget <= 0 || i == 0 {
+			return s.base, nil
+		}
+	}
 }
 
 // replay applies the batches of [from, to).

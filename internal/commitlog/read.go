@@ -64,14 +64,18 @@ func (c *Chunk) AppendTo(dst []byte) ([]byte, error) {
 	return dst, nil
 }
 
-// check makes sure that b is the batches of the chunk. Base offset and length lie outside the checksum, so the order of
-// the offsets is checked as well.
+// check makes sure that b is the batches of the chunk. Base offset, length and leader epoch lie outside the checksum, so
+// the order of the offsets and the epochs are checked as well.
 func (c *Chunk) check(b []byte) error {
-	next := c.segment.base
+	next, epochs := c.segment.base, *c.log.epochs.Load()
 	for position := c.position; len(b) > 0; {
 		h, err := checkBatch(b, next, c.next)
-		if err == nil && position == c.position && h.LastOffset() < c.first {
+		switch {
+		case err != nil:
+		case position == c.position && h.LastOffset() < c.first:
 			err = errors.New("the batch is not the one of the index")
+		case !epochFits(epochs, &h):
+			err = fmt.Errorf("leader epoch %d", h.LeaderEpoch)
 		}
 		if err != nil {
 			return &CorruptionError{File: c.segment.file.name, Position: position, Offset: next, Reason: err.Error()}

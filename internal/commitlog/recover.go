@@ -34,6 +34,7 @@ type recovery struct {
 	log       *Log
 	segments  []*segment
 	snapshots []int64
+	start     int64 // of the log
 	point     int64 // below it everything must be good
 
 	clean          bool
@@ -132,7 +133,7 @@ func (r *recovery) recover() error {
 	if err := r.loadEpochs(from); err != nil {
 		return err
 	}
-	ps, err := r.log.loadProducers(r.segments[:i], r.snapshots, from)
+	ps, err := r.log.loadProducers(r.segments, r.snapshots, from)
 	if err != nil {
 		return err
 	}
@@ -313,49 +314,73 @@ func (r *recovery) settle(from int64) error {
 	return r.log.removeSnapshots(r.snapshots, r.next)
 }
 
-// loadEpochs reads leader-epoch-checkpoint up to offset to, and builds it from the log when it does not fit.
+// loadEpochs reads leader-epoch-checkpoint up to offset to. Without one it is built from the batches. One that
+// contradicts the batches is corruption: nobody can tell which of the two is.
 func (r *recovery) loadEpochs(to int64) error {
 	l := r.log
 	b, err := vfs.ReadFile(l.fs, path.Join(l.path, epochFile), checkpointBytesMax)
 	if err == nil {
 		if r.epochs, err = decodeEpochs(b); err == nil {
 			r.epochs = epochsBelow(r.epochs, to)
-			err = verifyEpochs(r.segments, r.epochs, to)
+			return r.verifyEpochs(to)
 		}
-	}
-	if err == nil {
-		return nil
 	}
 	if !isCorruption(err) && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	r.epochs = nil
-	return walkHeaders(r.segments, r.segments[0].base, to, func(h *record.Header) {
-		if n := len(r.epochs); n == 0 || r.epochs[n-1].epoch != h.LeaderEpoch {
+	falls := false
+	err = walkHeaders(r.segments, r.segments[0].base, to, func(h *record.Header) {
+		n := len(r.epochs)
+		falls = falls || n > 0 && r.epochs[n-1].epoch > h.LeaderEpoch
+		if n == 0 || r.epochs[n-1].epoch != h.LeaderEpoch {
 			r.epochs = withEpoch(r.epochs, h.LeaderEpoch, h.BaseOffset)
 		}
 	})
+	if err == nil && falls {
+		err = &CorruptionError{File: l.path, Reason: "leader epochs fall"}
+	}
+	return err
 }
 
-// verifyEpochs compares the entries with the batches at the offsets that they name.
-func verifyEpochs(segments []*segment, entries []epochEntry, to int64) error {
-	for i, e := range entries {
-		at, err := headerAt(segments, e.start, to)
+// verifyEpochs compares the entries with the batches around the offsets that they name, and with the first and the last
+// batch.
+func (r *recovery) verifyEpochs(to int64) error {
+	first, err := headerAt(r.segments, r.start, to)
+	if err != nil {
+		return err
+	}
+	if first != nil && epochAt(r.epochs, max(first.BaseOffset, r.start)) != first.LeaderEpoch {
+		return r.log.contradiction(first)
+	}
+	offsets := []int64{to - 1}
+	for _, e := range r.epochs {
+		offsets = append(offsets, e.start-1, e.start)
+	}
+	for _, offset := range offsets {
+		h, err := headerAt(r.segments, offset, to)
 		if err != nil {
 			return err
 		}
-		if at != nil && epochAt(entries, max(at.BaseOffset, entries[0].start)) != at.LeaderEpoch {
-			return fmt.Errorf("%w: leader epoch %d does not begin at %d", ErrCorrupt, e.epoch, e.start)
-		}
-		before, err := headerAt(segments, e.start-1, to)
-		if err != nil {
-			return err
-		}
-		if before != nil && before.BaseOffset < e.start && before.LeaderEpoch >= e.epoch && i > 0 {
-			return fmt.Errorf("%w: leader epoch %d begins before %d", ErrCorrupt, e.epoch, e.start)
+		if h != nil && !epochFits(r.epochs, h) {
+			return r.log.contradiction(h)
 		}
 	}
 	return nil
+}
+
+func (l *Log) contradiction(h *record.Header) error {
+	return &CorruptionError{File: l.path, Offset: h.BaseOffset,
+		Reason: fmt.Sprintf("a batch of leader epoch %d contradicts %s", h.LeaderEpoch, epochFile)}
+}
+
+// epochFits tells whether a batch has the leader epoch that the entries say. They may begin in the middle of a batch,
+// and nothing is known of what lies before.
+func epochFits(entries []epochEntry, h *record.Header) bool {
+	if len(entries) == 0 || h.LastOffset() < entries[0].start {
+		return true
+	}
+	return epochAt(entries, max(h.BaseOffset, entries[0].start)) == h.LeaderEpoch
 }
 
 // headerAt returns the first batch that reaches offset and begins below to, nil when there is none.

@@ -103,8 +103,11 @@ func (l *Log) rollAt(end int64) bool {
 	return true
 }
 
-// dropPrefix removes the first n segments.
+// dropPrefix removes the first n segments. The producers' snapshot at what is left must be on disk: it alone knows them.
 func (l *Log) dropPrefix(n int) error {
+	if err := l.persistHeld(); err != nil {
+		return err
+	}
 	segments := *l.segments.Load()
 	base := segments[n].base
 	if base > l.start.Load() {
@@ -115,6 +118,7 @@ func (l *Log) dropPrefix(n int) error {
 	if err := l.dir.saveStarts(); err != nil {
 		return err
 	}
+	l.headUnsynced.Store(true)
 	l.mu.Lock()
 	rest := append([]*segment(nil), (*l.segments.Load())[n:]...)
 	l.segments.Store(&rest)
@@ -124,6 +128,10 @@ func (l *Log) dropPrefix(n int) error {
 			return err
 		}
 	}
+	if err := l.fs.SyncDir(l.path); err != nil {
+		return err
+	}
+	l.headUnsynced.Store(false)
 	l.dir.changed.Store(true)
 	return l.removeSnapshotsBelow(base)
 }

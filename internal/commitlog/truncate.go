@@ -27,7 +27,22 @@ func (l *Log) TruncateSuffix(end int64) error {
 	defer l.filesMu.Unlock()
 	l.syncMu.Lock()
 	defer l.syncMu.Unlock()
-	return l.cutting(end, func() error { return l.truncate(end) })
+	h, err := headerAt(*l.segments.Load(), end, l.end.Load())
+	if err != nil {
+		return l.readFailed(err)
+	}
+	if h != nil {
+		end = min(end, h.BaseOffset)
+	}
+	return l.cutting(end, func() error {
+		if err := l.truncate(end); err != nil {
+			return err
+		}
+		if start := l.start.Load(); l.end.Load() < start { // the batch that the log starts in the middle of is gone
+			return l.restartAt(start)
+		}
+		return nil
+	})
 }
 
 // cutting calls cut with mu held, after everything is synced and the recovery point is at most end.
@@ -54,7 +69,7 @@ func (l *Log) cutting(end int64, cut func() error) error {
 	return nil
 }
 
-// truncate must be called with both locks held.
+// truncate cuts at the end of a batch. It must be called with all locks held.
 func (l *Log) truncate(end int64) error {
 	l.setEpochs(epochsBelow(*l.epochs.Load(), end))
 	if end >= l.end.Load() {
@@ -69,14 +84,10 @@ func (l *Log) truncate(end int64) error {
 		if err != nil {
 			return err
 		}
-		var h record.Header
-		position, h, err = segments[i].find(w, end, size)
+		position, _, err = segments[i].find(w, end, size)
 		w.close()
 		if err != nil {
 			return err
-		}
-		if position < size {
-			end = min(end, h.BaseOffset)
 		}
 	}
 	l.mu.changed = true
