@@ -30,7 +30,8 @@ type Conn struct {
 
 	// Of the reader.
 	length   [wire.FrameHeaderSize]byte
-	begun    bool      // a frame has been read
+	begun    bool      // a frame has been announced
+	quiet    bool      // silent for so long that the connection has shrunk
 	barrier  bool      // the latest request must be answered before the next may start
 	deadline time.Time // set on raw for reading
 	latest   time.Time // when the latest frame ended
@@ -45,6 +46,7 @@ type Conn struct {
 var (
 	errDraining = errors.New("the server shuts down")
 	errIdle     = errors.New("idle for too long")
+	errQuiet    = errors.New("nothing to do for now") // not the end: see serve
 	errSlow     = errors.New("the rest of a frame did not arrive in time")
 	errHangUp   = errors.New("the client closed the connection")
 )
@@ -55,18 +57,22 @@ func (c *Conn) LocalAddr() string { return c.raw.LocalAddr().String() }
 // RemoteAddr is the client's address.
 func (c *Conn) RemoteAddr() string { return c.raw.RemoteAddr().String() }
 
-// serve reads requests until the connection ends.
+// serve reads requests until the connection ends. A connection that has fallen silent goes on in a new goroutine, whose
+// stack is as small as waiting needs, while the old one has grown with the requests it started and stays so.
 func (c *Conn) serve() {
-	defer c.server.dismiss(c)
-	defer c.raw.Close()
 	err := c.readAll()
+	if errors.Is(err, errQuiet) {
+		go c.serve()
+		return
+	}
 	if errors.Is(err, errDraining) {
 		c.awaitReplies()
 	}
 	c.cancel(err)
-	c.raw.Close() // the writer may be stuck in it
+	_ = c.raw.Close() // before the writer is awaited, which may be stuck in it
 	c.retireWriter()
 	c.report(err)
+	c.server.dismiss(c)
 }
 
 // readAll reads and starts requests, and returns why it ended.
@@ -76,7 +82,6 @@ func (c *Conn) readAll() (err error) {
 			err = panicked(p)
 		}
 	}()
-	c.latest = time.Now()
 	for {
 		length, err := c.awaitFrame()
 		if err != nil {
@@ -114,11 +119,14 @@ func (c *Conn) tick() time.Duration {
 func (c *Conn) awaitFrame() (int, error) {
 	got := 0
 	started := c.latest
-	c.keepDeadline(started)
+	if !c.quiet {
+		c.keepDeadline(started)
+	}
 	for got < len(c.length) {
 		n, err := c.raw.Read(c.length[got:])
 		if n > 0 && got == 0 {
 			started = time.Now()
+			c.quiet = false
 			c.keepDeadline(started)
 		}
 		got += n
@@ -166,8 +174,9 @@ func (c *Conn) waitOn(got int, started time.Time) error {
 		return errIdle
 	default:
 		c.retireWriter()
+		c.quiet = true
 		c.setDeadline(c.latest.Add(c.server.cfg.IdleTimeout))
-		return nil
+		return errQuiet
 	}
 	c.setDeadline(now.Add(c.tick()))
 	return nil

@@ -131,7 +131,7 @@ func (s *Server) accept(raw net.Conn) error {
 }
 
 func (s *Server) newConn(raw net.Conn) *Conn {
-	c := &Conn{ID: s.cfg.Name + "-" + strconv.FormatInt(s.nextID.Add(1), 10), Listener: s.cfg.Name, raw: raw, server: s}
+	c := &Conn{ID: s.cfg.Name + "-" + strconv.FormatInt(s.nextID.Add(1), 10), Listener: s.cfg.Name, raw: raw, server: s, latest: time.Now()}
 	if addr, err := netip.ParseAddrPort(raw.RemoteAddr().String()); err == nil {
 		c.peer = addr.Addr().Unmap()
 	}
