@@ -1,0 +1,96 @@
+package broker
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/logbahn/logbahn/internal/cluster"
+	"github.com/logbahn/logbahn/internal/wire"
+)
+
+// autoCreatePatience bounds how long a request waits for topics that it makes by naming them.
+const autoCreatePatience = 10 * time.Second
+
+// offsetsTopic is where groups keep their state.
+const offsetsTopic = "__consumer_offsets"
+
+// missingNames returns the valid names of topics that do not exist, each once.
+func missingNames(img *cluster.Image, topics []kmsg.MetadataRequestTopic) []string {
+	var names []string
+	for i := range topics {
+		name := topics[i].Topic
+		if name == nil || !validTopicName(*name) || slices.Contains(names, *name) {
+			continue
+		}
+		if _, exists := img.Topic(*name); !exists {
+			names = append(names, *name)
+		}
+	}
+	return names
+}
+
+// autoCreate makes topics with the cluster's defaults, if that is allowed, and returns what came of each. It is nil when
+// nothing was tried.
+func (b *Broker) autoCreate(ctx context.Context, names []string) map[string]wire.Error {
+	if len(names) == 0 || !b.cfg.Settings.AutoCreateTopics {
+		return nil
+	}
+	topics := make([]kmsg.CreateTopicsRequestTopic, len(names))
+	for i, name := range names {
+		topics[i] = newTopic(name)
+		if name == offsetsTopic {
+			topics[i] = b.newOffsetsTopic()
+		}
+	}
+	return b.create(ctx, topics)
+}
+
+func newTopic(name string) kmsg.CreateTopicsRequestTopic {
+	t := kmsg.NewCreateTopicsRequestTopic()
+	t.Topic, t.NumPartitions, t.ReplicationFactor = name, -1, -1
+	return t
+}
+
+// newOffsetsTopic is the topic that the group coordinators need. With fewer brokers than offsets.topic.replication.factor
+// asks for it gets as many replicas as there are brokers: without it no group works at all.
+func (b *Broker) newOffsetsTopic() kmsg.CreateTopicsRequestTopic {
+	s := &b.cfg.Settings
+	t := newTopic(offsetsTopic)
+	t.NumPartitions = s.OffsetsTopicPartitions
+	t.ReplicationFactor = min(s.OffsetsTopicReplicationFactor, int16(len(b.cfg.Metadata.Image().Brokers())))
+	for _, c := range s.offsetsTopicConfigs() {
+		rc := kmsg.NewCreateTopicsRequestTopicConfig()
+		rc.Name, rc.Value = c[0], kmsg.StringPtr(c[1])
+		t.Configs = append(t.Configs, rc)
+	}
+	return t
+}
+
+// create makes topics and returns what came of each.
+func (b *Broker) create(ctx context.Context, topics []kmsg.CreateTopicsRequestTopic) map[string]wire.Error {
+	ctx, cancel := context.WithTimeout(ctx, autoCreatePatience)
+	defer cancel()
+	req := kmsg.NewPtrCreateTopicsRequest()
+	req.Version = req.MaxVersion()
+	req.TimeoutMillis = int32(autoCreatePatience / time.Millisecond)
+	req.Topics = topics
+	outcome := make(map[string]wire.Error, len(topics))
+	for i := range topics {
+		outcome[topics[i].Topic] = wire.LeaderNotAvailable
+	}
+	resp, err := b.cfg.Metadata.Do(ctx, req)
+	if err != nil {
+		b.log.Warn("topics were not created", "err", err)
+		return outcome
+	}
+	for _, t := range resp.(*kmsg.CreateTopicsResponse).Topics {
+		outcome[t.Topic] = wire.Error(t.ErrorCode)
+		if code := wire.Error(t.ErrorCode); code != wire.None && code != wire.TopicAlreadyExists {
+			b.log.Warn("topic was not created", "topic", t.Topic, "err", code)
+		}
+	}
+	return outcome
+}

@@ -1,0 +1,25 @@
+// Package broker answers Kafka's requests. apis.go is the one table of what it serves; each API has a file of its name.
+//
+// # A request's way
+//
+// The listener decodes a request and calls Broker.Start in the order of arrival on its connection. Start does what has
+// to be in that order (for Produce, the append) and returns a Finish, which does the rest, may wait, and returns the
+// reply. Finishes are called in the same order, at most one at a time per connection. An API whose Pipelines is false is
+// started only when all replies before it have left; its whole work is in Finish, so that the reader never blocks.
+//
+// A reply that holds record data reads it while it is encoded, and gives it back then: wire.Response.AppendTo is called
+// exactly once, or the reply is garbage.
+//
+// The image of the cluster is loaded once per request and passed down: one reply never mixes two images.
+//
+// # Errors
+//
+// Every API maps the errors of the rooms below to Kafka's codes in one switch. A failure that is in no table becomes
+// UNKNOWN_SERVER_ERROR and is logged, with its cause, once, here.
+//
+// # Concurrency
+//
+// All methods may be called by any goroutine. The package starts none. Its own state is the cache of fetch sessions
+// (one lock for the cache, one per session, taken in this order and never held while reading or waiting) and a block of
+// producer ids.
+package broker

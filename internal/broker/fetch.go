@@ -1,0 +1,354 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/logbahn/logbahn/internal/cluster"
+	"github.com/logbahn/logbahn/internal/commitlog"
+	"github.com/logbahn/logbahn/internal/partition"
+	"github.com/logbahn/logbahn/internal/wire"
+)
+
+// Fetch, versions 0 to 18.
+//
+// v0 to v3 are given message sets of magic 0 and 1 (fetch_old.go); v3 has a limit for the whole reply (KIP-74), and from
+// then on only the first partition that has any records is given more than the limits; v7 sessions (KIP-227); v9 leader
+// epochs (KIP-320); v12 diverging epochs (KIP-595); v13 topic ids (KIP-516); v16 the new leader's address (KIP-951).
+
+// fetchItem is one partition that a request reads. remembered is its place in the session, nil without one.
+type fetchItem struct {
+	key        fetchKey
+	want       wire.FetchPartition
+	remembered *sessionPartition
+}
+
+// fetchCall is one Fetch request on its way.
+type fetchCall struct {
+	b     *Broker
+	r     *Request
+	req   *wire.FetchRequest
+	img   *cluster.Image
+	items []fetchItem
+	found []fetched // one for each item
+}
+
+// fetched is what is known of one item.
+type fetched struct {
+	topic     *cluster.Topic
+	partition *partition.Partition // nil when it cannot be read here at all
+	read      partition.Read
+	records   chunkRecords
+	reply     wire.FetchPartitionReply
+}
+
+func (b *Broker) startFetch(_ context.Context, r *Request) Finish {
+	return func(ctx context.Context) wire.Response {
+		return b.fetch(ctx, r, r.Body.(*wire.FetchRequest))
+	}
+}
+
+func (b *Broker) fetch(ctx context.Context, r *Request, req *wire.FetchRequest) wire.Response {
+	s, items, code := b.fetchItems(req)
+	if code != wire.None {
+		return &wire.FetchResponse{Version: req.Version, Error: code}
+	}
+	c := &fetchCall{b: b, r: r, req: req, img: b.cfg.Metadata.Image(), items: items}
+	c.resolve()
+	c.readEnough(ctx)
+	c.convert()
+	return c.respond(s)
+}
+
+// fetchItems finds the session of a request and what to read. The session is nil when the request is a full one: a new
+// session is made, if one is wanted, when the first reply is known.
+func (b *Broker) fetchItems(req *wire.FetchRequest) (*fetchSession, []fetchItem, wire.Error) {
+	if req.Version < 7 || req.SessionEpoch == sessionEpochFull || req.SessionEpoch == sessionEpochFinal {
+		if req.Version >= 7 && req.SessionID != 0 {
+			b.sessions.remove(req.SessionID)
+		}
+		return nil, requestedItems(req), wire.None
+	}
+	s, ok := b.sessions.get(req.SessionID)
+	if !ok {
+		return nil, nil, wire.FetchSessionIDNotFound
+	}
+	items, code := s.begin(req)
+	if code != wire.None {
+		return nil, nil, code
+	}
+	if len(items) == 0 {
+		b.sessions.remove(s.id)
+		return nil, nil, wire.None
+	}
+	b.sessions.used(s, len(items))
+	return s, items, wire.None
+}
+
+// requestedItems returns what a request names, in its order, each partition once: the last mention counts.
+func requestedItems(req *wire.FetchRequest) []fetchItem {
+	n := 0
+	for i := range req.Topics {
+		n += len(req.Topics[i].Partitions)
+	}
+	items := make([]fetchItem, 0, n)
+	at := make(map[fetchKey]int, n)
+	for i := range req.Topics {
+		t := &req.Topics[i]
+		for _, want := range t.Partitions {
+			key := fetchKey{topic: t.Topic, topicID: t.TopicID, partition: want.Partition}
+			if earlier, named := at[key]; named {
+				items[earlier].want = want
+				continue
+			}
+			at[key] = len(items)
+			items = append(items, fetchItem{key: key, want: want})
+		}
+	}
+	return items
+}
+
+// resolve finds the partitions. Those that cannot be read have their error in the reply.
+func (c *fetchCall) resolve() {
+	c.found = make([]fetched, len(c.items))
+	for i := range c.items {
+		f, key := &c.found[i], &c.items[i].key
+		f.reply = wire.NewFetchPartitionReply(key.partition)
+		ref := topicRef{name: key.topic, id: key.topicID, byID: fetchUsesIDs(c.req)}
+		f.topic, f.reply.Error = ref.find(c.img)
+		if f.reply.Error == wire.None {
+			f.partition, f.reply.Error = c.b.replica(f.topic, key.partition)
+		}
+	}
+}
+
+// readEnough reads until the client's least number of bytes is there, its patience ends, or something is to be told at
+// once. One waiter watches all partitions.
+func (c *fetchCall) readEnough(ctx context.Context) {
+	if c.readAll() {
+		return
+	}
+	w := partition.NewWaiter()
+	defer w.Close()
+	for i := range c.found {
+		if f := &c.found[i]; f.partition != nil {
+			w.Watch(f.partition, f.read.Version)
+		}
+	}
+	timer := time.NewTimer(time.Duration(c.req.MaxWaitMillis) * time.Millisecond)
+	defer timer.Stop()
+	for {
+		select {
+		case <-w.C:
+			if c.readAll() {
+				return
+			}
+		case <-timer.C:
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// readAll reads every partition within the limits and reports whether the reply may leave.
+func (c *fetchCall) readAll() bool {
+	budget := c.bytesMax()
+	bytes, readable, urgent := 0, 0, false
+	start := c.firstToRead()
+	for n := range c.found {
+		i := (start + n) % len(c.found)
+		f := &c.found[i]
+		if f.partition == nil {
+			continue
+		}
+		readable++
+		// Only v3 and later allow a reply that holds nothing of a partition whose next batch is larger than its limit.
+		minOne := bytes == 0 || (c.req.Version < 3 && bytes < budget)
+		c.read(f, &c.items[i].want, budget-bytes, minOne)
+		bytes += f.read.Chunk.Size()
+		urgent = urgent || f.reply.Error != wire.None || f.read.Diverging != nil
+	}
+	enough := bytes >= min(int(c.req.MinBytes), c.bytesMax())
+	return enough || urgent || readable == 0 || c.req.MaxWaitMillis <= 0
+}
+
+// firstToRead returns the index of the item to begin with. Clients up to v2 cannot limit the whole reply and do not
+// rotate their partitions, so that with them the later ones could starve.
+func (c *fetchCall) firstToRead() int {
+	if c.req.Version >= 3 || len(c.found) == 0 {
+		return 0
+	}
+	return int(c.b.rotation.Add(1)) % len(c.found)
+}
+
+// bytesMax bounds the record bytes of the reply, whatever the client asks for.
+func (c *fetchCall) bytesMax() int {
+	return max(min(int(c.req.MaxBytes), c.b.cfg.Settings.FetchBytesMax), 0)
+}
+
+// read reads one partition and fills in its reply, but for the records.
+func (c *fetchCall) read(f *fetched, want *wire.FetchPartition, budget int, minOne bool) {
+	f.read.Chunk.Release()
+	var err error
+	f.read, err = f.partition.Read(partition.ReadOptions{
+		Offset:             want.FetchOffset,
+		MaxBytes:           max(min(int(want.PartitionMaxBytes), budget), 0),
+		MinOne:             minOne,
+		Isolation:          partition.Isolation(c.req.IsolationLevel),
+		CurrentLeaderEpoch: want.CurrentLeaderEpoch,
+		LastFetchedEpoch:   want.LastFetchedEpoch,
+		ReplicaID:          c.req.ReplicaID,
+	})
+	r := &f.reply
+	*r = wire.NewFetchPartitionReply(want.Partition)
+	r.Error = c.b.fetchError(err)
+	if err != nil && !errors.Is(err, partition.ErrOffsetOutOfRange) {
+		return
+	}
+	r.HighWatermark, r.LastStableOffset, r.LogStartOffset = f.read.HighWatermark, f.read.LastStableOffset, f.read.LogStartOffset
+	if err != nil {
+		// Kafka leaves the marks out of an error, but for the start: a follower moves to it.
+		r.HighWatermark, r.LastStableOffset = -1, -1
+		return
+	}
+	if d := f.read.Diverging; d != nil {
+		r.DivergingEpoch = wire.EpochEnd{Epoch: d.Epoch, EndOffset: d.EndOffset}
+	}
+	if partition.Isolation(c.req.IsolationLevel) == partition.ReadCommitted {
+		r.AbortedTransactions = []wire.AbortedTransaction{}
+	}
+	f.records = chunkRecords{Chunk: &f.read.Chunk}
+	r.Records = &f.records
+}
+
+// respond makes the reply of what was read.
+func (c *fetchCall) respond(s *fetchSession) wire.Response {
+	reply := &fetchReply{FetchResponse: wire.FetchResponse{Version: c.req.Version}, b: c.b, found: c.found}
+	replies := make([]wire.FetchPartitionReply, len(c.found))
+	for i := range c.found {
+		c.tellLeader(&reply.FetchResponse, &c.found[i])
+		replies[i] = c.found[i].reply
+	}
+	var isNews []bool
+	switch {
+	case s != nil:
+		reply.SessionID = s.id
+		if isNews, reply.Error = s.news(c.req.SessionEpoch, c.items, replies); reply.Error != wire.None {
+			return reply
+		}
+	case c.req.Version >= 7 && c.req.SessionEpoch == sessionEpochFull:
+		if s = c.b.sessions.create(c.items, fetchUsesIDs(c.req)); s != nil {
+			s.first(c.items, replies)
+			reply.SessionID = s.id
+		}
+	}
+	reply.Topics = groupByTopic(c.items, replies, isNews)
+	return reply
+}
+
+// tellLeader adds the new leader to the reply of a partition that has moved.
+func (c *fetchCall) tellLeader(resp *wire.FetchResponse, f *fetched) {
+	if !movesClient(f.reply.Error) {
+		return
+	}
+	f.reply.CurrentLeader = leaderOf(f.topic, f.reply.Partition)
+	resp.NodeEndpoints = nodeEndpoints(resp.NodeEndpoints, c.img, c.r.Conn.Listener, f.reply.CurrentLeader)
+}
+
+// groupByTopic arranges partitions under their topics, in the order of their first mention. include, when not nil, says
+// which are part of the reply.
+func groupByTopic(items []fetchItem, replies []wire.FetchPartitionReply, include []bool) []wire.FetchTopicReply {
+	var topics []wire.FetchTopicReply
+	at := make(map[fetchKey]int)
+	for i := range items {
+		if include != nil && !include[i] {
+			continue
+		}
+		key := fetchKey{topic: items[i].key.topic, topicID: items[i].key.topicID}
+		n, ok := at[key]
+		if !ok {
+			n = len(topics)
+			at[key] = n
+			topics = append(topics, wire.FetchTopicReply{Topic: key.topic, TopicID: key.topicID})
+		}
+		topics[n].Partitions = append(topics[n].Partitions, replies[i])
+	}
+	return topics
+}
+
+// chunkRecords gives a partition's records to the reply and remembers when they could not be read.
+type chunkRecords struct {
+	*commitlog.Chunk
+	err error
+}
+
+// AppendTo implements wire.RecordSource.
+func (c *chunkRecords) AppendTo(dst []byte) ([]byte, error) {
+	dst, c.err = c.Chunk.AppendTo(dst)
+	return dst, c.err
+}
+
+// fetchReply is a FetchResponse that lets go of the log's files once it is encoded.
+type fetchReply struct {
+	wire.FetchResponse
+	b     *Broker
+	found []fetched
+}
+
+// AppendTo implements wire.Response. Partitions whose records turn out to be unreadable become errors; the others are
+// encoded again.
+func (r *fetchReply) AppendTo(dst []byte) ([]byte, error) {
+	defer r.release()
+	for {
+		out, err := r.FetchResponse.AppendTo(dst)
+		if err == nil || !r.dropUnreadable() {
+			return out, err
+		}
+	}
+}
+
+func (r *fetchReply) dropUnreadable() (dropped bool) {
+	for i := range r.Topics {
+		for j := range r.Topics[i].Partitions {
+			p := &r.Topics[i].Partitions[j]
+			c, ok := p.Records.(*chunkRecords)
+			if !ok || c.err == nil {
+				continue
+			}
+			code := r.b.fetchError(c.err)
+			*p = wire.NewFetchPartitionReply(p.Partition)
+			p.Error, dropped = code, true
+		}
+	}
+	return dropped
+}
+
+func (r *fetchReply) release() {
+	for i := range r.found {
+		r.found[i].read.Chunk.Release()
+	}
+}
+
+// fetchError maps what reading a partition can fail with.
+func (b *Broker) fetchError(err error) wire.Error {
+	var offline *partition.OfflineError
+	switch {
+	case err == nil:
+		return wire.None
+	case errors.Is(err, partition.ErrNotLeader), errors.Is(err, partition.ErrUnknownReplica), errors.Is(err, commitlog.ErrTruncated):
+		return wire.NotLeaderOrFollower
+	case errors.Is(err, partition.ErrFencedLeaderEpoch):
+		return wire.FencedLeaderEpoch
+	case errors.Is(err, partition.ErrUnknownLeaderEpoch):
+		return wire.UnknownLeaderEpoch
+	case errors.Is(err, partition.ErrOffsetOutOfRange):
+		return wire.OffsetOutOfRange
+	case errors.Is(err, commitlog.ErrCorrupt):
+		return wire.CorruptMessage
+	case errors.As(err, &offline), errors.Is(err, commitlog.ErrStorage), errors.Is(err, commitlog.ErrClosed):
+		return wire.KafkaStorageError
+	}
+	return b.failed("Fetch", err)
+}
