@@ -1,0 +1,89 @@
+package controller
+
+import (
+	"math/rand/v2"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/logbahn/logbahn/internal/cluster"
+	"github.com/logbahn/logbahn/internal/wire"
+)
+
+// Config is what the controller needs of its node's configuration.
+type Config struct {
+	// NumPartitions and ReplicationFactor are for topics that ask for -1; 1 each when 0.
+	NumPartitions     int32
+	ReplicationFactor int16
+	// NoTopicDeletion is delete.topic.enable=false.
+	NoTopicDeletion bool
+	// SessionTimeoutMs is how long a broker may be silent before it is fenced; 9000 when 0.
+	SessionTimeoutMs int64
+	// Static is the node's configuration, for the configs that CreateTopics returns.
+	Static map[string]string
+	// Rand draws topic ids and where placements start; math/rand/v2.Uint64 when nil. The simulation gives a seeded one.
+	Rand func() uint64
+}
+
+// partitionsPerRequestMax bounds what one request may create, as in Kafka (MAX_PARTITIONS_PER_BATCH).
+const partitionsPerRequestMax = 10_000
+
+const sessionTimeoutDefaultMs = 9000
+
+// Machine is the controller.
+type Machine struct {
+	cfg      Config
+	sessions sessions
+}
+
+// New returns a controller that has heard of no broker.
+func New(cfg Config) *Machine {
+	if cfg.NumPartitions == 0 {
+		cfg.NumPartitions = 1
+	}
+	if cfg.ReplicationFactor == 0 {
+		cfg.ReplicationFactor = 1
+	}
+	if cfg.SessionTimeoutMs == 0 {
+		cfg.SessionTimeoutMs = sessionTimeoutDefaultMs
+	}
+	if cfg.Rand == nil {
+		cfg.Rand = rand.Uint64
+	}
+	return &Machine{cfg: cfg, sessions: newSessions(cfg.SessionTimeoutMs)}
+}
+
+// Handle returns the reply to a request, and the changes that make it true. nowMs is any clock in milliseconds, wall or
+// monotonic. img includes every change that Handle has returned and that was not lost. The reply is nil for a request
+// that is none of the controller's.
+func (m *Machine) Handle(nowMs int64, img *cluster.Image, req kmsg.Request) (kmsg.Response, []cluster.Change) {
+	m.sessions.pass(nowMs)
+	switch req := req.(type) {
+	case *kmsg.CreateTopicsRequest:
+		return m.createTopics(img, req)
+	case *kmsg.DeleteTopicsRequest:
+		return m.deleteTopics(img, req)
+	case *kmsg.CreatePartitionsRequest:
+		return m.createPartitions(img, req)
+	case *kmsg.AlterConfigsRequest:
+		return alterConfigs(img, req)
+	case *kmsg.IncrementalAlterConfigsRequest:
+		return incrementalAlterConfigs(img, req)
+	case *kmsg.BrokerRegistrationRequest:
+		return m.registerBroker(nowMs, img, req)
+	case *kmsg.BrokerHeartbeatRequest:
+		return m.brokerHeartbeat(nowMs, img, req)
+	case *kmsg.UnregisterBrokerRequest:
+		return m.unregisterBroker(img, req)
+	case *kmsg.AllocateProducerIDsRequest:
+		return allocateProducerIDs(img, req)
+	}
+	return nil, nil
+}
+
+// refusal is why something asked for is not done.
+type refusal struct {
+	code wire.Error
+	text string
+}
+
+func (r *refusal) message() *string { return &r.text }

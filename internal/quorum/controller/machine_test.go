@@ -1,0 +1,206 @@
+package controller
+
+import (
+	"math/rand/v2"
+	"slices"
+	"strconv"
+	"testing"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/logbahn/logbahn/internal/cluster"
+	"github.com/logbahn/logbahn/internal/wire"
+)
+
+func TestRequestOfSomebodyElse(t *testing.T) {
+	resp, changes := New(Config{}).Handle(0, cluster.NewImage("c"), kmsg.NewPtrMetadataRequest())
+	if resp != nil || changes != nil {
+		t.Errorf("%v, %v", resp, changes)
+	}
+}
+
+func TestTopicDeletionDisabled(t *testing.T) {
+	w := newWorld(t, Config{NoTopicDeletion: true})
+	for version, want := range map[int16]wire.Error{1: wire.InvalidRequest, 3: wire.TopicDeletionDisabled, 6: wire.TopicDeletionDisabled} {
+		w.run([]string{"register", "id=1"})
+		w.run([]string{"heartbeat", "id=1", "epoch=0"})
+		w.run([]string{"create", "name=t", "n=1"})
+		req := kmsg.NewPtrDeleteTopicsRequest()
+		topic := kmsg.NewDeleteTopicsRequestTopic()
+		topic.Topic = new("t")
+		req.Version, req.TopicNames, req.Topics = version, []string{"t"}, []kmsg.DeleteTopicsRequestTopic{topic}
+		resp, changes := w.do(req)
+		if got := wire.Error(resp.(*kmsg.DeleteTopicsResponse).Topics[0].ErrorCode); got != want || changes != nil {
+			t.Errorf("version %d: %v, %v", version, got, changes)
+		}
+	}
+}
+
+func TestTopicIDs(t *testing.T) {
+	w := newWorld(t, Config{})
+	for _, words := range [][]string{{"register", "id=1"}, {"heartbeat", "id=1", "epoch=0"}} {
+		w.run(words)
+	}
+	w.m.cfg.Rand = func() uint64 { return 0 }
+	w.run([]string{"create", "name=a", "n=1"})
+	var draws int
+	w.m.cfg.Rand = func() uint64 { // the first id is taken, the second begins with a dash
+		draws++
+		switch {
+		case draws <= 3: // one draw is the placement's
+			return 0
+		case draws <= 5:
+			return 0xfb << 56
+		}
+		return 7
+	}
+	w.run([]string{"create", "name=b", "n=1"})
+	b, ok := w.img.Topic("b")
+	if !ok || b.ID[6]>>4 != 4 || b.ID[8]>>6 != 2 || b.ID.String()[0] == '-' {
+		t.Errorf("%v %v", ok, b)
+	}
+	if a, _ := w.img.Topic("a"); a.ID == b.ID {
+		t.Error("two topics have one id")
+	}
+}
+
+// TestPlacement draws clusters and checks what every placement has to hold: the number of replicas, none twice, no rack
+// twice while another is free, leaderships within one of each other, fenced brokers only where the live do not suffice.
+func TestPlacement(t *testing.T) {
+	for seed := uint64(0); seed < 500; seed++ {
+		r := rand.New(rand.NewPCG(seed, 0))
+		brokers := make([]cluster.Broker, 1+r.IntN(9))
+		racks := 1 + r.IntN(4)
+		live := 0
+		for i := range brokers {
+			brokers[i] = cluster.Broker{ID: cluster.NodeID(i), Fenced: i > 0 && r.IntN(5) == 0}
+			if racks > 1 {
+				brokers[i].Rack = string(rune('a' + r.IntN(racks)))
+			}
+			if brokers[i].Live() {
+				live++
+			}
+		}
+		n, rf := 1+r.IntN(40), 1+r.IntN(len(brokers))
+		placed, why := place(brokers, n, rf, r.Uint64())
+		if why != nil {
+			t.Fatalf("seed %d: %v", seed, why)
+		}
+		leads := make(map[cluster.NodeID]int)
+		for _, replicas := range placed {
+			leads[replicas[0]]++
+			if problem := badPlacement(brokers, replicas, rf, live); problem != "" {
+				t.Fatalf("seed %d: %v is %s", seed, replicas, problem)
+			}
+		}
+		least, most := n, 0
+		for _, b := range brokers {
+			if b.Live() {
+				least, most = min(least, leads[b.ID]), max(most, leads[b.ID])
+			}
+		}
+		if most-least > 1 {
+			t.Fatalf("seed %d: leaderships %v", seed, leads)
+		}
+	}
+}
+
+func badPlacement(brokers []cluster.Broker, replicas []cluster.NodeID, rf, live int) string {
+	liveRacks, usedRacks, usedLive := map[string]bool{}, map[string]bool{}, 0
+	for _, b := range brokers {
+		if b.Live() {
+			liveRacks[b.Rack] = true
+		}
+	}
+	for i, id := range replicas {
+		if slices.Contains(replicas[:i], id) {
+			return "one broker twice"
+		}
+		if brokers[id].Live() {
+			usedLive++
+			usedRacks[brokers[id].Rack] = true
+		}
+	}
+	switch {
+	case len(replicas) != rf:
+		return "of the wrong length"
+	case !brokers[replicas[0]].Live():
+		return "led by a fenced broker"
+	case usedLive != min(rf, live):
+		return "fenced although live brokers were left"
+	case brokers[0].Rack != "" && len(usedRacks) != min(usedLive, len(liveRacks)):
+		return "in too few racks"
+	}
+	return ""
+}
+
+func TestPlacementSpreadsFollowers(t *testing.T) {
+	brokers := make([]cluster.Broker, 4)
+	for i := range brokers {
+		brokers[i].ID = cluster.NodeID(i)
+	}
+	placed, _ := place(brokers, 12, 2, 0)
+	pairs := make(map[[2]cluster.NodeID]bool)
+	for _, replicas := range placed {
+		pairs[[2]cluster.NodeID(replicas)] = true
+	}
+	if len(pairs) != 12 {
+		t.Errorf("%d pairs of leader and follower of 12 possible: %v", len(pairs), placed)
+	}
+}
+
+// TestRandomRequests plays random requests against three brokers: each answer's changes fit the image (do checks that),
+// and a partition's leader is in sync, and live whenever a live broker is in sync.
+func TestRandomRequests(t *testing.T) {
+	for seed := uint64(0); seed < 30; seed++ {
+		r := rand.New(rand.NewPCG(seed, 0))
+		w := newWorld(t, Config{})
+		for range 300 {
+			w.nowMs += r.Int64N(3000)
+			w.run(randomCommand(r, w.img))
+			for topic := range w.img.Topics() {
+				for i, p := range topic.Partitions {
+					checkLeader(t, w.img, p, seed, topic.Name, i)
+				}
+			}
+		}
+	}
+}
+
+func checkLeader(t *testing.T, img *cluster.Image, p cluster.Partition, seed uint64, topic string, i int) {
+	t.Helper()
+	live := liveOf(img, p.ISR)
+	if len(live) > 0 && !slices.Contains(live, p.Leader) {
+		t.Fatalf("seed %d: %s-%d: %s, live in sync are %v", seed, topic, i, describePartition(p), live)
+	}
+}
+
+func randomCommand(r *rand.Rand, img *cluster.Image) []string {
+	pick := func(list ...string) string { return list[r.IntN(len(list))] }
+	id := pick("1", "2", "3")
+	epoch := "epoch=0"
+	if b, ok := img.Broker(cluster.NodeID(id[0] - '0')); ok {
+		epoch = "epoch=" + strconv.FormatInt(b.Epoch, 10)
+	}
+	name := "name=" + pick("a", "b", "c", "d.e", "d_e")
+	switch r.IntN(12) {
+	case 0:
+		return []string{"register", "id=" + id, "run=" + pick("1", "2", "3"), "rack=" + pick("x", "y")}
+	case 1:
+		return []string{"heartbeat", "id=" + id, epoch, pick("fence", "shutdown")}
+	case 2:
+		return []string{"unregister", "id=" + id}
+	case 3:
+		return []string{"delete", name}
+	case 4:
+		return []string{"partitions", name, "count=" + pick("2", "3", "5", "8")}
+	case 5:
+		return []string{"alter", "of=topic/" + name[len("name="):], "ops=retention.ms:=" + pick("1", "2")}
+	case 6:
+		return []string{"tick"}
+	case 7, 8:
+		return []string{"create", name, "n=" + pick("1", "3"), "rf=" + pick("1", "2", "3")}
+	default:
+		return []string{"heartbeat", "id=" + id, epoch}
+	}
+}
