@@ -19,7 +19,7 @@ type style struct {
 func styleOf(temper float64) style {
 	square := temper * temper
 	return style{
-		speedFactor: 0.92 + 0.30*temper,
+		speedFactor: 0.93 + 0.17*temper + 0.06*square,
 		accel:       1.2 + 0.9*temper,
 		brake:       1.5 + 0.9*temper,
 		lateral:     1.6 + 1.0*temper,
@@ -64,6 +64,7 @@ type car struct {
 	odometer float64
 	rest     []xy // after a restart: what is left of the road restOf
 	restOf   int
+	underway bool // when the simulation stopped
 	at       xy
 	heading  float64
 }

@@ -112,6 +112,7 @@ func (f *Fleet) Resume(last trip.Record) {
 	}
 	c.seq = last.Seq
 	c.reseed(f.config.Seed, last.Seq)
+	c.underway = last.Ignition != nil && *last.Ignition
 	if last.OdometerM != nil {
 		c.odometer = *last.OdometerM
 	}
@@ -142,7 +143,7 @@ func (f *Fleet) Step(now time.Time) []trip.Record {
 func (f *Fleet) populate(hour int) {
 	for _, c := range f.cars {
 		stay := c.rnd.IntN(c.stayS(hour))
-		if c.rnd.Float64() < 0.25+0.5*activity(hour, c.nightOwl) {
+		if c.underway || c.rnd.Float64() < 0.25+0.5*activity(hour, c.nightOwl) {
 			stay = c.rnd.IntN(4)
 		}
 		c.leaveS = c.parkedS + stay

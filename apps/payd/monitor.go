@@ -1,0 +1,116 @@
+package payd
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"github.com/logbahn/logbahn/apps/payd/web"
+	"github.com/twmb/franz-go/pkg/kadm"
+)
+
+// monitorEvery is how often rates and lags are asked for.
+const monitorEvery = time.Second
+
+var monitored = []string{topicRaw, topicClean, topicDead, topicEvents, topicScores, topicQuotes}
+
+var groups = []web.Group{
+	{Name: groupClean, Topic: topicRaw, Does: "checks and re-keys what devices send"},
+	{Name: groupAnalytics, Topic: topicClean, Does: "trips, events and scores per driver"},
+	{Name: groupPricing, Topic: topicScores, Does: "premiums with their factors"},
+}
+
+// monitor asks the log, once a second, how much is written and how far each group is behind.
+func (v *view) monitor(ctx context.Context, admin *kadm.Client) {
+	tick := time.NewTicker(monitorEvery)
+	defer tick.Stop()
+	var m meter
+	for {
+		status, err := m.measure(ctx, admin)
+		if ctx.Err() != nil {
+			return
+		}
+		v.mu.Lock()
+		if err != nil {
+			v.status.Problem = err.Error()
+		} else {
+			status.Mode, status.What = v.what()
+			v.status = status
+		}
+		v.mu.Unlock()
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+func (v *view) what() (mode, what string) {
+	if v.source.replay != nil {
+		return "replay", filepath.Base(v.config.Replay.File)
+	}
+	return "simulation", fmt.Sprintf("%d simulated cars", v.config.Cars)
+}
+
+// meter turns end offsets into rates, smoothed over a few seconds.
+type meter struct {
+	at   time.Time
+	ends map[string]int64
+	rate map[string]float64
+}
+
+func (m *meter) measure(ctx context.Context, admin *kadm.Client) (web.Status, error) {
+	bounded, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	listed, err := admin.ListEndOffsets(bounded, monitored...)
+	if err != nil {
+		return web.Status{}, fmt.Errorf("the log does not answer: %w", err)
+	}
+	lags, err := admin.Lag(bounded, groupClean, groupAnalytics, groupPricing)
+	if err != nil {
+		return web.Status{}, fmt.Errorf("the groups do not answer: %w", err)
+	}
+	ends := make(map[string]int64)
+	listed.Each(func(o kadm.ListedOffset) {
+		if o.Err == nil {
+			ends[o.Topic] += o.Offset
+		}
+	})
+	status := web.Status{Topics: m.rates(time.Now(), ends)}
+	status.Rate, status.Total = status.Topics[0].Rate, status.Topics[0].Total
+	for _, group := range groups {
+		lag := lags[group.Name]
+		if group.State, group.Members = lag.State, len(lag.Members); lag.Error() != nil {
+			group.State = lag.Error().Error()
+		}
+		for _, l := range lag.Lag.Sorted() {
+			if l.Topic == group.Topic && l.Lag > 0 {
+				group.Lag += l.Lag
+			}
+		}
+		status.Groups = append(status.Groups, group)
+	}
+	return status, nil
+}
+
+func (m *meter) rates(now time.Time, ends map[string]int64) []web.Topic {
+	const smooth = 0.35
+	if m.rate == nil {
+		m.rate = make(map[string]float64)
+	}
+	var out []web.Topic
+	for _, topic := range monitored {
+		if seconds := now.Sub(m.at).Seconds(); m.ends != nil && seconds > 0 {
+			measured := float64(ends[topic]-m.ends[topic]) / seconds
+			if m.rate[topic] == 0 {
+				m.rate[topic] = measured
+			}
+			m.rate[topic] += smooth * (measured - m.rate[topic])
+		}
+		out = append(out, web.Topic{Name: topic, Rate: m.rate[topic], Total: ends[topic]})
+	}
+	m.at, m.ends = now, ends
+	return out
+}
