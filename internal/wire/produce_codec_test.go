@@ -211,6 +211,7 @@ func TestProducePathDoesNotAllocate(t *testing.T) {
 
 // TestHotDecodeMemory sends what claims or holds as many elements as it can.
 func TestHotDecodeMemory(t *testing.T) {
+	skipUnderRace(t)
 	decoders := map[int16]func(version int16, body []byte) error{
 		KeyProduce: func(v int16, body []byte) error { return new(ProduceRequest).Decode(v, body) },
 		KeyFetch:   func(v int16, body []byte) error { return new(FetchRequest).Decode(v, body) },

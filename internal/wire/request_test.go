@@ -109,6 +109,7 @@ func mutate(t *rapid.T, body []byte) []byte {
 // TestDecodeRequestMemory sends every request a body of one length after another that claims as much as it can: filled
 // with zeros, with ones, with small counts, and with counts of all the bytes that remain.
 func TestDecodeRequestMemory(t *testing.T) {
+	skipUnderRace(t)
 	patterns := map[string]func(size int) []byte{
 		"zeros":  func(size int) []byte { return make([]byte, size) },
 		"ones":   func(size int) []byte { return bytes.Repeat([]byte{1}, size) },
@@ -148,6 +149,12 @@ func checkMemory(t testing.TB, name string, key, version int16, body []byte) {
 	}
 }
 
+func skipUnderRace(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector allocates")
+	}
+}
+
 // allocated returns how many bytes f allocates.
 func allocated(f func()) uint64 {
 	var before, after runtime.MemStats
@@ -160,6 +167,7 @@ func allocated(f func()) uint64 {
 // TestDecodeRequestWeighsElements decodes valid requests of nothing but short elements, which take the most memory for
 // their size, up to where they are refused.
 func TestDecodeRequestWeighsElements(t *testing.T) {
+	skipUnderRace(t)
 	everyRequest(t, func(t *testing.T, key, version int16) {
 		request := kmsg.RequestForKey(key)
 		request.SetVersion(version)
