@@ -1,6 +1,151 @@
 package main
 
-import "github.com/spf13/cobra"
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"strings"
+	"time"
 
-func startCommand() *cobra.Command { return &cobra.Command{Use: "start"} }
-func demoCommand() *cobra.Command  { return &cobra.Command{Use: "demo"} }
+	"github.com/spf13/cobra"
+
+	"github.com/logbahn/logbahn"
+	"github.com/logbahn/logbahn/internal/config"
+)
+
+// drainPatience is what requests in flight get after SIGTERM.
+const drainPatience = 10 * time.Second
+
+// started is when the process began, as near as a program can tell.
+var started = time.Now()
+
+func startCommand() *cobra.Command {
+	var overrides []string
+	var strict bool
+	c := &cobra.Command{
+		Use:   "start [server.properties]",
+		Short: "Run a broker",
+		Long: "Run a broker. Its settings are Kafka's: a server.properties, KAFKA_ variables as the Apache image has them, and\n" +
+			"--override key=value, the later ones first. Without any it listens on localhost:9092.",
+		Args: checkArgs(func(n int) bool { return n <= 1 }),
+	}
+	c.Flags().StringArrayVar(&overrides, "override", nil, "a setting, key=value (repeatable)")
+	c.Flags().BoolVar(&strict, "strict", false, "refuse settings that are not known instead of warning")
+	c.RunE = func(c *cobra.Command, args []string) error {
+		settings, err := readSettings(args, overrides)
+		if err != nil {
+			return err
+		}
+		return start(c, settings, strict)
+	}
+	return c
+}
+
+// readSettings gathers the settings, those that count last.
+func readSettings(files, overrides []string) (config.Settings, error) {
+	var settings config.Settings
+	for _, name := range files {
+		data, err := os.ReadFile(name)
+		if err != nil {
+			return nil, &cliError{code: exitUsage, err: err}
+		}
+		read, err := config.ParseProperties(name, data)
+		if err != nil {
+			return nil, &cliError{code: exitUsage, err: err}
+		}
+		settings = append(settings, read...)
+	}
+	settings = append(settings, config.FromEnvironment(os.Environ())...)
+	for _, o := range overrides {
+		key, value, ok := strings.Cut(o, "=")
+		if !ok {
+			return nil, usageErrorf("--override %s: it is not of the form key=value", o)
+		}
+		settings = append(settings, config.Setting{Name: key, Value: value, Origin: "--override"})
+	}
+	return settings, nil
+}
+
+// checkSettings refuses what is wrong and warns of the rest.
+func checkSettings(settings config.Settings, strict bool, log *slog.Logger) error {
+	var wrong []string
+	for _, p := range settings.Check() {
+		if p.Fatal || strict {
+			wrong = append(wrong, p.String())
+		} else {
+			log.Warn("configuration", "problem", p.String())
+		}
+	}
+	if len(wrong) > 0 {
+		return &cliError{code: exitUsage, err: errors.New(strings.Join(wrong, "\n       "))}
+	}
+	return nil
+}
+
+func start(c *cobra.Command, settings config.Settings, strict bool) error {
+	log := newLog(c.ErrOrStderr())
+	if err := checkSettings(settings, strict, log); err != nil {
+		return err
+	}
+	values := settings.Map()
+	if !listens(values) {
+		values["listeners"] = "PLAINTEXT://localhost:9092"
+	}
+	dir := values["log.dirs"]
+	if dir == "" {
+		dir = values["log.dir"]
+	}
+	if dir == "" {
+		dir = "logbahn-data"
+	}
+	delete(values, "log.dirs")
+	node, err := logbahn.Start(c.Context(), logbahn.Config{Dir: dir, Settings: values, Log: log})
+	if err != nil {
+		return startError(err)
+	}
+	log.Info("ready", "kafka", node.Addr(), "after", time.Since(started).Round(time.Millisecond).String(),
+		"version", version(), "node", node.ID(), "cluster", node.ClusterID(), "data", node.Dir())
+	return runUntilDone(c.Context(), node, log)
+}
+
+// listens tells whether the settings name an address, in today's words or in those of the oldest configurations.
+func listens(values map[string]string) bool {
+	return values["listeners"] != "" || values["port"] != "" || values["host.name"] != ""
+}
+
+// startError gives an error of Start its exit code and a way out.
+func startError(err error) error {
+	switch {
+	case errors.Is(err, logbahn.ErrLocked):
+		return &cliError{code: exitRefused, err: err, hint: "another logbahn runs on this directory; stop it, or give log.dirs another one"}
+	case errors.Is(err, logbahn.ErrPortTaken):
+		return &cliError{code: exitRefused, err: err, hint: "--override listeners=PLAINTEXT://localhost:9093 takes another port"}
+	}
+	return err
+}
+
+// runUntilDone waits for SIGTERM, Ctrl-C, or the end of a node that cannot go on. A second signal ends the process at
+// once, since the first has put signals back to their defaults.
+func runUntilDone(ctx context.Context, node *logbahn.Node, log *slog.Logger) error {
+	select {
+	case <-node.Done():
+		return fmt.Errorf("the node has stopped: %w", node.Err())
+	case <-ctx.Done():
+	}
+	begin := time.Now()
+	log.Info("stopping")
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainPatience)
+	defer cancel()
+	if err := node.Stop(drain); err != nil {
+		return fmt.Errorf("stop: %w", err)
+	}
+	log.Info("stopped", "after", time.Since(begin).Round(time.Millisecond).String())
+	return nil
+}
+
+func newLog(w io.Writer) *slog.Logger {
+	return slog.New(slog.NewTextHandler(w, nil))
+}

@@ -69,6 +69,14 @@ func (b *Broker) newOffsetsTopic() kmsg.CreateTopicsRequestTopic {
 	return t
 }
 
+// ensureOffsetsTopic makes the topic that group requests need, where it is missing. Clients that commit without having
+// asked for a coordinator come here first.
+func (b *Broker) ensureOffsetsTopic(ctx context.Context) {
+	if _, ok := b.cfg.Metadata.Image().Topic(offsetsTopic); !ok {
+		b.create(ctx, []kmsg.CreateTopicsRequestTopic{b.newOffsetsTopic()})
+	}
+}
+
 // create makes topics and returns what came of each.
 func (b *Broker) create(ctx context.Context, topics []kmsg.CreateTopicsRequestTopic) map[string]wire.Error {
 	ctx, cancel := context.WithTimeout(ctx, autoCreatePatience)

@@ -55,14 +55,11 @@ func (b *Broker) coordinatorOf(ctx context.Context, r *Request, kind int8, key s
 
 // groupCoordinator fills in the node that coordinates the group c.Key.
 func (b *Broker) groupCoordinator(ctx context.Context, listener string, c *kmsg.FindCoordinatorResponseCoordinator) wire.Error {
+	b.ensureOffsetsTopic(ctx)
 	img := b.cfg.Metadata.Image()
 	t, ok := img.Topic(offsetsTopic)
 	if !ok {
-		b.create(ctx, []kmsg.CreateTopicsRequestTopic{b.newOffsetsTopic()})
-		img = b.cfg.Metadata.Image()
-		if t, ok = img.Topic(offsetsTopic); !ok {
-			return wire.CoordinatorNotAvailable
-		}
+		return wire.CoordinatorNotAvailable
 	}
 	p := &t.Partitions[coordinator.PartitionFor(c.Key, int32(len(t.Partitions)))]
 	leader, code := leaderOn(img, p, listener)

@@ -8,6 +8,9 @@ import (
 
 // OffsetCommit, versions 0 to 10: the group coordinator's. Clients of 2015 send v0 to the partition's leader instead of a coordinator: every broker takes it.
 
-func (b *Broker) offsetCommit(ctx context.Context, r *Request, req *kmsg.OffsetCommitRequest) func(context.Context) *kmsg.OffsetCommitResponse {
-	return b.cfg.Groups.OffsetCommit(ctx, client(r), req)
+func (b *Broker) offsetCommit(_ context.Context, r *Request, req *kmsg.OffsetCommitRequest) func(context.Context) *kmsg.OffsetCommitResponse {
+	return func(ctx context.Context) *kmsg.OffsetCommitResponse {
+		b.ensureOffsetsTopic(ctx)
+		return b.cfg.Groups.OffsetCommit(ctx, client(r), req)(ctx)
+	}
 }

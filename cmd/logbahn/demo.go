@@ -1,0 +1,188 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/logbahn/logbahn"
+	"github.com/logbahn/logbahn/apps/payd"
+)
+
+type demoFlags struct {
+	dir, listen, http string
+	clean             bool
+	cars              int
+	seed              uint64
+	replay            string
+	speed             float64
+	unit, zone        string
+}
+
+func demoCommand() *cobra.Command {
+	var f demoFlags
+	c := &cobra.Command{
+		Use:   "demo",
+		Short: "A node and a fleet of cars: pay-as-you-drive insurance, live",
+		Long: "Starts a node that listens on this machine only, and on it the pay-as-you-drive application: a simulated fleet, or\n" +
+			"recorded drives with --replay, the stages that learn each driver's habits, and a page that shows every premium.",
+		Args: exactArgs(0),
+		RunE: func(c *cobra.Command, _ []string) error { return demo(c, f) },
+	}
+	c.Flags().StringVar(&f.dir, "dir", "", "data directory (default ~/.logbahn/demo)")
+	c.Flags().BoolVar(&f.clean, "clean", false, "begin anew: delete the demo's data first")
+	c.Flags().StringVar(&f.listen, "listen", "127.0.0.1:9092", "address of the Kafka listener")
+	c.Flags().StringVar(&f.http, "http", "localhost:8080", "address of the page")
+	c.Flags().IntVar(&f.cars, "cars", 0, "simulated cars (default 120)")
+	c.Flags().Uint64Var(&f.seed, "seed", 1, "seed of the simulation")
+	c.Flags().StringVar(&f.replay, "replay", "", "recorded drives instead of simulated ones: NDS-BR or DrivePlotR (.csv, .csv.gz), or lines as of 2015")
+	c.Flags().Float64Var(&f.speed, "replay-speed", 0, "how much faster than recorded to replay (0: as fast as it goes)")
+	c.Flags().StringVar(&f.unit, "speed-unit", "", "unit of the speed in lines: km/h, mph, m/s, kn")
+	c.Flags().StringVar(&f.zone, "zone", "", "time zone of the time in lines, such as America/New_York")
+	return c
+}
+
+// demoFile tells a second demo on the same data where the first one is.
+const demoFile = "demo.json"
+
+type runningDemo struct {
+	PID   int    `json:"pid"`
+	URL   string `json:"url"`
+	Kafka string `json:"kafka"`
+}
+
+func demo(c *cobra.Command, f demoFlags) error {
+	out := c.OutOrStdout()
+	dir, temporary, err := f.directory()
+	if err != nil {
+		return err
+	}
+	if temporary {
+		fmt.Fprintf(c.ErrOrStderr(), "no home directory: the data goes to %s and is removed at the end\n", dir)
+		defer os.RemoveAll(dir)
+	}
+	log := slog.New(slog.NewTextHandler(c.ErrOrStderr(), &slog.HandlerOptions{Level: slog.LevelWarn}))
+	node, err := f.start(c, dir, log)
+	if errors.Is(err, logbahn.ErrLocked) {
+		return firstDemo(c, dir, err)
+	}
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancelCause(c.Context())
+	go endWith(ctx, cancel, node)
+	err = payd.Run(ctx, payd.Config{
+		Brokers: []string{node.Addr()}, Opts: node.ClientOptions(), Listen: f.http, Cars: f.cars, Seed: f.seed,
+		LineUnit: f.unit, LineZone: f.zone, Replay: payd.Replay{File: f.replay, Speed: f.speed},
+		Terminal: out, Log: log,
+		Ready: func(url string) {
+			fmt.Fprintf(out, "Logbahn %s, ready in %s\n\n  Page   %s\n  Kafka  %s   (logbahn consume telematics, kcat -C -b %s -t premiums)\n  Data   %s\n\nCtrl-C stops; the next demo goes on where this one ends. --clean begins anew.\n\n",
+				version(), time.Since(started).Round(time.Millisecond), url, node.Addr(), node.Addr(), dir)
+			writeDemoFile(dir, runningDemo{os.Getpid(), url, node.Addr()}, log)
+		},
+	})
+	cancel(nil)
+	_ = os.Remove(filepath.Join(dir, demoFile))
+	stop, done := context.WithTimeout(context.WithoutCancel(c.Context()), drainPatience)
+	defer done()
+	return errors.Join(err, node.Stop(stop), node.Err())
+}
+
+// endWith ends the application with its node. The goroutine ends with the context.
+func endWith(ctx context.Context, cancel context.CancelCauseFunc, node *logbahn.Node) {
+	select {
+	case <-ctx.Done():
+	case <-node.Done():
+		cancel(node.Err())
+	}
+}
+
+// directory returns the data directory, and whether it is a temporary one for want of a home.
+func (f demoFlags) directory() (dir string, temporary bool, err error) {
+	if f.dir != "" {
+		return f.dir, false, nil
+	}
+	if home, err := os.UserHomeDir(); err == nil {
+		dir = filepath.Join(home, ".logbahn", "demo")
+		if err := os.MkdirAll(dir, 0o755); err == nil {
+			return dir, false, nil
+		}
+	}
+	dir, err = os.MkdirTemp("", "logbahn-demo")
+	return dir, true, err
+}
+
+// dataDir is the node's directory within the demo's: --clean removes only what the demo itself has made.
+func dataDir(dir string) string { return filepath.Join(dir, "data") }
+
+// start starts the node. A port that is taken is replaced by a free one, and that is said.
+func (f demoFlags) start(c *cobra.Command, dir string, log *slog.Logger) (*logbahn.Node, error) {
+	if f.clean {
+		if err := clean(dir); err != nil {
+			return nil, err
+		}
+	}
+	config := logbahn.Config{Dir: dataDir(dir), Listeners: []string{f.listen}, Log: log, Settings: map[string]string{
+		"offsets.topic.num.partitions":     "4",
+		"group.initial.rebalance.delay.ms": "0",
+	}}
+	node, err := logbahn.Start(c.Context(), config)
+	if errors.Is(err, logbahn.ErrPortTaken) && !c.Flags().Changed("listen") {
+		config.Listeners = []string{"127.0.0.1:0"}
+		if node, err = logbahn.Start(c.Context(), config); err == nil {
+			fmt.Fprintf(c.ErrOrStderr(), "%s is taken: the Kafka listener is on %s\n", f.listen, node.Addr())
+		}
+	}
+	if errors.Is(err, logbahn.ErrLocked) {
+		return nil, err
+	}
+	if err != nil {
+		return nil, startError(err)
+	}
+	return node, nil
+}
+
+// clean removes the demo's data, unless a demo is using it.
+func clean(dir string) error {
+	if running, err := readDemoFile(dir); err == nil && alive(running) {
+		return &cliError{code: exitRefused, err: fmt.Errorf("a demo is running on %s: %s", dir, running.URL), hint: "stop it before --clean"}
+	}
+	return os.RemoveAll(dataDir(dir))
+}
+
+// firstDemo answers a second demo on the same data.
+func firstDemo(c *cobra.Command, dir string, locked error) error {
+	running, err := readDemoFile(dir)
+	if err != nil {
+		return startError(locked)
+	}
+	fmt.Fprintf(c.OutOrStdout(), "a demo is running on this data already (process %d)\n\n  Page   %s\n  Kafka  %s\n", running.PID, running.URL, running.Kafka)
+	return nil
+}
+
+func readDemoFile(dir string) (runningDemo, error) {
+	var running runningDemo
+	b, err := os.ReadFile(filepath.Join(dir, demoFile))
+	if err != nil {
+		return running, err
+	}
+	return running, json.Unmarshal(b, &running)
+}
+
+// writeDemoFile is for the convenience of a second demo only: that it cannot be written stops nobody.
+func writeDemoFile(dir string, running runningDemo, log *slog.Logger) {
+	b, err := json.Marshal(running)
+	if err == nil {
+		err = os.WriteFile(filepath.Join(dir, demoFile), b, 0o644)
+	}
+	if err != nil {
+		log.Warn("a second demo will not find this one", "err", err)
+	}
+}

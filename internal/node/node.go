@@ -1,0 +1,202 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"path"
+	"sync"
+	"time"
+
+	"github.com/logbahn/logbahn/internal/broker"
+	"github.com/logbahn/logbahn/internal/cluster"
+	"github.com/logbahn/logbahn/internal/commitlog"
+	"github.com/logbahn/logbahn/internal/config"
+	"github.com/logbahn/logbahn/internal/coordinator"
+	"github.com/logbahn/logbahn/internal/listener"
+	"github.com/logbahn/logbahn/internal/partition"
+	"github.com/logbahn/logbahn/internal/quorum"
+	"github.com/logbahn/logbahn/internal/vfs"
+)
+
+// Config is what a node is started with.
+type Config struct {
+	FS vfs.FS // vfs.Disk() when nil
+	// Settings are Kafka's broker keys; what is missing has its default.
+	Settings config.Settings
+	// InProcess opens no socket: the node is reached by Dial only.
+	InProcess bool
+	Log       *slog.Logger // discarded when nil
+}
+
+// Node is a running broker.
+type Node struct {
+	cfg    Config
+	static map[string]string
+	broker config.Broker
+	log    *slog.Logger
+
+	dir     *commitlog.Dir
+	metaLog *commitlog.Log
+	quorum  *quorum.Quorum
+	set     *partition.Set
+	groups  *coordinator.Groups
+	server  *broker.Broker
+	serving []*serving
+
+	stop     chan struct{}
+	stopOnce sync.Once
+	stopErr  error
+	running  sync.WaitGroup
+	done     chan struct{}
+	failure  error // set before done is closed
+	failOnce sync.Once
+}
+
+// serving is one listener with its sockets.
+type serving struct {
+	config.Listener // as bound: the port is the real one
+	sockets         []net.Listener
+	server          *listener.Server
+}
+
+const tickInterval = 5 * time.Second
+
+// Start starts a node; the context bounds the start only.
+func Start(ctx context.Context, cfg Config) (_ *Node, err error) {
+	n := &Node{cfg: cfg, log: cfg.Log, stop: make(chan struct{}), done: make(chan struct{})}
+	if n.log == nil {
+		n.log = slog.New(slog.DiscardHandler)
+	}
+	if n.cfg.FS == nil {
+		n.cfg.FS = vfs.Disk()
+	}
+	if err := n.configure(); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			stopCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopPatience)
+			defer cancel()
+			err = errors.Join(err, n.Stop(stopCtx))
+		}
+	}()
+	for _, step := range []func(context.Context) error{n.bind, n.openDir, n.openQuorum, n.openReplicas, n.register, n.serve} {
+		if err := step(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return n, nil
+}
+
+// configure checks the settings and refuses what this release cannot do.
+func (n *Node) configure() error {
+	var wrong []error
+	for _, p := range n.cfg.Settings.Check() {
+		if p.Fatal {
+			wrong = append(wrong, errors.New(p.String()))
+		} else {
+			n.log.Warn("configuration", "problem", p.String())
+		}
+	}
+	if len(wrong) > 0 {
+		return errors.Join(wrong...)
+	}
+	n.static = n.cfg.Settings.Map()
+	var err error
+	if n.broker, err = (config.Layers{Static: n.static}).Broker(); err != nil {
+		return err
+	}
+	if len(n.broker.LogDirs) != 1 {
+		return fmt.Errorf("log.dirs: %d directories are given, a node has one", len(n.broker.LogDirs))
+	}
+	for _, v := range n.broker.Quorum.Voters {
+		if v.ID != n.broker.NodeID {
+			return fmt.Errorf("controller.quorum.voters: voter %d is another node; this release runs one node, which is its own controller", v.ID)
+		}
+	}
+	return nil
+}
+
+func (n *Node) openDir(context.Context) error {
+	flush := commitlog.FlushSync
+	if n.static["flush"] == "os" {
+		flush = commitlog.FlushOS
+	}
+	var err error
+	n.dir, err = commitlog.OpenDir(commitlog.DirConfig{
+		FS: n.cfg.FS, Path: n.broker.LogDirs[0], NodeID: n.broker.NodeID, Flush: flush, Log: n.log,
+		CheckpointInterval: milliseconds(min(int64(n.broker.Logs.RecoveryCheckpointMs), 1000)),
+		RetentionInterval:  milliseconds(n.broker.Logs.RetentionCheckIntervalMs),
+		CleanerInterval:    milliseconds(n.broker.Logs.CleanerBackoffMs),
+	})
+	return err
+}
+
+func milliseconds(ms int64) time.Duration { return time.Duration(ms) * time.Millisecond }
+
+// openReplicas opens what the image says is here, before anybody can ask for it.
+func (n *Node) openReplicas(context.Context) error {
+	n.set = partition.NewSet(partition.Config{
+		NodeID: n.broker.NodeID, Dir: n.dir, Static: n.static, Log: n.log,
+		ReplicaLagMax: milliseconds(n.broker.Replication.LagTimeMaxMs),
+	})
+	n.groups = coordinator.New(coordinator.Config{
+		Group:      groupConfig(n.broker),
+		Partitions: coordinator.ImagePartitions(n.quorum.Image),
+		Lead:       coordinator.LedBy(n.set),
+		Topics:     coordinator.ImageTopics(n.quorum.Image),
+		Log:        n.log,
+	})
+	n.quorum.Subscribe(func(img *cluster.Image, d cluster.Delta) {
+		n.set.Apply(img, d)
+		n.groups.ImageApplied(coordinator.DeletedTopics(d))
+	})
+	n.server = broker.New(broker.Config{
+		NodeID: n.broker.NodeID, Metadata: n.quorum, Partitions: n.set, Groups: n.groups,
+		Settings: broker.SettingsOf(n.broker), Static: n.static, Log: n.log,
+		Dir: broker.LogDir{Path: n.dir.Path(), Free: func() (int64, error) { return n.cfg.FS.Free(n.dir.Path()) }},
+	})
+	n.running.Add(1)
+	go n.tick()
+	return nil
+}
+
+// tick is the goroutine that lets replicas see time pass.
+func (n *Node) tick() {
+	defer n.running.Done()
+	t := time.NewTicker(tickInterval)
+	defer t.Stop()
+	for {
+		select {
+		case <-n.stop:
+			return
+		case now := <-t.C:
+			n.set.Tick(now)
+		}
+	}
+}
+
+// ClusterID returns the id of the cluster.
+func (n *Node) ClusterID() string { return n.dir.ClusterID() }
+
+// NodeID returns node.id.
+func (n *Node) NodeID() int32 { return n.broker.NodeID }
+
+// Dir returns the data directory.
+func (n *Node) Dir() string { return path.Clean(n.broker.LogDirs[0]) }
+
+// Done is closed when the node has stopped, by Stop or by itself.
+func (n *Node) Done() <-chan struct{} { return n.done }
+
+// Err returns why the node has stopped by itself, nil while it runs and after Stop.
+func (n *Node) Err() error {
+	select {
+	case <-n.done:
+		return n.failure
+	default:
+		return nil
+	}
+}

@@ -1,0 +1,191 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/logbahn/logbahn/internal/broker"
+	"github.com/logbahn/logbahn/internal/cluster"
+	"github.com/logbahn/logbahn/internal/config"
+	"github.com/logbahn/logbahn/internal/listener"
+	"github.com/logbahn/logbahn/internal/wire"
+)
+
+// ErrPortTaken means that something else listens on a listener's address.
+var ErrPortTaken = errors.New("the address is in use")
+
+// stopPatience is what requests in flight get when a start has failed half-way.
+const stopPatience = 5 * time.Second
+
+// inProcessEndpoint is what a node without sockets tells its clients. They never resolve it: their dialer is the node.
+var inProcessEndpoint = cluster.Endpoint{Name: "PLAINTEXT", Host: "in-process", Port: 9092}
+
+// bind takes the addresses. Nothing is accepted before the node serves.
+func (n *Node) bind(context.Context) error {
+	if n.cfg.InProcess {
+		n.serving = append(n.serving, &serving{Listener: config.Listener{Name: inProcessEndpoint.Name}})
+		return nil
+	}
+	for _, l := range n.broker.Network.Listeners {
+		s := &serving{Listener: l}
+		n.serving = append(n.serving, s)
+		if err := s.bind(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// bind listens on the listener's address. The name localhost means both loopback addresses where there are two: clients
+// try one or the other first.
+func (s *serving) bind() error {
+	hosts := []string{s.Host}
+	if s.Host == "localhost" {
+		hosts = []string{"127.0.0.1", "::1"}
+	}
+	for i, host := range hosts {
+		l, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(s.Port)))
+		if err != nil && i > 0 {
+			continue
+		}
+		if errors.Is(err, syscall.EADDRINUSE) {
+			return fmt.Errorf("listener %s: %w: another process listens on %s; stop it, or give listeners another port", s.Name, ErrPortTaken, s.Address())
+		}
+		if err != nil {
+			return fmt.Errorf("listener %s: %w", s.Name, err)
+		}
+		s.sockets = append(s.sockets, l)
+		s.Port = l.Addr().(*net.TCPAddr).Port
+	}
+	return nil
+}
+
+// advertised returns what clients are told: the configured addresses, with the real port where 0 was asked for.
+func (n *Node) advertised() []cluster.Endpoint {
+	if n.cfg.InProcess {
+		return []cluster.Endpoint{inProcessEndpoint}
+	}
+	bound := map[string]int{}
+	for _, s := range n.serving {
+		bound[s.Name] = s.Port
+	}
+	var endpoints []cluster.Endpoint
+	for _, a := range n.broker.Network.Advertised {
+		if a.Port == 0 {
+			a.Port = bound[a.Name]
+		}
+		if a.Host == "" {
+			a.Host = hostname()
+		}
+		endpoints = append(endpoints, cluster.Endpoint{Name: a.Name, Host: a.Host, Port: uint16(a.Port)})
+	}
+	return endpoints
+}
+
+func hostname() string {
+	if name, err := os.Hostname(); err == nil {
+		return name
+	}
+	return "localhost"
+}
+
+// serve begins to accept.
+func (n *Node) serve(context.Context) error {
+	network := n.broker.Network
+	for _, s := range n.serving {
+		server, err := listener.New(listener.Config{
+			Handler:             handler{n.server},
+			Name:                s.Name,
+			RequestBytesMax:     int(network.RequestBytesMax),
+			BudgetBytes:         max(network.QueuedRequestBytesMax, 0),
+			ConnectionsMax:      unlimited(network.ConnectionsMax),
+			ConnectionsPerIPMax: unlimited(network.ConnectionsPerIPMax),
+			IdleTimeout:         milliseconds(max(network.ConnectionIdleMs, 0)),
+			Log:                 n.log,
+		})
+		if err != nil {
+			return err
+		}
+		s.server = server
+		for _, socket := range s.sockets {
+			n.warnOpen(socket.Addr())
+			n.running.Add(1)
+			go n.accept(s, socket)
+		}
+	}
+	return nil
+}
+
+// unlimited translates Kafka's "no limit" to the listener's.
+func unlimited(limit int32) int {
+	const none = 1<<31 - 1
+	if limit == none {
+		return 0
+	}
+	return int(limit)
+}
+
+// warnOpen says that a listener without encryption and without access control can be reached from elsewhere.
+func (n *Node) warnOpen(addr net.Addr) {
+	if tcp, ok := addr.(*net.TCPAddr); ok && !tcp.IP.IsLoopback() {
+		n.log.Warn("a plaintext listener can be reached from other machines: whoever reaches it can read and write everything", "address", addr.String())
+	}
+}
+
+// accept is the goroutine of one socket.
+func (n *Node) accept(s *serving, socket net.Listener) {
+	defer n.running.Done()
+	if err := s.server.Serve(socket); !errors.Is(err, listener.ErrClosed) {
+		n.log.Error("listener has ended", "listener", s.Name, "err", err)
+	}
+}
+
+// Addr returns the first listener's host and port, as a client on this machine reaches it; "" without sockets.
+func (n *Node) Addr() string {
+	if n.cfg.InProcess {
+		return ""
+	}
+	first := n.serving[0].Listener
+	if ip := net.ParseIP(first.Host); first.Host == "" || ip != nil && ip.IsUnspecified() {
+		first.Host = "localhost"
+	}
+	return first.Address()
+}
+
+// Dial returns a connection inside the process to the first listener.
+func (n *Node) Dial(ctx context.Context) (net.Conn, error) {
+	return n.serving[0].server.DialInProcess(ctx)
+}
+
+// handler gives the listener's requests to the broker.
+type handler struct{ broker *broker.Broker }
+
+func (h handler) Lookup(key, version int16) (listener.API, error) {
+	api, ok := broker.Lookup(key)
+	if !ok {
+		return listener.API{}, broker.ErrNotServed
+	}
+	if version < api.Min || version > api.Max {
+		if key == wire.KeyApiVersions {
+			return listener.API{NoBody: true}, nil
+		}
+		return listener.API{}, broker.ErrNotServed
+	}
+	return listener.API{Pipelines: api.Pipelines}, nil
+}
+
+func (h handler) Start(ctx context.Context, c *listener.Conn, header wire.RequestHeader, body any) (listener.Finish, error) {
+	conn, ok := c.State.(*broker.Conn)
+	if !ok {
+		conn = &broker.Conn{ID: c.ID, Listener: c.Listener, LocalAddr: c.LocalAddr(), RemoteAddr: c.RemoteAddr()}
+		c.State = conn
+	}
+	finish, err := h.broker.Start(ctx, &broker.Request{Header: header, Body: body, Conn: conn})
+	return listener.Finish(finish), err
+}

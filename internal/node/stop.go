@@ -1,0 +1,58 @@
+package node
+
+import (
+	"context"
+	"errors"
+)
+
+// Stop stops the node: no new requests, an end to those in flight as long as the context allows, then everything that
+// Start has started, backwards. It may be called more than once, and returns when all is stopped.
+func (n *Node) Stop(ctx context.Context) error {
+	n.stopOnce.Do(func() {
+		n.stopErr = n.shutdown(ctx)
+		close(n.done)
+	})
+	<-n.done
+	return n.stopErr
+}
+
+func (n *Node) shutdown(ctx context.Context) error {
+	var errs []error
+	close(n.stop)
+	for _, s := range n.serving {
+		errs = append(errs, s.shutdown(ctx))
+	}
+	n.running.Wait()
+	if n.groups != nil {
+		n.groups.Close()
+	}
+	if n.quorum != nil {
+		n.quorum.Close()
+	}
+	if n.dir != nil {
+		errs = append(errs, n.dir.Close())
+	}
+	return errors.Join(errs...)
+}
+
+func (s *serving) shutdown(ctx context.Context) error {
+	if s.server != nil {
+		return s.server.Shutdown(ctx)
+	}
+	var errs []error
+	for _, socket := range s.sockets {
+		errs = append(errs, socket.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// fail ends a node that cannot keep its promises. Requests in flight get no time: they could not be answered rightly.
+func (n *Node) fail(err error) {
+	n.failOnce.Do(func() {
+		n.failure = err
+		n.log.Error("the node stops", "err", err)
+		ctx, cancel := context.WithCancel(context.Background())
+		cancel()
+		_ = n.Stop(ctx) // err is the one that counts
+	})
+}
