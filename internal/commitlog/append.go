@@ -266,7 +266,7 @@ func (l *Log) roll(offset int64, c *Config) {
 	l.trim()
 	a.closeTimes()
 	old.pinned.Store(true)
-	old.next.Store(l.end.Load())
+	old.close(l.end.Load())
 	l.mu.snapshots = append(l.mu.snapshots, l.takeSnapshot())
 	l.begin(l.end.Load(), c, *l.segments.Load())
 	l.dir.kick()

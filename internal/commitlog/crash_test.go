@@ -339,11 +339,16 @@ func (r *crashRun) reset() error {
 	err := r.log.ResetTo(to)
 	if err == nil {
 		r.m = model{durable: to, start: to, startMax: to, end: to, resetTo: -1}
-		for i := range r.producers {
-			r.producers[i] = modelProducer{id: r.producers[i].id + 10}
-		}
+		r.renameProducers()
 	}
 	return r.allow(err)
+}
+
+// renameProducers makes new clients, to whom it is all the same what the log remembers of the old ones.
+func (r *crashRun) renameProducers() {
+	for i := range r.producers {
+		r.producers[i] = modelProducer{id: r.producers[i].id + 10}
+	}
 }
 
 func (r *crashRun) raiseStart() error {
@@ -473,6 +478,7 @@ func (r *crashRun) settle() error {
 	if r.m.resetTo >= 0 {
 		if start == end && (end == r.m.resetTo || end == r.m.start || end == r.m.startMax) {
 			r.m = model{durable: end, start: end, startMax: end, end: end}
+			r.renameProducers()
 		} else if r.m.end < end {
 			return fmt.Errorf("reset to %d, crashed, recovered %d to %d", r.m.resetTo, start, end)
 		}
@@ -508,7 +514,7 @@ func (r *crashRun) check(l *Log) error {
 		}
 		if got == len(want) || !bytes.Equal(b, want[got].bytes) {
 			h, _ := record.ReadHeader(b)
-			return fmt.Errorf("batch %d (offset %d) is not what was appended", got, h.BaseOffset)
+			return fmt.Errorf("batch %d is not what was appended: %+v", got, h)
 		}
 		got++
 	}
@@ -701,3 +707,4 @@ func (r *crashRun) stopAndCheck() error {
 	}
 	return r.checkIndexes(r.log)
 }
+

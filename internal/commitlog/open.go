@@ -227,7 +227,7 @@ func (l *Log) load(f folder, m marks) error {
 		s.size.Store(f.sizes[i])
 		s.maxTimestamp.Store(unknownTimestamp)
 		if i > 0 {
-			segments[i-1].next.Store(base)
+			segments[i-1].close(base)
 		}
 		segments[i] = s
 	}

@@ -196,13 +196,20 @@ func (s *segment) cutAt(position, limit int64, maxBytes int, minOne bool) (end, 
 		if err != nil {
 			return 0, 0, err
 		}
-		if at+int64(h.Size()) > position+int64(maxBytes) {
-			if at == position && minOne {
-				return at + int64(h.Size()), h.NextOffset(), nil
-			}
+		behind := at + int64(h.Size())
+		if behind <= position+int64(maxBytes) {
+			at = behind
+			continue
+		}
+		if at > position || !minOne {
 			return at, h.BaseOffset, nil
 		}
-		at += int64(h.Size())
+		next = h.NextOffset()
+		if behind < limit { // a base offset that has risen is not seen but by the next one
+			h, err = w.header(behind, limit)
+			next = h.BaseOffset
+		}
+		return behind, next, err
 	}
 }
 

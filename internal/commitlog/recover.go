@@ -37,6 +37,8 @@ type recovery struct {
 	start     int64 // of the log
 	point     int64 // below it everything must be good
 
+	known          []epochEntry // what leader-epoch-checkpoint says of the offsets below point
+
 	clean          bool
 	next           int64 // offset behind the last good batch
 	epochs         []epochEntry
@@ -130,6 +132,12 @@ func (r *recovery) openLast(s *segment) error {
 func (r *recovery) recover() error {
 	i := segmentAt(r.segments, r.point)
 	from := r.segments[i].base
+	if i > 0 && r.point == from {
+		// The segment before was perhaps closed after the point was written: its index files are of an earlier stop.
+		if err := r.log.removeIndex(r.segments[i-1].base); err != nil {
+			return err
+		}
+	}
 	if err := r.loadEpochs(from); err != nil {
 		return err
 	}
@@ -236,6 +244,12 @@ func (r *recovery) enter(b []byte, position int64, s *segment, x *indexer, rewri
 		if err == nil && head.LeaderEpoch < r.lastEpoch {
 			err = fmt.Errorf("leader epoch %d after %d", head.LeaderEpoch, r.lastEpoch)
 		}
+		if err == nil && r.next < r.point && head.NextOffset() > r.point {
+			err = errors.New("the batch reaches over the recovery point")
+		}
+		if err == nil && head.BaseOffset < r.point && !epochFits(r.known, &head) {
+			err = r.log.contradiction(&head)
+		}
 		if err != nil {
 			if good > 0 && position+int64(len(b)) < s.size.Load() {
 				break // perhaps only cut off by the read
@@ -302,10 +316,9 @@ func (r *recovery) remove(i int) error {
 // settle makes what recovery has kept and cut durable.
 func (r *recovery) settle(from int64) error {
 	written := r.segments[segmentAt(r.segments, from):]
-	r.segments[len(r.segments)-1].pinned.Store(false) // its writer owns the index
-	for i, s := range r.segments[1:] {
-		r.segments[i].next.Store(s.base)
-	}
+	last := r.segments[len(r.segments)-1]
+	last.pinned.Store(false) // its writer owns the index
+	last.closed.Store(false) // it is the last one now, if others were cut off
 	fresh := unsyncedNew{segment: true, partition: r.next > 0}
 	if err := r.log.syncFiles(written, fresh); err != nil {
 		return err
@@ -321,6 +334,7 @@ func (r *recovery) loadEpochs(to int64) error {
 	b, err := vfs.ReadFile(l.fs, path.Join(l.path, epochFile), checkpointBytesMax)
 	if err == nil {
 		if r.epochs, err = decodeEpochs(b); err == nil {
+			r.known = epochsBelow(r.epochs, r.point)
 			r.epochs = epochsBelow(r.epochs, to)
 			return r.verifyEpochs(to)
 		}

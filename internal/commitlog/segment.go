@@ -42,7 +42,8 @@ type segment struct {
 	interval     int64
 	file         lazyFile
 	size         atomic.Int64 // bytes of whole batches
-	next         atomic.Int64 // offset after the last batch, or the base of the next segment
+	next         atomic.Int64 // offset after the last batch; of a closed segment, the base of the one behind
+	closed       atomic.Bool  // no more batches come
 	maxTimestamp atomic.Int64
 	rewritten    atomic.Bool // cut in place: what was read of the file may be other bytes
 
@@ -80,6 +81,12 @@ func parseSegmentFile(name string) (base int64, suffix string, ok bool) {
 		return 0, "", false
 	}
 	return base, "." + rest, true
+}
+
+// close says that the segment has all its batches; the next one begins at next.
+func (s *segment) close(next int64) {
+	s.next.Store(next)
+	s.closed.Store(true)
 }
 
 func (s *segment) hint(offset int64) *atomic.Uint64 {
@@ -121,11 +128,15 @@ func (s *segment) find(w *walker, offset, size int64) (int64, record.Header, err
 
 // scan walks from position to the first batch whose last offset is at least offset.
 func scan(w *walker, offset, position, size int64) (int64, record.Header, error) {
-	for position < size {
+	for next := int64(0); position < size; {
 		h, err := w.header(position, size)
+		if err == nil && h.BaseOffset < next {
+			err = w.corrupt(position, "offsets fall")
+		}
 		if err != nil {
 			return 0, h, err
 		}
+		next = h.NextOffset()
 		if h.LastOffset() >= offset {
 			return position, h, nil
 		}
@@ -251,6 +262,7 @@ func (s *segment) buildIndex() error {
 		return err
 	}
 	defer w.close()
+	w.checked = true
 	x, err := indexOf(w, s.base, s.interval, s.size.Load())
 	if err != nil {
 		return err
@@ -264,11 +276,16 @@ func (s *segment) buildIndex() error {
 
 func indexOf(w *walker, base, interval, size int64) (indexer, error) {
 	x := newIndexer(base, interval)
+	next := base
 	for position := int64(0); position < size; {
 		h, err := w.header(position, size)
+		if err == nil && h.BaseOffset < next {
+			err = w.corrupt(position, "offsets fall")
+		}
 		if err != nil {
 			return x, err
 		}
+		next = h.NextOffset()
 		x.add(&h, position)
 		position += int64(h.Size())
 	}
@@ -309,7 +326,13 @@ func (s *segment) timeEntryBefore(w *walker, timestamp, size int64) (timeEntry, 
 		if !ok {
 			return timeEntry{timestamp: record.NoTimestamp}, nil
 		}
-		_, h, err := s.find(w, s.base+int64(e.relative), size)
+		position, h, err := s.find(w, s.base+int64(e.relative), size)
+		if err == nil && position < size {
+			_, err = w.read(position, &h)
+		}
+		if err != nil && isCorruption(err) {
+			return timeEntry{}, err
+		}
 		if err == nil && h.LastOffset() == s.base+int64(e.relative) && h.MaxTimestamp == e.timestamp {
 			return e, nil
 		}

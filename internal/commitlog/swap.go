@@ -39,11 +39,8 @@ func (l *Log) finishSwap(base int64, names []string) error {
 
 // completeSwap is the end of a replacement: only the first of the old segments is still there.
 func (l *Log) completeSwap(base int64) error {
-	for _, suffix := range []string{indexSuffix, timeIndexSuffix, txnIndexSuffix} {
-		err := l.fs.Remove(segmentFile(l.path, base, suffix))
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
+	if err := l.removeIndex(base); err != nil {
+		return err
 	}
 	if err := l.fs.SyncDir(l.path); err != nil {
 		return err
@@ -52,6 +49,17 @@ func (l *Log) completeSwap(base int64) error {
 		return err
 	}
 	return l.fs.SyncDir(l.path)
+}
+
+// removeIndex removes the index files of a segment; whoever needs them builds them again.
+func (l *Log) removeIndex(base int64) error {
+	for _, suffix := range []string{indexSuffix, timeIndexSuffix} {
+		err := l.fs.Remove(segmentFile(l.path, base, suffix))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
 }
 
 // endOfFile checks a whole segment file and returns the offset behind its last batch.

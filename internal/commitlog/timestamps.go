@@ -92,6 +92,7 @@ func (s *segment) findRecord(ts, start, end int64) (found record.Record, epoch i
 	if err != nil {
 		return found, 0, false, err
 	}
+	w.checked = true
 	position, h, err := s.find(w, max(s.base+int64(e.relative), start), size)
 	for err == nil && position < size && h.BaseOffset < end {
 		if h.MaxTimestamp >= ts && h.LastOffset() >= start {
@@ -107,19 +108,16 @@ func (s *segment) findRecord(ts, start, end int64) (found record.Record, epoch i
 }
 
 func findInBatch(w *walker, position int64, h *record.Header, ts, start, end int64) (record.Record, bool, error) {
-	batch := make([]byte, h.Size())
-	if _, err := w.file.ReadAt(batch, position); err != nil {
-		return record.Record{}, false, readError(w.name, position, err)
-	}
-	if err := record.CheckCRC(batch); err != nil {
-		return record.Record{}, false, w.corrupt(position, err.Error())
+	batch, err := w.read(position, h)
+	if err != nil {
+		return record.Record{}, false, err
 	}
 	for r, err := range record.Records(batch, inflatedBytesMax) {
 		if err != nil {
 			return record.Record{}, false, w.corrupt(position, err.Error())
 		}
 		if r.Timestamp >= ts && r.Offset >= start && r.Offset < end {
-			return r, true, nil
+			return record.Record{Offset: r.Offset, Timestamp: r.Timestamp}, true, nil
 		}
 	}
 	return record.Record{}, false, nil

@@ -3,12 +3,16 @@ package commitlog
 import (
 	"errors"
 	"io"
+	"slices"
 	"sync"
 
 	"github.com/logbahn/logbahn/internal/record"
 )
 
-const walkBlockBytes = 4096
+const (
+	walkBlockBytes = 4096
+	walkBatchKept  = 64 << 10
+)
 
 // walker reads the headers of the batches of one file, small ones many at a time.
 type walker struct {
@@ -16,6 +20,10 @@ type walker struct {
 	name  string
 	at    int64 // position of the block
 	n     int   // valid bytes in it
+	top   int64 // offsets must lie below
+	// checked makes header compare checksums, at the price of reading everything.
+	checked bool
+	batch   []byte
 	block [walkBlockBytes]byte
 }
 
@@ -28,13 +36,20 @@ func (s *segment) walk() (*walker, error) {
 		return nil, err
 	}
 	w := walkers.Get().(*walker)
-	w.file, w.name, w.at, w.n = h, s.file.name, 0, 0
+	w.file, w.name, w.at, w.n, w.checked = h, s.file.name, 0, 0, false
+	w.top = unbounded
+	if s.closed.Load() {
+		w.top = s.next.Load()
+	}
 	return w, nil
 }
 
 func (w *walker) close() {
 	w.file.release()
 	w.file = nil
+	if cap(w.batch) > walkBatchKept {
+		w.batch = nil
+	}
 	walkers.Put(w)
 }
 
@@ -58,10 +73,25 @@ func (w *walker) header(position, end int64) (record.Header, error) {
 	if position+int64(h.Size()) > end {
 		return record.Header{}, w.corrupt(position, "the batch is longer than the file")
 	}
-	if h.LastOffsetDelta < 0 || h.BaseOffset < 0 {
+	if h.LastOffsetDelta < 0 || h.BaseOffset < 0 || h.NextOffset() > w.top {
 		return record.Header{}, w.corrupt(position, "impossible offsets")
 	}
-	return h, nil
+	if w.checked {
+		_, err = w.read(position, &h)
+	}
+	return h, err
+}
+
+// read returns a whole batch, whose checksum is right, until the next call.
+func (w *walker) read(position int64, h *record.Header) ([]byte, error) {
+	w.batch = slices.Grow(w.batch[:0], h.Size())[:h.Size()]
+	if _, err := w.file.ReadAt(w.batch, position); err != nil {
+		return nil, readError(w.name, position, err)
+	}
+	if err := record.CheckCRC(w.batch); err != nil {
+		return nil, w.corrupt(position, err.Error())
+	}
+	return w.batch, nil
 }
 
 func (w *walker) corrupt(position int64, reason string) error {
