@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"strconv"
 	"sync"
 	"testing"
@@ -39,6 +41,34 @@ func TestKillUnderLoad(t *testing.T) {
 	load.stop(t)
 	t.Logf("%d records acknowledged through %d kills", len(load.acked), kills)
 	load.check(t, addr)
+}
+
+// TestKillDuringFormat kills the process while it formats an empty directory, a little later each time. Whatever is
+// left is taken up by the next start, which then serves.
+func TestKillDuringFormat(t *testing.T) {
+	for i := range 40 {
+		dir := filepath.Join(t.TempDir(), "data")
+		path, err := binary()
+		if err != nil {
+			t.Fatal(err)
+		}
+		cmd := exec.Command(path, "start", "--override", "listeners=PLAINTEXT://127.0.0.1:0", "--override", "log.dirs="+dir)
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		// From before the first file to after the last one: a start takes about ten milliseconds.
+		time.Sleep(time.Duration(i) * 500 * time.Microsecond)
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+
+		s := start(t, dir, "")
+		client := newClient(t, s.addr)
+		if err := client.ProduceSync(t.Context(), &kgo.Record{Topic: "after", Value: []byte("x")}).FirstErr(); err != nil {
+			t.Fatalf("killed after %d ms: %v", i/2, err)
+		}
+		client.Close()
+		s.kill()
+	}
 }
 
 // load is a producer and what it was told about each of its records.
