@@ -68,6 +68,7 @@ func (q *Quorum) begin() error {
 	if err := q.drain(); err != nil {
 		return err
 	}
+	q.publishStatus()
 	return nil
 }
 
@@ -199,7 +200,8 @@ func (q *Quorum) drain() error {
 		q.raft.Advance(rd)
 		q.publishStatus()
 	}
-	if q.storage.written < q.cfg.SnapshotBytes {
+	// After a crash the entries of the log can be enough for a snapshot before it is known again that they are committed.
+	if q.storage.written < q.cfg.SnapshotBytes || q.loop.index <= q.storage.covered {
 		return nil
 	}
 	q.storage.written = 0

@@ -61,6 +61,7 @@ func (s *storage) writeSnapshot(snap *pb.Snapshot) error {
 	if err := vfs.WriteFileAtomic(s.fs, path.Join(s.dir, name), sealed); err != nil {
 		return fmt.Errorf("write snapshot: %w", err)
 	}
+	s.covered = snap.GetMetadata().GetIndex()
 	names, err := s.snapshots()
 	if err != nil {
 		return err

@@ -3,6 +3,7 @@ package quorum
 import (
 	"errors"
 	"fmt"
+	"path"
 
 	"go.etcd.io/raft/v3"
 	pb "go.etcd.io/raft/v3/raftpb"
@@ -26,6 +27,7 @@ type storage struct {
 	saved   state // as in quorum-state
 	builder *record.Builder
 	buffer  []byte
+	covered uint64 // the index of the newest snapshot, 0 without one
 	// written counts the bytes of entries since the last snapshot.
 	written int64
 }
@@ -41,17 +43,16 @@ func openStorage(fsys vfs.FS, dir string, log *commitlog.Log) (*storage, error) 
 	if err != nil {
 		return nil, err
 	}
-	covered := uint64(0)
 	if snap != nil {
-		covered = snap.GetMetadata().GetIndex()
+		s.covered = snap.GetMetadata().GetIndex()
 		if err := s.memory.ApplySnapshot(snap); err != nil {
 			return nil, err
 		}
 	}
-	if start := log.StartOffset(); start > int64(covered) {
+	if start := log.StartOffset(); start > int64(s.covered) {
 		return nil, fmt.Errorf("the metadata log begins at offset %d and no snapshot covers what was before: restore %s from a backup", start, dir)
 	}
-	if err := s.readEntries(covered); err != nil {
+	if err := s.readEntries(s.covered); err != nil {
 		return nil, err
 	}
 	return s, s.reconcile()
@@ -93,6 +94,13 @@ func (s *storage) reconcile() error {
 	if last == 0 {
 		s.saved = state{hard: &pb.HardState{}, conf: &pb.ConfState{}}
 		return nil
+	}
+	lastTerm, err := s.memory.Term(last)
+	if err != nil {
+		return err
+	}
+	if term := s.saved.hard.GetTerm(); term < lastTerm {
+		return fmt.Errorf("%s: %w: it is of term %d or missing, and the metadata log has entries of term %d: this node no longer knows how it voted; as the only voter it can be started from a backup of the data directory, among others remove it and add it again with an empty one", path.Join(s.dir, stateFile), errDamaged, term, lastTerm)
 	}
 	snap, err := s.memory.Snapshot()
 	if err != nil {
