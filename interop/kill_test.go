@@ -46,7 +46,7 @@ func TestKillUnderLoad(t *testing.T) {
 // TestKillDuringFormat kills the process while it formats an empty directory, a little later each time. Whatever is
 // left is taken up by the next start, which then serves.
 func TestKillDuringFormat(t *testing.T) {
-	for i := range 40 {
+	for i := range 16 {
 		dir := filepath.Join(t.TempDir(), "data")
 		path, err := binary()
 		if err != nil {
@@ -57,14 +57,14 @@ func TestKillDuringFormat(t *testing.T) {
 			t.Fatal(err)
 		}
 		// From before the first file to after the last one: a start takes about ten milliseconds.
-		time.Sleep(time.Duration(i) * 500 * time.Microsecond)
+		time.Sleep(time.Duration(i) * 1250 * time.Microsecond)
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 
 		s := start(t, dir, "")
 		client := newClient(t, s.addr)
 		if err := client.ProduceSync(t.Context(), &kgo.Record{Topic: "after", Value: []byte("x")}).FirstErr(); err != nil {
-			t.Fatalf("killed after %d ms: %v", i/2, err)
+			t.Fatalf("killed after %.2f ms: %v", 1.25*float64(i), err)
 		}
 		client.Close()
 		s.kill()
