@@ -110,7 +110,11 @@ func (b *Broker) Start(ctx context.Context, r *Request) (Finish, error) {
 		}
 		return nil, ErrNotServed
 	}
-	return api.start(b, ctx, r), nil
+	if api.Key == wire.KeyProduce {
+		return b.startProduce(ctx, r), nil // called by name, so that r stays on its caller's stack
+	}
+	kept := *r
+	return api.start(b, ctx, &kept), nil
 }
 
 // Disconnect is the reply that closes the connection: its encoding fails. It answers a failed produce request of a

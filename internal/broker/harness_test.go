@@ -41,6 +41,7 @@ type node struct {
 	broker *Broker
 	conn   *Conn
 	client string // client id of the requests
+	lives  byte   // how often it was started
 }
 
 // clock is a wall clock that a test can move.
@@ -124,8 +125,9 @@ func (n *node) open() {
 
 func (n *node) register() {
 	n.t.Helper()
+	n.lives++
 	req := kmsg.NewPtrBrokerRegistrationRequest()
-	req.BrokerID, req.ClusterID, req.IncarnationID = 1, "cluster", [16]byte{1}
+	req.BrokerID, req.ClusterID, req.IncarnationID = 1, "cluster", [16]byte{1, n.lives}
 	req.Listeners = []kmsg.BrokerRegistrationRequestListener{{Name: "PLAINTEXT", Host: "localhost", Port: 9092}}
 	resp, err := n.quorum.Do(n.t.Context(), req)
 	must(n.t, resp, err)
