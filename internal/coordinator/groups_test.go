@@ -201,6 +201,29 @@ func TestLoading(t *testing.T) {
 	})
 }
 
+// TestUnloadedWhileLoading: a shard that has read half of its log when it is unloaded answers nobody from that half.
+func TestUnloadedWhileLoading(t *testing.T) {
+	for range 20 { // what goes wrong depends on which ready channel a select takes
+		synctest.Test(t, func(t *testing.T) {
+			ctx := t.Context()
+			f := newFixture(t)
+			for i := range 3 {
+				expect(t, f.commit(ctx, "t", int32(i), 7), "ok")
+			}
+			gate := make(chan struct{})
+			f.log.change(func() { f.log.loadGate = gate })
+			f.restart()
+			waiting := f.OffsetFetch(ctx, Client{}, fetchRequest("t", 2))
+			go f.Close()
+			synctest.Wait()
+			close(gate)
+			if got := describeFetch(waiting(ctx)); got == "ok t-2=-1 ok" {
+				t.Fatal("a committed offset is denied")
+			}
+		})
+	}
+}
+
 func joinGroup(ctx context.Context, f *fixture, client, member string) func(context.Context) *kmsg.JoinGroupResponse {
 	req := kmsg.NewPtrJoinGroupRequest()
 	req.Version, req.Group, req.MemberID, req.ProtocolType = 3, "g", member, "consumer"

@@ -89,7 +89,7 @@ func (s *shard) topicsDeleted(topics []Topic) {
 func (s *shard) run() {
 	defer close(s.gone)
 	err := s.load()
-	if err == nil {
+	if err == nil && !s.unloaded() { // what is half loaded must answer nobody
 		err = s.serve()
 	}
 	if err != nil {
