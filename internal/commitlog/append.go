@@ -159,6 +159,7 @@ func (l *Log) writeFile(b []byte, nowMs int64, c *Config) error {
 	if cut := h.Truncate(size); cut != nil {
 		return l.fail(errors.Join(err, cut))
 	}
+	l.markUnsynced(s) // what was cut off may come back
 	return l.writeFailed(err)
 }
 
@@ -214,6 +215,7 @@ func (l *Log) publish(bytes, end int64) {
 	s := l.mu.active.segment
 	size := s.size.Load() + bytes
 	s.remember(end, size)
+	s.bound.Store(end) // in this order: what a reader finds below size fits the bound, and next is never ahead of size
 	s.size.Store(size)
 	s.next.Store(end)
 	l.end.Store(end)
@@ -266,6 +268,7 @@ func (l *Log) roll(offset int64, c *Config) {
 	l.trim()
 	a.closeTimes()
 	old.pinned.Store(true)
+	old.stale.Store(true)
 	old.close(l.end.Load())
 	l.mu.snapshots = append(l.mu.snapshots, l.takeSnapshot())
 	l.begin(l.end.Load(), c, *l.segments.Load())

@@ -707,4 +707,3 @@ func (r *crashRun) stopAndCheck() error {
 	}
 	return r.checkIndexes(r.log)
 }
-

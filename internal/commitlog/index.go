@@ -31,6 +31,7 @@ type timeEntry struct {
 // bytes, as Kafka's LogSegment.append does. Writers, recovery and the cleaner share it.
 type indexer struct {
 	base         int64
+	next         int64 // offset behind the last batch
 	interval     int64
 	since        int64 // bytes since the last entry
 	maxTimestamp int64
@@ -41,7 +42,7 @@ type indexer struct {
 
 func newIndexer(base, interval int64) indexer {
 	return indexer{
-		base: base, interval: interval, maxTimestamp: record.NoTimestamp, maxOffset: base,
+		base: base, next: base, interval: interval, maxTimestamp: record.NoTimestamp, maxOffset: base,
 		offsets: new(growing[offsetEntry]), times: new(growing[timeEntry]),
 	}
 }
@@ -56,6 +57,7 @@ func (x *indexer) add(h *record.Header, position int64) {
 		x.since = 0
 	}
 	x.since += int64(h.Size())
+	x.next = h.NextOffset()
 }
 
 // lastRelative is 0 for an empty index: the first batch never gets an entry, and zeros end an index file.

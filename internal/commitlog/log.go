@@ -50,20 +50,21 @@ type Log struct {
 
 	mu struct {
 		sync.Mutex
-		closed       bool
-		deleted      bool
-		told         bool // Hooks.Failed was called
-		active       activeSegment
-		producers    producers
-		infos        []batchInfo    // scratch of appends
-		unsynced     []*segment     // bytes were written since the last sync
-		spare        []*segment     // the other array of unsynced
-		unsyncedNew  unsyncedNew    // names that are not durable yet
-		snapshots    []snapshotFile // taken at a roll, not yet written
-		epochsOnDisk *[]epochEntry  // what leader-epoch-checkpoint says
-		changed      bool           // since the folder's last clean state on disk
-		cleanerPoint int64          // first offset that was not compacted yet
-		recoverFrom  int64          // upper bound of the recovery point while the log is being cut
+		closed        bool
+		deleted       bool
+		told          bool // Hooks.Failed was called
+		active        activeSegment
+		producers     producers
+		infos         []batchInfo    // scratch of appends
+		unsynced      []*segment     // bytes were written since the last sync
+		spare         []*segment     // the other array of unsynced
+		unsyncedNew   unsyncedNew    // names that are not durable yet
+		snapshots     []snapshotFile // taken at a roll, not yet written
+		epochsOnDisk  *[]epochEntry  // what leader-epoch-checkpoint says
+		changed       bool           // since the folder's last clean state on disk
+		cleanerPoint  int64          // first offset that was not compacted yet
+		deleteHorizon int64          // when the next tombstones may go, milliseconds; 0: none known
+		recoverFrom   int64          // upper bound of the recovery point while the log is being cut
 	}
 }
 

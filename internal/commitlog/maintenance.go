@@ -209,13 +209,14 @@ func (l *Log) isDeleted() bool {
 	return l.mu.deleted
 }
 
-// recoveryPoint returns up to where the log needs no recovery: synced, with indexes and epochs on disk too. It must be
+// recoveryPoint returns up to where the log needs no recovery: synced, with indexes and epochs on disk too. An index that
+// is missing does no harm, one from before the segment grew does. It must be
 // called with mu held.
 func (l *Log) recoveryPoint(before int64) int64 {
 	point := min(l.synced.Load(), l.mu.recoverFrom)
 	segments := *l.segments.Load()
 	for _, s := range segments[:len(segments)-1] {
-		if s.pinned.Load() {
+		if s.stale.Load() {
 			point = min(point, s.base)
 			break
 		}
@@ -289,6 +290,7 @@ func (l *Log) persistIndexes(sealed []*segment) error {
 	}
 	for _, s := range written {
 		s.pinned.Store(false)
+		s.stale.Store(false)
 	}
 	return nil
 }

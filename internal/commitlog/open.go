@@ -236,7 +236,10 @@ func (l *Log) load(f folder, m marks) error {
 		if m.recoveryPoint > m.start {
 			return l.missing(0, m.recoveryPoint)
 		}
-		l.beginEmpty(m.start)
+		l.beginEmpty(0)
+		if m.start > 0 { // a reset that had come so far
+			return l.restartAt(m.start)
+		}
 		return nil
 	}
 	start := max(m.start, segments[0].base)
@@ -278,7 +281,7 @@ func (l *Log) install(r *recovery, start int64) error {
 		return l.restartAt(start)
 	}
 	last := r.segments[len(r.segments)-1]
-	last.next.Store(r.next)
+	last.close(r.next) // until the next append
 	l.segments.Store(&r.segments)
 	l.mu.active = activeSegment{indexer: r.indexer, segment: last, created: true, firstTimestamp: r.firstTimestamp,
 		createdMs: l.dir.nowMs(), lastAppendMs: l.dir.nowMs()}

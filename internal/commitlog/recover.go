@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"path"
 
 	"github.com/logbahn/logbahn/internal/record"
@@ -37,7 +38,7 @@ type recovery struct {
 	start     int64 // of the log
 	point     int64 // below it everything must be good
 
-	known          []epochEntry // what leader-epoch-checkpoint says of the offsets below point
+	known []epochEntry // what leader-epoch-checkpoint says of the offsets below point
 
 	clean          bool
 	next           int64 // offset behind the last good batch
@@ -100,7 +101,7 @@ func (r *recovery) openLast(s *segment) error {
 	if position, err = s.indexed(w, s.base+int64(1)<<31, size); err != nil {
 		return err
 	}
-	times, err := s.timeEntryBefore(w, unbounded, size)
+	times, err := s.timeEntryBefore(w, math.MaxInt64, size)
 	if err != nil {
 		return err
 	}
@@ -131,13 +132,10 @@ func (r *recovery) openLast(s *segment) error {
 // recover reads everything from the segment of the recovery point on.
 func (r *recovery) recover() error {
 	i := segmentAt(r.segments, r.point)
-	from := r.segments[i].base
-	if i > 0 && r.point == from {
-		// The segment before was perhaps closed after the point was written: its index files are of an earlier stop.
-		if err := r.log.removeIndex(r.segments[i-1].base); err != nil {
-			return err
-		}
+	if i > 0 && r.point == r.segments[i].base {
+		i-- // was perhaps closed after the point was written: its end is not settled, its index files of an earlier stop
 	}
+	from := r.segments[i].base
 	if err := r.loadEpochs(from); err != nil {
 		return err
 	}
@@ -157,6 +155,12 @@ func (r *recovery) recover() error {
 		if !isCorruption(bad) || r.next < r.point {
 			return bad
 		}
+		if i+1 < len(r.segments) && r.next == r.segments[i+1].base { // it is whole; a write that was refused comes behind
+			if err := r.shorten(r.segments[i], good); err != nil {
+				return err
+			}
+			continue
+		}
 		if err := r.cut(i, good, bad); err != nil {
 			return err
 		}
@@ -173,17 +177,19 @@ const notFollowing = -1
 
 // recoverSegment checks a whole segment and builds its indexes. It returns where the good batches end, and why.
 func (r *recovery) recoverSegment(s *segment, following bool) (good int64, err error) {
-	if s.base != r.next {
+	if s.base < r.next || s.base > max(r.next, r.point) {
 		return notFollowing, &CorruptionError{File: s.file.name, Offset: r.next, Reason: "the segment does not follow"}
 	}
 	if following {
 		r.indexer.closeTimes()
 	}
+	r.next = s.base
 	r.indexer = newIndexer(s.base, s.interval)
 	r.firstTimestamp = record.NoTimestamp
 	s.offsets.Store(r.indexer.offsets)
 	s.times.Store(r.indexer.times)
 	s.pinned.Store(true)
+	s.stale.Store(true)
 	good, err = r.read(s, 0, r.point, &r.indexer)
 	s.maxTimestamp.Store(r.indexer.maxTimestamp)
 	return good, err
@@ -295,14 +301,17 @@ func (r *recovery) cut(i int, good int64, why error) error {
 	if good == notFollowing {
 		return r.remove(i)
 	}
-	s := r.segments[i]
+	return r.shorten(r.segments[i], good)
+}
+
+func (r *recovery) shorten(s *segment, size int64) error {
 	h, err := s.file.acquire()
 	if err != nil {
 		return err
 	}
 	defer h.release()
-	s.size.Store(good)
-	return h.Truncate(good)
+	s.size.Store(size)
+	return h.Truncate(size)
 }
 
 func (r *recovery) remove(i int) error {
@@ -317,8 +326,8 @@ func (r *recovery) remove(i int) error {
 func (r *recovery) settle(from int64) error {
 	written := r.segments[segmentAt(r.segments, from):]
 	last := r.segments[len(r.segments)-1]
-	last.pinned.Store(false) // its writer owns the index
-	last.closed.Store(false) // it is the last one now, if others were cut off
+	last.pinned.Store(false)    // its writer owns the index
+	last.bound.Store(unbounded) // it is the last one now, if others were cut off
 	fresh := unsyncedNew{segment: true, partition: r.next > 0}
 	if err := r.log.syncFiles(written, fresh); err != nil {
 		return err

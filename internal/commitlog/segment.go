@@ -43,13 +43,14 @@ type segment struct {
 	file         lazyFile
 	size         atomic.Int64 // bytes of whole batches
 	next         atomic.Int64 // offset after the last batch; of a closed segment, the base of the one behind
-	closed       atomic.Bool  // no more batches come
+	bound        atomic.Int64 // no batch below size ends beyond this offset
 	maxTimestamp atomic.Int64
 	rewritten    atomic.Bool // cut in place: what was read of the file may be other bytes
 
 	offsets   atomic.Pointer[growing[offsetEntry]] // nil: on disk, not loaded
 	times     atomic.Pointer[growing[timeEntry]]
-	pinned    atomic.Bool // the index in memory is the only one
+	pinned    atomic.Bool // the index in memory is to be written
+	stale     atomic.Bool // what is on disk of an index may be of an earlier stop: see Log.recoveryPoint
 	indexUsed atomic.Bool // since the last sweep
 	loading   sync.Mutex
 
@@ -61,6 +62,7 @@ func newSegment(fsys vfs.FS, dir string, base, interval int64) *segment {
 	s := &segment{base: base, dir: dir, interval: interval}
 	s.file.fs, s.file.name = fsys, segmentFile(dir, base, logSuffix)
 	s.next.Store(base)
+	s.bound.Store(unbounded)
 	s.maxTimestamp.Store(record.NoTimestamp)
 	return s
 }
@@ -86,7 +88,7 @@ func parseSegmentFile(name string) (base int64, suffix string, ok bool) {
 // close says that the segment has all its batches; the next one begins at next.
 func (s *segment) close(next int64) {
 	s.next.Store(next)
-	s.closed.Store(true)
+	s.bound.Store(next)
 }
 
 func (s *segment) hint(offset int64) *atomic.Uint64 {
@@ -128,15 +130,11 @@ func (s *segment) find(w *walker, offset, size int64) (int64, record.Header, err
 
 // scan walks from position to the first batch whose last offset is at least offset.
 func scan(w *walker, offset, position, size int64) (int64, record.Header, error) {
-	for next := int64(0); position < size; {
+	for position < size {
 		h, err := w.header(position, size)
-		if err == nil && h.BaseOffset < next {
-			err = w.corrupt(position, "offsets fall")
-		}
 		if err != nil {
 			return 0, h, err
 		}
-		next = h.NextOffset()
 		if h.LastOffset() >= offset {
 			return position, h, nil
 		}
@@ -276,16 +274,11 @@ func (s *segment) buildIndex() error {
 
 func indexOf(w *walker, base, interval, size int64) (indexer, error) {
 	x := newIndexer(base, interval)
-	next := base
 	for position := int64(0); position < size; {
 		h, err := w.header(position, size)
-		if err == nil && h.BaseOffset < next {
-			err = w.corrupt(position, "offsets fall")
-		}
 		if err != nil {
 			return x, err
 		}
-		next = h.NextOffset()
 		x.add(&h, position)
 		position += int64(h.Size())
 	}

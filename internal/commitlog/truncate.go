@@ -34,7 +34,9 @@ func (l *Log) TruncateSuffix(end int64) error {
 	if h != nil {
 		end = min(end, h.BaseOffset)
 	}
-	return l.cutting(end, func() error {
+	segments := *l.segments.Load()
+	lower := min(end, segments[segmentAt(segments, end)].base) // the last batch may end before end, after compaction
+	return l.cutting(lower, func() error {
 		if err := l.truncate(end); err != nil {
 			return err
 		}
@@ -101,10 +103,12 @@ func (l *Log) truncate(end int64) error {
 			return err
 		}
 	}
-	if err := l.cutSegment(i, position, end); err != nil {
+	last, err := l.cutSegment(i, position)
+	if err != nil {
 		return err
 	}
-	return l.reload(end)
+	l.setEnds(l.start.Load(), last)
+	return l.reload(last)
 }
 
 func (l *Log) removeDurably(s *segment) error {
@@ -115,10 +119,9 @@ func (l *Log) removeDurably(s *segment) error {
 }
 
 // cutSegment puts a shorter segment in the place of the last one. The old one answers errGone from here on.
-func (l *Log) cutSegment(i int, position, end int64) error {
+func (l *Log) cutSegment(i int, position int64) (end int64, err error) {
 	old := (*l.segments.Load())[i]
 	s := newSegment(l.fs, l.path, old.base, l.config.Load().IndexIntervalBytes)
-	s.next.Store(end)
 	s.size.Store(position)
 	old.rewritten.Store(true)
 	old.file.retire()
@@ -126,42 +129,46 @@ func (l *Log) cutSegment(i int, position, end int64) error {
 	l.segments.Store(&list)
 	h, err := s.file.create()
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer h.release()
 	if err := h.Truncate(position); err != nil {
-		return err
+		return 0, err
 	}
 	if err := h.Sync(); err != nil {
-		return err
+		return 0, err
 	}
-	return l.takeOver(s, end)
+	return l.takeOver(s)
 }
 
-// takeOver makes s, whose index is in memory only, the segment that is written to.
-func (l *Log) takeOver(s *segment, end int64) error {
+// takeOver makes s, of which only the file is there, the segment that is written to, and returns where it ends.
+func (l *Log) takeOver(s *segment) (end int64, err error) {
 	w, err := s.walk()
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer w.close()
-	x, err := indexOf(w, s.base, s.interval, s.size.Load())
+	size := s.size.Load()
+	x, err := indexOf(w, s.base, s.interval, size)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	s.offsets.Store(x.offsets)
 	s.times.Store(x.times)
 	s.maxTimestamp.Store(x.maxTimestamp)
 	l.mu.active = activeSegment{indexer: x, segment: s, created: true, firstTimestamp: record.NoTimestamp,
 		createdMs: l.dir.nowMs(), lastAppendMs: l.dir.nowMs()}
-	if s.size.Load() > 0 {
-		h, err := w.header(0, s.size.Load())
+	end = s.base
+	if size > 0 {
+		h, err := w.header(0, size)
 		if err != nil {
-			return err
+			return 0, err
 		}
 		l.mu.active.firstTimestamp = h.MaxTimestamp
+		end = x.next
 	}
-	return nil
+	s.close(end)
+	return end, nil
 }
 
 // reload brings producers, snapshots, epochs and compaction back to end.
@@ -192,12 +199,19 @@ func (l *Log) removeSnapshots(snapshots []int64, offset int64) error {
 		if at <= offset {
 			continue
 		}
-		err := l.fs.Remove(segmentFile(l.path, at, snapshotSuffix))
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := l.removeSnapshot(at); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func (l *Log) removeSnapshot(at int64) error {
+	err := l.fs.Remove(segmentFile(l.path, at, snapshotSuffix))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
 }
 
 func (l *Log) setEpochs(entries []epochEntry) { l.epochs.Store(&entries) }

@@ -16,15 +16,19 @@ const (
 
 // walker reads the headers of the batches of one file, small ones many at a time.
 type walker struct {
-	file  *handle
-	name  string
-	at    int64 // position of the block
-	n     int   // valid bytes in it
-	top   int64 // offsets must lie below
+	segment *segment
+	file    *handle
+	name    string
+	at      int64 // position of the block
+	n       int   // valid bytes in it
+	// behind is where the last batch ends that was looked at, next its next offset: those that follow must not fall.
+	behind int64
+	next   int64
+	top    int64 // offsets must lie below
 	// checked makes header compare checksums, at the price of reading everything.
 	checked bool
 	batch   []byte
-	block [walkBlockBytes]byte
+	block   [walkBlockBytes]byte
 }
 
 var walkers = sync.Pool{New: func() any { return new(walker) }}
@@ -36,17 +40,15 @@ func (s *segment) walk() (*walker, error) {
 		return nil, err
 	}
 	w := walkers.Get().(*walker)
+	w.segment = s
 	w.file, w.name, w.at, w.n, w.checked = h, s.file.name, 0, 0, false
-	w.top = unbounded
-	if s.closed.Load() {
-		w.top = s.next.Load()
-	}
+	w.behind, w.next = 0, s.base
 	return w, nil
 }
 
 func (w *walker) close() {
 	w.file.release()
-	w.file = nil
+	w.file, w.segment = nil, nil
 	if cap(w.batch) > walkBatchKept {
 		w.batch = nil
 	}
@@ -55,6 +57,7 @@ func (w *walker) close() {
 
 // header reads the header of the batch at position. The whole batch must lie below end.
 func (w *walker) header(position, end int64) (record.Header, error) {
+	w.top = w.segment.bound.Load() // after the caller has loaded end
 	if position+record.HeaderSize > end {
 		return record.Header{}, w.corrupt(position, "the batch is cut off")
 	}
@@ -73,12 +76,13 @@ func (w *walker) header(position, end int64) (record.Header, error) {
 	if position+int64(h.Size()) > end {
 		return record.Header{}, w.corrupt(position, "the batch is longer than the file")
 	}
-	if h.LastOffsetDelta < 0 || h.BaseOffset < 0 || h.NextOffset() > w.top {
+	if h.LastOffsetDelta < 0 || h.BaseOffset < 0 || h.NextOffset() > w.top || position == w.behind && h.BaseOffset < w.next {
 		return record.Header{}, w.corrupt(position, "impossible offsets")
 	}
 	if w.checked {
 		_, err = w.read(position, &h)
 	}
+	w.behind, w.next = position+int64(h.Size()), h.NextOffset()
 	return h, err
 }
 
