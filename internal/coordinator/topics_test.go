@@ -1,6 +1,7 @@
 package coordinator
 
 import (
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -192,4 +193,50 @@ func TestDeletedGroupStaysDeleted(t *testing.T) {
 	if list := f.ListGroups(ctx, Client{}, kmsg.NewPtrListGroupsRequest())(ctx); len(list.Groups) != 0 {
 		t.Fatalf("%+v", list.Groups)
 	}
+}
+
+// TestTextsTooLongForARecord: what a compact string can hold and a record cannot. Cut off by the record's length field,
+// the first name would be the offset 99 of group "g".
+func TestTextsTooLongForARecord(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx := t.Context()
+		f := newFixture(t, func(c *Config) { c.Group.OffsetMetadataMax = 1 << 20 })
+		expect(t, f.commit(ctx, "t", 0, 1), "ok")
+		serving := f.loaded()[0]
+
+		forged := "g\x00\x01t\x00\x00\x00\x00"
+		long := strings.Repeat("x", 1<<15)
+		for _, group := range []string{forged + strings.Repeat("x", 1<<16+1-len(forged)), long} {
+			commit := commitRequest("t", 0, 99)
+			commit.Version, commit.Group = 8, group
+			expect(t, errorName(f.OffsetCommit(ctx, Client{}, commit)(ctx).Topics[0].Partitions[0].ErrorCode), "INVALID_GROUP_ID")
+		}
+		metadata := commitRequest("t", 1, 99)
+		metadata.Topics[0].Partitions[0].Metadata = &long
+		expect(t, errorName(f.OffsetCommit(ctx, Client{}, metadata)(ctx).Topics[0].Partitions[0].ErrorCode), "OFFSET_METADATA_TOO_LARGE")
+
+		for name, change := range map[string]func(*Client, *kmsg.JoinGroupRequest){
+			"INVALID_GROUP_ID": func(_ *Client, r *kmsg.JoinGroupRequest) { r.Group = long },
+			"client":           func(c *Client, _ *kmsg.JoinGroupRequest) { c.ID = long[1:] },
+			"instance":         func(_ *Client, r *kmsg.JoinGroupRequest) { r.InstanceID = &long },
+			"type":             func(_ *Client, r *kmsg.JoinGroupRequest) { r.ProtocolType = long },
+			"protocol":         func(_ *Client, r *kmsg.JoinGroupRequest) { r.Protocols[0].Name = long },
+		} {
+			client := Client{ID: "c", Host: "127.0.0.1"}
+			req := kmsg.NewPtrJoinGroupRequest()
+			req.Version, req.Group, req.ProtocolType = 6, "h", "consumer"
+			req.SessionTimeoutMillis, req.RebalanceTimeoutMillis = 10_000, 60_000
+			req.Protocols = []kmsg.JoinGroupRequestProtocol{{Name: "range"}}
+			change(&client, req)
+			want := "INVALID_REQUEST"
+			if name == "INVALID_GROUP_ID" {
+				want = name
+			}
+			expect(t, name+" "+errorName(f.JoinGroup(ctx, client, req)(ctx).ErrorCode), name+" "+want)
+		}
+		expect(t, f.fetch(ctx, "t", 0), "ok t-0=1 ok")
+		if f.loaded()[0] != serving {
+			t.Fatal("the shard has been unloaded")
+		}
+	})
 }

@@ -15,8 +15,11 @@ import (
 func (m *Machine) joinGroup(now time.Time, c Call, req *kmsg.JoinGroupRequest) {
 	session := time.Duration(req.SessionTimeoutMillis) * time.Millisecond
 	switch {
-	case req.Group == "":
+	case req.Group == "" || tooLong(req.Group):
 		m.refuseJoin(c.ID, req.MemberID, kerr.InvalidGroupID)
+		return
+	case !storable(c, req):
+		m.refuseJoin(c.ID, req.MemberID, kerr.InvalidRequest)
 		return
 	case session < m.cfg.SessionTimeoutMin || session > m.cfg.SessionTimeoutMax:
 		m.refuseJoin(c.ID, req.MemberID, kerr.InvalidSessionTimeout)
@@ -33,6 +36,17 @@ func (m *Machine) joinGroup(now time.Time, c Call, req *kmsg.JoinGroupRequest) {
 	}
 	m.joinKnownGroup(now, g, c, req)
 	m.forgetIfBlank(g)
+}
+
+// storable says whether a record can hold the texts of the request, and the member id that is made of them.
+func storable(c Call, req *kmsg.JoinGroupRequest) bool {
+	const idSuffixMax = 64 // a hyphen and what NewID returns
+	prefix := c.Client.ID
+	if req.InstanceID != nil {
+		prefix = *req.InstanceID
+	}
+	return len(prefix) <= textBytesMax-idSuffixMax && !tooLong(c.Client.ID) && !tooLong(req.ProtocolType) &&
+		!slices.ContainsFunc(req.Protocols, func(p kmsg.JoinGroupRequestProtocol) bool { return tooLong(p.Name) })
 }
 
 func (m *Machine) joinKnownGroup(now time.Time, g *group, c Call, req *kmsg.JoinGroupRequest) {

@@ -41,7 +41,7 @@ func (m *Machine) offsetCommit(now time.Time, req *kmsg.OffsetCommitRequest) *km
 		t := &req.Topics[i]
 		for j := range t.Partitions {
 			p := &t.Partitions[j]
-			if p.Metadata != nil && longerThan(*p.Metadata, m.cfg.OffsetMetadataMax) {
+			if p.Metadata != nil && (longerThan(*p.Metadata, m.cfg.OffsetMetadataMax) || tooLong(*p.Metadata)) {
 				resp.Topics[i].Partitions[j].ErrorCode = kerr.OffsetMetadataTooLarge.Code
 				continue
 			}
@@ -59,6 +59,8 @@ func (m *Machine) offsetCommit(now time.Time, req *kmsg.OffsetCommitRequest) *km
 
 func (m *Machine) checkCommit(g *group, req *kmsg.OffsetCommitRequest) *kerr.Error {
 	switch {
+	case tooLong(req.Group):
+		return kerr.InvalidGroupID
 	case g == nil && req.Generation < 0:
 		return nil // a group that only holds offsets begins with its first commit
 	case g == nil && req.Version >= 9:

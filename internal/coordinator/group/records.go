@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -20,6 +21,12 @@ const (
 	offsetValueWithID   = 4 // with the topic's id as a tagged field
 	groupValueVersion   = 3
 )
+
+// textBytesMax is what the 16-bit lengths of the records can say. Requests with compact strings can hold longer texts,
+// which kmsg would write with a wrong length.
+const textBytesMax = math.MaxInt16
+
+func tooLong(s string) bool { return len(s) > textBytesMax }
 
 var errMalformed = errors.New("malformed record")
 
