@@ -350,13 +350,15 @@ func TestClosed(t *testing.T) {
 	f := newFixture(t)
 	expect(t, f.commit(ctx, "t", 0, 1), "ok")
 	f.Close()
-	expect(t, f.fetch(ctx, "t", 0), "COORDINATOR_NOT_AVAILABLE")
+	expect(t, f.commit(ctx, "t", 0, 2), "COORDINATOR_NOT_AVAILABLE")
+	expect(t, f.fetch(ctx, "t", 0), "NOT_COORDINATOR")
 }
 
 func TestNoOffsetsTopic(t *testing.T) {
 	ctx := t.Context()
 	f := newFixture(t, func(c *Config) { c.Partitions = func() int32 { return 0 } })
-	expect(t, f.fetch(ctx, "t", 0), "COORDINATOR_NOT_AVAILABLE")
+	expect(t, f.commit(ctx, "t", 0, 1), "COORDINATOR_NOT_AVAILABLE")
+	expect(t, f.fetch(ctx, "t", 0), "NOT_COORDINATOR")
 	if list := f.ListGroups(ctx, Client{}, kmsg.NewPtrListGroupsRequest())(ctx); list.ErrorCode != 0 {
 		t.Fatalf("%+v", list)
 	}

@@ -10,6 +10,9 @@ import (
 // OffsetFetch, versions 0 to 10. Up to 7 it asks for one group, from 8 for several, from 10 by topic id. A null list of
 // topics, from 2, asks for all. What is not committed is offset -1 without an error; only version 0, which read
 // ZooKeeper, answers UNKNOWN_TOPIC_OR_PARTITION, and clients of its time take -1 without it for an offset.
+//
+// What passes is NOT_COORDINATOR here, as by Kafka: consumers before 3.9 take COORDINATOR_NOT_AVAILABLE from OffsetFetch,
+// and from nothing else, for the end.
 func (g *Groups) OffsetFetch(ctx context.Context, client Client, req *kmsg.OffsetFetchRequest) func(context.Context) *kmsg.OffsetFetchResponse {
 	groups := req.Groups
 	if req.Version < 8 {
@@ -50,6 +53,9 @@ func (g *Groups) fetchGroup(ctx context.Context, client Client, req *kmsg.Offset
 	one.Version, one.RequireStable = 8, req.RequireStable
 	one.Groups = []kmsg.OffsetFetchRequestGroup{asked}
 	finish := ask(ctx, g, rg.Group, client, one, func(code int16) *kmsg.OffsetFetchResponse {
+		if code == kerr.CoordinatorNotAvailable.Code {
+			code = kerr.NotCoordinator.Code
+		}
 		resp := kmsg.NewPtrOffsetFetchResponse()
 		resp.Groups = []kmsg.OffsetFetchResponseGroup{fetchRefused(asked, req.Version, code)}
 		return resp

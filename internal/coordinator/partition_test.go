@@ -100,7 +100,7 @@ func TestOnRealPartitions(t *testing.T) {
 	expect(t, n.commit(ctx, "t", 1, 1), "ok")
 
 	n.change(t, cluster.DeleteTopic{ID: cluster.UUID{8}})
-	expect(t, n.fetch(ctx, "t", 1), "COORDINATOR_NOT_AVAILABLE")
+	expect(t, n.fetch(ctx, "t", 1), "NOT_COORDINATOR")
 	n.stop(t)
 }
 
