@@ -26,12 +26,13 @@ type fakePartition struct {
 	held     bool // flushes are held back
 	failing  int  // so many appends fail
 	broken   bool // waits fail
+	maxBytes int  // of a batch
 	gate     chan struct{}
 	loadGate chan struct{}
 }
 
 func newFakePartition() *fakePartition {
-	return &fakePartition{changed: make(chan struct{}), epoch: 1, leading: true}
+	return &fakePartition{changed: make(chan struct{}), epoch: 1, leading: true, maxBytes: 1 << 20}
 }
 
 func (p *fakePartition) change(f func()) {
@@ -84,6 +85,12 @@ func (l fakeLog) EndOffset() int64 {
 	return l.p.end
 }
 
+func (l fakeLog) BatchBytesMax() int {
+	l.p.mu.Lock()
+	defer l.p.mu.Unlock()
+	return l.p.maxBytes
+}
+
 func (l fakeLog) Batches() iter.Seq2[[]byte, error] {
 	l.p.mu.Lock()
 	batches, gate := slices.Clone(l.p.batches), l.p.loadGate
@@ -114,6 +121,8 @@ func (l fakeLog) Append(batch []byte) (end int64, err error) {
 		case l.p.failing > 0:
 			l.p.failing--
 			err = errDisk
+		case len(batch) > l.p.maxBytes:
+			err = errors.New("the batch is too large")
 		default:
 			batch = slices.Clone(batch)
 			record.PatchOffsets(batch, l.p.end, l.epoch)

@@ -27,7 +27,7 @@ type Config struct {
 	Topics Topics
 
 	LoadPatience  time.Duration    // how long requests wait for a shard that loads; default 250 ms, negative for not at all
-	BatchBytesMax int              // of what is appended at once, below the topic's max.message.bytes; default 1,040,000
+	BatchBytesMax int              // of what is appended at once, if the topic takes that much; default 1,040,000
 	Now           func() time.Time // time.Now when nil; its monotonic reading measures sessions
 	Log           *slog.Logger     // discarded when nil
 }
@@ -76,6 +76,9 @@ func (c *Config) setDefaults() {
 	}
 	if c.Group.RetentionCheckInterval == 0 {
 		c.Group.RetentionCheckInterval = 10 * time.Minute
+	}
+	if c.Group.RecordBytesMax == 0 {
+		c.Group.RecordBytesMax = 1_000_000
 	}
 	if c.LoadPatience == 0 {
 		c.LoadPatience = 250 * time.Millisecond

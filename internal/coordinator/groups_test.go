@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -343,6 +344,48 @@ func TestBatchIsBounded(t *testing.T) {
 	}
 	f.restart()
 	expect(t, f.fetch(ctx, "", 0), "ok")
+}
+
+// TestTopicTakesSmallBatches: max.message.bytes of the topic bounds a batch, and what one request may write. A request
+// for more is refused alone; the shard goes on.
+func TestTopicTakesSmallBatches(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx := t.Context()
+		f := newFixture(t)
+		f.log.change(func() { f.log.maxBytes = 1000 })
+		expect(t, f.commit(ctx, "t", 0, 1), "ok")
+		serving := f.loaded()[0]
+
+		large := commitRequest("t", 1, 1)
+		large.Topics[0].Partitions[0].Metadata = kmsg.StringPtr(strings.Repeat("x", 1000))
+		resp := f.OffsetCommit(ctx, Client{}, large)(ctx)
+		expect(t, errorName(resp.Topics[0].Partitions[0].ErrorCode), "INVALID_COMMIT_OFFSET_SIZE")
+
+		gate := make(chan struct{})
+		f.log.change(func() { f.log.gate = gate })
+		var waiting []func(context.Context) *kmsg.OffsetCommitResponse
+		for range 40 { // they pile up behind the first
+			waiting = append(waiting, f.OffsetCommit(ctx, Client{}, commitRequest("t", 2, 5)))
+		}
+		close(gate)
+		for _, finish := range waiting {
+			expect(t, errorName(finish(ctx).Topics[0].Partitions[0].ErrorCode), "ok")
+		}
+		if f.loaded()[0] != serving {
+			t.Fatal("the shard has been unloaded")
+		}
+
+		f.log.change(func() { f.log.maxBytes = 500 }) // the first batch that is too large now makes it load anew
+		for range 2 {
+			for i := range waiting {
+				waiting[i] = f.OffsetCommit(ctx, Client{}, commitRequest("t", 2, 6))
+			}
+			for _, finish := range waiting {
+				finish(ctx)
+			}
+		}
+		expect(t, f.fetch(ctx, "t", 2), "ok t-2=6 ok")
+	})
 }
 
 func TestClosed(t *testing.T) {

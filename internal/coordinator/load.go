@@ -15,7 +15,7 @@ const decompressedBytesMax = 64 << 20
 
 // load replays the partition. It returns nil too when the shard is unloaded meanwhile.
 func (s *shard) load() error {
-	s.machine = group.New(s.cfg.Group)
+	s.machine = group.New(s.groupConfig())
 	l := loader{shard: s, open: make(map[int64][]group.Record)}
 	started := time.Now()
 	for batch, err := range s.log.Batches() {

@@ -15,6 +15,8 @@ type Log interface {
 	Batches() iter.Seq2[[]byte, error]
 	// EndOffset returns the offset of the next record.
 	EndOffset() int64
+	// BatchBytesMax returns the size of the largest batch that Append takes now.
+	BatchBytesMax() int
 	// Append writes one batch, patching its offset and epoch in place, and returns the offset after its last record. It
 	// fails when the epoch is over.
 	Append(batch []byte) (endOffset int64, err error)

@@ -38,6 +38,8 @@ func (r replica) Batches() iter.Seq2[[]byte, error] {
 
 func (r replica) EndOffset() int64 { return r.partition.EndOffset() }
 
+func (r replica) BatchBytesMax() int { return int(r.partition.Settings().Log.MaxMessageBytes) }
+
 func (r replica) Append(batch []byte) (endOffset int64, err error) {
 	a, err := r.partition.Append(batch, partition.AppendOptions{
 		Origin: commitlog.Coordinator, LeaderEpoch: r.epoch, AllInSync: true,

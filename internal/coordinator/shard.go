@@ -24,6 +24,7 @@ type shard struct {
 	wake      chan struct{} // any goroutine; of size 1: mu.deleted has something
 	quit      chan struct{} // closed by unload
 	gone      chan struct{} // closed when the goroutine ends
+	batchMax  int           // bytes that one append may have; when the topic takes less later, one fails, and the next shard knows
 	cause     error         // why; written before quit or gone is closed, read after gone is
 
 	machine *group.Machine
@@ -59,6 +60,7 @@ func newShard(cfg *Config, partition int32, log Log) *shard {
 		wake:      make(chan struct{}, 1),
 		quit:      make(chan struct{}),
 		gone:      make(chan struct{}),
+		batchMax:  min(cfg.BatchBytesMax, log.BatchBytesMax()),
 		calls:     make(map[uint64]*call),
 		round:     round{builder: record.NewBuilder(record.BuilderOptions{})},
 	}
@@ -182,8 +184,8 @@ func (s *shard) takeDeleted() func(name string, id [16]byte) bool {
 
 // apply replays what the machine has decided and adds it to the round.
 func (s *shard) apply(r group.Result) error {
-	// What one call writes goes into one batch, unless it is more than a batch may hold: then it is many tombstones, which
-	// need not arrive together.
+	// What one call writes goes into one batch, unless it is more than a batch may hold: then it is very many tombstones or
+	// offsets, which need not arrive together.
 	if err := s.makeRoom(r.Records...); err != nil {
 		return err
 	}
@@ -209,13 +211,20 @@ func (s *shard) apply(r group.Result) error {
 // recordOverheadMax is the most that a record takes besides its key and value: seven varints and the attributes.
 const recordOverheadMax = 40
 
+// groupConfig is the machine's, which must not write a record that no batch can take.
+func (s *shard) groupConfig() group.Config {
+	cfg := s.cfg.Group
+	cfg.RecordBytesMax = max(min(cfg.RecordBytesMax, s.batchMax-record.HeaderSize-recordOverheadMax), 1)
+	return cfg
+}
+
 // makeRoom appends what is collected if the batch cannot take these records besides.
 func (s *shard) makeRoom(records ...group.Record) error {
 	size := s.round.builder.Size()
 	for _, rec := range records {
 		size += recordOverheadMax + len(rec.Key) + len(rec.Value)
 	}
-	if size <= s.cfg.BatchBytesMax {
+	if size <= s.batchMax {
 		return nil
 	}
 	return s.append()
