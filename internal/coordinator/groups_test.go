@@ -442,6 +442,71 @@ func TestTransactionalOffsets(t *testing.T) {
 	expect(t, f.fetch(ctx, "t", 1), "ok t-1=1 ok")
 }
 
+// TestTransactionalOffsetsDoNotOvertake: of two offsets for a partition the one that was written later counts, whenever
+// the marker came; compaction keeps that one, and Kafka has it in memory.
+func TestTransactionalOffsetsDoNotOvertake(t *testing.T) {
+	ctx := t.Context()
+	f := newFixture(t)
+	expect(t, f.commit(ctx, "t", 0, 1), "ok")
+	var key, value []byte
+	for rec, err := range record.Records(f.log.batches[0], 1<<20) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		key, value = rec.Key, rec.Value
+	}
+	log, _ := f.log.lead()
+	write := func(o record.BuilderOptions, r record.Record) {
+		b := record.NewBuilder(o)
+		b.Append(r)
+		if _, err := log.Append(b.Bytes()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	stage := func(producer, offset int64) {
+		value := append([]byte{}, value...)
+		binary.BigEndian.PutUint64(value[2:], uint64(offset))
+		o := record.BuilderOptions{}
+		if producer > 0 {
+			o.Transactional, o.Producer = true, &record.Producer{ID: producer}
+		}
+		write(o, record.Record{Key: key, Value: value})
+	}
+	commit := func(producer int64) {
+		o := record.BuilderOptions{Transactional: true, Control: true, Producer: &record.Producer{ID: producer}}
+		write(o, record.Record{Key: []byte{0, 0, 0, 1}, Value: []byte{0, 0, 0, 0, 0, 0}})
+	}
+	stage(1, 10)
+	stage(0, 20)
+	commit(1)
+	f.restart()
+	expect(t, f.fetch(ctx, "t", 0), "ok t-0=20 ok")
+
+	stage(1, 30)
+	stage(2, 40)
+	commit(2)
+	commit(1)
+	f.restart()
+	expect(t, f.fetch(ctx, "t", 0), "ok t-0=40 ok")
+
+	stage(1, 50)
+	write(record.BuilderOptions{}, record.Record{Key: key})
+	commit(1)
+	f.restart()
+	expect(t, f.fetch(ctx, "t", 0), "ok t-0=-1 ok")
+
+	stage(1, 60)
+	stage(2, 70)
+	commit(1)
+	stage(1, 80)
+	commit(2)
+	f.restart()
+	expect(t, f.fetch(ctx, "t", 0), "ok t-0=70 ok")
+	commit(1)
+	f.restart()
+	expect(t, f.fetch(ctx, "t", 0), "ok t-0=80 ok")
+}
+
 func TestMalformedRecordIsSkipped(t *testing.T) {
 	ctx := t.Context()
 	f := newFixture(t)

@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/logbahn/logbahn/internal/coordinator/group"
@@ -16,7 +18,7 @@ const decompressedBytesMax = 64 << 20
 // load replays the partition. It returns nil too when the shard is unloaded meanwhile.
 func (s *shard) load() error {
 	s.machine = group.New(s.groupConfig())
-	l := loader{shard: s, open: make(map[int64][]group.Record)}
+	l := loader{shard: s, open: make(map[int64]map[string]staged)}
 	started := time.Now()
 	for batch, err := range s.log.Batches() {
 		if err != nil {
@@ -74,12 +76,19 @@ func (s *shard) unloaded() bool {
 }
 
 // loader replays batches. Records of a transaction, which a log taken over from Kafka can hold, count from the commit
-// marker on and never without one.
+// marker on and never without one. One that was written before a record which counts already does not replace that: so
+// the log says the same after compaction, which keeps the last record of a key whatever transaction it is of.
 type loader struct {
 	shard     *shard
-	open      map[int64][]group.Record // by producer id
+	open      map[int64]map[string]staged // by producer id and key
 	malformed int
 	lastErr   error
+}
+
+// staged is a record of a transaction that is open.
+type staged struct {
+	offset int64
+	value  []byte
 }
 
 func (l *loader) batch(batch []byte) error {
@@ -97,26 +106,41 @@ func (l *loader) batch(batch []byte) error {
 		case h.Attributes.Control():
 			l.marker(h.ProducerID, rec.Key)
 		case h.Attributes.Transactional():
-			l.open[h.ProducerID] = append(l.open[h.ProducerID], group.Record{Key: clone(rec.Key), Value: clone(rec.Value)})
+			l.stage(h.ProducerID, rec)
 		default:
-			l.replay(rec.Key, rec.Value)
+			l.replay(rec.Offset, rec.Key, rec.Value)
 		}
 	}
 	l.shard.end = h.NextOffset()
 	return nil
 }
 
-// marker ends a transaction: its key is a version and a type, 1 for commit.
-func (l *loader) marker(producerID int64, key []byte) {
-	if len(key) >= 4 && binary.BigEndian.Uint16(key[2:]) == 1 {
-		for _, rec := range l.open[producerID] {
-			l.replay(rec.Key, rec.Value)
-		}
+func (l *loader) stage(producerID int64, rec record.Record) {
+	if l.open[producerID] == nil {
+		l.open[producerID] = make(map[string]staged)
 	}
-	delete(l.open, producerID)
+	l.open[producerID][string(rec.Key)] = staged{offset: rec.Offset, value: clone(rec.Value)}
 }
 
-func (l *loader) replay(key, value []byte) {
+// marker ends a transaction: its key is a version and a type, 1 for commit.
+func (l *loader) marker(producerID int64, key []byte) {
+	records := l.open[producerID]
+	delete(l.open, producerID)
+	if len(key) < 4 || binary.BigEndian.Uint16(key[2:]) != 1 {
+		return
+	}
+	for _, key := range slices.Sorted(maps.Keys(records)) {
+		l.replay(records[key].offset, []byte(key), records[key].value)
+	}
+}
+
+// replay lets a record count. What open transactions have written before it for the same key never will.
+func (l *loader) replay(offset int64, key, value []byte) {
+	for _, records := range l.open {
+		if r, ok := records[string(key)]; ok && r.offset < offset {
+			delete(records, string(key))
+		}
+	}
 	if err := l.shard.machine.Replay(key, value); err != nil {
 		l.malformed++
 		l.lastErr = err
