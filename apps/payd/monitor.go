@@ -2,12 +2,14 @@ package payd
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"time"
 
 	"github.com/logbahn/logbahn/apps/payd/web"
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 )
 
 // monitorEvery is how often rates and lags are asked for.
@@ -82,8 +84,9 @@ func (m *meter) measure(ctx context.Context, admin *kadm.Client) (web.Status, er
 	status.Rate, status.Total = status.Topics[0].Rate, status.Topics[0].Total
 	for _, group := range groups {
 		lag := lags[group.Name]
-		if group.State, group.Members = lag.State, len(lag.Members); lag.Error() != nil {
-			group.State = lag.Error().Error()
+		group.State, group.Members = lag.State, len(lag.Members)
+		if err := lag.Error(); err != nil && !errors.Is(err, kerr.GroupIDNotFound) { // which is a group not formed yet
+			return web.Status{}, fmt.Errorf("group %s does not answer: %w", group.Name, err)
 		}
 		for _, l := range lag.Lag.Sorted() {
 			if l.Topic == group.Topic && l.Lag > 0 {

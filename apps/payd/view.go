@@ -186,7 +186,7 @@ func showEvent(e *habit.Event) web.Event {
 // Town returns the roads of the simulated town; a replay has none.
 func (v *view) Town() web.Town {
 	if v.source.fleet == nil {
-		return web.Town{Roads: []web.Road{}}
+		return web.Town{Name: "recorded drives; where they went is all the map there is", Roads: []web.Road{}}
 	}
 	town := web.Town{Name: "an invented town in the Atlantic"}
 	for _, r := range v.source.fleet.Roads() {
@@ -274,16 +274,20 @@ func (d *driverView) row(id string) web.Driver {
 	return web.Driver{
 		ID: id, Score: d.quote.Score, Cents: d.quote.Cents, BaseCents: d.quote.BaseCents,
 		Km: d.summary.Km(), Trips: d.summary.Window.Trips, Days: d.summary.Days, SimulatedDays: d.summary.SimulatedDays,
-		Simulated: d.temper != "", Driving: d.summary.Driving, Reason: mainReason(d.quote.Factors), Revision: d.revision,
+		Simulated: d.temper != "", Driving: d.summary.Driving, Reason: mainReason(&d.quote), Revision: d.revision,
 	}
 }
 
-// mainReason names the factor that moves the premium most.
-func mainReason(factors []premium.Factor) string {
-	most := premium.Factor{Factor: 1}
-	for _, f := range factors {
-		if f.Name != "limit" && math.Abs(math.Log(f.Factor)) > math.Abs(math.Log(most.Factor)) {
-			most = f
+// mainReason names the factor that does most for the premium being above or below the ordinary one.
+func mainReason(q *premium.Quote) string {
+	most, strength := premium.Factor{}, 0.0
+	for _, f := range q.Factors {
+		pull := math.Log(f.Factor)
+		if q.Cents < q.BaseCents {
+			pull = -pull
+		}
+		if f.Name != "limit" && pull > strength {
+			most, strength = f, pull
 		}
 	}
 	if most.Name == "" {

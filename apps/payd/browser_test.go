@@ -1,0 +1,232 @@
+package payd
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/chromedp"
+)
+
+// browser is a page in Chromium, with what it complained about and whom it asked.
+type browser struct {
+	ctx context.Context
+
+	mu       sync.Mutex
+	trouble  []string
+	requests []string
+}
+
+// openBrowser starts Chromium, or skips saying that there is none.
+func openBrowser(t *testing.T, width, height int64, dark bool) *browser {
+	t.Helper()
+	found := ""
+	for _, name := range []string{"chromium", "chromium-browser", "google-chrome", "chrome"} {
+		if path, err := exec.LookPath(name); err == nil {
+			found = path
+			break
+		}
+	}
+	if found == "" {
+		t.Skip("skipped: no Chromium is installed")
+	}
+	options := append(slices.Clone(chromedp.DefaultExecAllocatorOptions[:]), chromedp.ExecPath(found), chromedp.NoSandbox,
+		chromedp.DisableGPU, chromedp.Flag("disable-quic", true), chromedp.NoFirstRun,
+		chromedp.Flag("disable-background-networking", true), chromedp.Flag("disable-component-update", true),
+		chromedp.Flag("disable-sync", true), chromedp.Flag("hide-scrollbars", true))
+	allocator, cancel := chromedp.NewExecAllocator(t.Context(), options...)
+	t.Cleanup(cancel)
+	ctx, cancel := chromedp.NewContext(allocator)
+	t.Cleanup(cancel)
+	b := &browser{ctx: ctx}
+	if err := chromedp.Do(ctx); err != nil { // starts it
+		t.Fatal(err)
+	}
+	if err := chromedp.Listen(ctx, b.note); err != nil {
+		t.Fatal(err)
+	}
+	scheme := "light"
+	if dark {
+		scheme = "dark"
+	}
+	features := []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}
+	if _, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: features}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := chromedp.Call(ctx, network.Enable, network.EnableParams{}); err != nil {
+		t.Fatal(err)
+	}
+	b.do(t, chromedp.EmulateViewport(width, height))
+	messages := chromedp.Console(ctx)
+	go func() {
+		for m, err := range messages {
+			if err != nil {
+				return
+			}
+			if m.IsException() || m.Type == "error" {
+				b.mu.Lock()
+				b.trouble = append(b.trouble, m.String())
+				b.mu.Unlock()
+			}
+		}
+	}()
+	return b
+}
+
+func (b *browser) note(event any) {
+	if e, ok := event.(*network.EventRequestWillBeSent); ok {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.requests = append(b.requests, e.Request.URL)
+	}
+}
+
+const browserPatience = 40 * time.Second
+
+func (b *browser) do(t *testing.T, steps ...chromedp.Action[chromedp.Void]) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(b.ctx, browserPatience)
+	defer cancel()
+	if err := chromedp.Do(ctx, steps...); err != nil {
+		t.Fatalf("browser: %v; %v", err, b.trouble)
+	}
+}
+
+// until waits for a condition on the page.
+func (b *browser) until(t *testing.T, condition string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(b.ctx, browserPatience)
+	defer cancel()
+	if _, err := chromedp.Run(ctx, chromedp.Poll[bool](condition)); err != nil {
+		t.Fatalf("browser: waiting for %s: %v; %v", condition, err, b.trouble)
+	}
+}
+
+func ask[T any](t *testing.T, b *browser, expression string) T {
+	t.Helper()
+	v, err := chromedp.Run(b.ctx, chromedp.Evaluate[T](expression))
+	if err != nil {
+		t.Fatalf("browser: %s: %v", expression, err)
+	}
+	return v
+}
+
+// shoot saves a picture when the environment names a folder for it.
+func (b *browser) shoot(t *testing.T, name string) {
+	t.Helper()
+	dir := os.Getenv("PAYD_SHOTS")
+	if dir == "" {
+		return
+	}
+	png, err := chromedp.Run(b.ctx, chromedp.CaptureScreenshot())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, name+".png"), png, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// check fails the test if the page complained, or asked any other machine.
+func (b *browser) check(t *testing.T, url string) {
+	t.Helper()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.trouble) > 0 {
+		t.Errorf("the page complains: %v", b.trouble)
+	}
+	for _, r := range b.requests {
+		if !strings.HasPrefix(r, url) {
+			t.Errorf("the page asks %s", r)
+		}
+	}
+}
+
+const (
+	hasRows   = `document.querySelectorAll('pay-drivers .rows li').length > 0`
+	hasGroups = `[...document.querySelectorAll('.group')].every(g => g.dataset.state === 'ok')`
+	isLive    = `document.querySelector('#link').dataset.state === 'live'`
+	isLost    = `document.querySelector('#link').dataset.state === 'lost'`
+)
+
+func TestPage(t *testing.T) {
+	t.Parallel()
+	b := openBrowser(t, 1440, 960, false)
+	r := start(t, Config{Brokers: startLog(t), Cars: 60, Seed: 1, Zone: noonHere()})
+	b.do(t, chromedp.Navigate(r.url))
+	for _, condition := range []string{hasRows, hasGroups, isLive,
+		`document.querySelector('#source').textContent === 'Simulated data'`,
+		`document.querySelector('pay-map').cars?.size > 10`} {
+		b.until(t, condition)
+	}
+	b.do(t, chromedp.Click(`.rows li a`), chromedp.WaitVisible(`.waterfall`), chromedp.WaitVisible(`.tag.simulated`))
+	factors := ask[int](t, b, `document.querySelectorAll('.waterfall li').length`)
+	illustrative := ask[int](t, b, `document.querySelectorAll('.basis[data-basis=illustrative]').length`)
+	if factors < 8 || illustrative < 5 {
+		t.Errorf("%d factors, %d marked illustrative", factors, illustrative)
+	}
+	// Escape leads back to the list, and the slash into the search.
+	b.do(t, chromedp.KeyEvent("\x1b"), chromedp.WaitVisible(`pay-drivers .rows`), chromedp.KeyEvent("/"), chromedp.KeyEvent("nobody"))
+	b.until(t, `document.querySelector('pay-drivers .empty').textContent === 'No driver matches.'`)
+	b.do(t, chromedp.EmulateViewport(375, 800))
+	if ask[bool](t, b, `document.documentElement.scrollWidth > innerWidth`) {
+		t.Error("the narrow page scrolls sideways")
+	}
+	b.check(t, r.url)
+	r.stop(t)
+	b.until(t, isLost)
+	b.do(t, chromedp.WaitVisible(`#banner`))
+}
+
+// TestPictures takes the pictures of the page that people look at; it does nothing unless PAYD_SHOTS names a folder.
+func TestPictures(t *testing.T) {
+	if os.Getenv("PAYD_SHOTS") == "" {
+		t.Skip("skipped: PAYD_SHOTS names no folder")
+	}
+	early := openBrowser(t, 1440, 900, false)
+	wide, dark := openBrowser(t, 1440, 1290, false), openBrowser(t, 1180, 1400, true)
+	narrow := openBrowser(t, 390, 844, true)
+	r := start(t, Config{Brokers: startLog(t), Seed: 1, Zone: noonHere()})
+	early.do(t, chromedp.Navigate(r.url))
+	early.shoot(t, "empty")
+	for _, b := range []*browser{wide, dark, narrow} {
+		b.do(t, chromedp.Navigate(r.url))
+		b.until(t, hasRows)
+		b.until(t, hasGroups)
+	}
+	wide.until(t, `document.querySelectorAll('pay-events li').length > 4`)
+	wide.shoot(t, "light")
+	dark.do(t, chromedp.Click(`.rows li:nth-child(3) a`), chromedp.WaitVisible(`.waterfall`), chromedp.Sleep(2*time.Second))
+	dark.shoot(t, "dark-driver")
+	narrow.shoot(t, "narrow")
+	for _, part := range []string{"drivers", "pipeline"} {
+		ask[bool](t, narrow, `document.querySelector('.`+map[string]string{"drivers": "side", "pipeline": "pipeline"}[part]+`').scrollIntoView(), scrollBy(0, -60), true`)
+		narrow.shoot(t, "narrow-"+part)
+	}
+	ask[bool](t, wide, `document.querySelector('details').open = true`)
+	wide.until(t, `document.querySelectorAll('pay-values tr').length > 5`)
+	ask[bool](t, wide, `scrollTo(0, 9999), true`)
+	wide.shoot(t, "values")
+	r.stop(t)
+	ask[bool](t, wide, `scrollTo(0, 0), true`)
+	wide.until(t, isLost)
+	wide.shoot(t, "lost")
+	if file := os.Getenv("PAYD_REPLAY"); file != "" {
+		r := start(t, Config{Brokers: startLog(t), Replay: Replay{File: file, Speed: 120}})
+		wide.do(t, chromedp.Navigate(r.url), chromedp.Sleep(30*time.Second))
+		wide.shoot(t, "replay")
+	}
+}
+
+// noonHere is a zone in which it is noon, so that the town is busy whenever the test runs.
+func noonHere() *time.Location {
+	return time.FixedZone("noon", (12-time.Now().UTC().Hour())*3600)
+}

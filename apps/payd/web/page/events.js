@@ -1,0 +1,31 @@
+// @ts-check
+import { h } from './dom.js';
+import { store } from './store.js';
+import { clock } from './format.js';
+
+const shown = 30;
+
+/** @param {import('./store.js').Event_} e @param {boolean} withDriver */
+export function eventRow(e, withDriver) {
+  return h('li', { 'data-kind': e.kind, 'data-level': e.level },
+    h('span', { class: 'dot', 'aria-hidden': 'true' }),
+    h('b', { text: e.kind }),
+    withDriver ? h('a', { href: `#driver/${encodeURIComponent(e.driver)}`, text: e.driver }) : null,
+    h('span', { class: 'what', text: e.text }),
+    h('time', { text: clock(e.t) }));
+}
+
+customElements.define('pay-events', class extends HTMLElement {
+  connectedCallback() {
+    this.list = h('ul', { class: 'eventlist', tabindex: '0', 'aria-label': 'Newest driving events' },
+      h('li', { class: 'empty', text: 'Nothing yet: harsh braking, acceleration and cornering, and speeding will appear here.' }));
+    this.append(this.list);
+    this.newest = '';
+    store.addEventListener('tick', () => {
+      const newest = store.events[0]?.id ?? '';
+      if (newest === this.newest || store.events.length === 0) return;
+      this.newest = newest;
+      this.list.replaceChildren(...store.events.slice(0, shown).map((e) => eventRow(e, true)));
+    });
+  }
+});

@@ -1,0 +1,85 @@
+// @ts-check
+// What the page knows, kept up to date by the server's stream. Elements listen for its events:
+//   tick    new figures and positions
+//   link    the stream was opened or lost
+//   select  another driver was chosen, or none
+
+/** @typedef {{name:string,rate:number,total:number}} Topic */
+/** @typedef {{name:string,does:string,topic:string,state:string,members:number,lag:number}} Group */
+/** @typedef {{reason:string,text:string,n:number}} DeadLetter */
+/** @typedef {{t:number,mode:string,what:string,rate:number,total:number,topics:Topic[]|null,groups:Group[]|null,dead:DeadLetter[],dead_total:number,drivers:number,driving:number,mean_score:number,mean_cents:number,problem:string}} Status */
+/** @typedef {{id:string,lat:number,lon:number,h:number,v:number,limit?:number,on:boolean,t:number}} Car */
+/** @typedef {{id:string,score:number,cents:number,base:number,km:number,trips:number,days:number,sim_days:number,sim:boolean,on:boolean,why:string,rev:number}} Driver */
+/** @typedef {{id:string,driver:string,kind:string,t:number,level:number,text:string,lat:number,lon:number,placed:boolean}} Event_ */
+
+const samplesMax = 90;
+const eventsMax = 60;
+
+class Store extends EventTarget {
+  /** @type {Status|null} */
+  status = null;
+  /** @type {Car[]} */
+  cars = [];
+  /** @type {Map<string, Driver>} */
+  drivers = new Map();
+  /** @type {Event_[]} the newest first */
+  events = [];
+  /** @type {Event_[]} of this tick */
+  fresh = [];
+  /** @type {Map<string, number[]>} samples by series, a second apart */
+  series = new Map();
+  /** @type {'wait'|'live'|'lost'} */
+  link = 'wait';
+  /** @type {string|null} */
+  selected = null;
+  ticks = 0;
+
+  connect() {
+    const source = new EventSource('api/stream');
+    source.onopen = () => {
+      this.ticks = 0;
+      this.setLink('live');
+    };
+    source.onerror = () => this.setLink('lost');
+    source.onmessage = (message) => this.take(JSON.parse(message.data));
+  }
+
+  /** @param {'wait'|'live'|'lost'} link */
+  setLink(link) {
+    if (this.link === link) return;
+    this.link = link;
+    this.dispatchEvent(new Event('link'));
+  }
+
+  /** @param {{status:Status,cars:Car[],drivers:Driver[],events:Event_[]}} tick */
+  take(tick) {
+    this.status = tick.status;
+    this.cars = tick.cars;
+    for (const driver of tick.drivers) this.drivers.set(driver.id, driver);
+    const known = new Set(this.events.map((e) => e.id));
+    this.fresh = tick.events.filter((e) => !known.has(e.id));
+    this.events = [...this.fresh, ...this.events].sort((a, b) => b.t - a.t).slice(0, eventsMax);
+    if (this.ticks++ === 0) this.fresh = [];
+    this.sample('rate', tick.status.rate);
+    this.sample('driving', tick.status.driving);
+    for (const group of tick.status.groups ?? []) this.sample(`lag ${group.name}`, group.lag);
+    this.dispatchEvent(new Event('tick'));
+  }
+
+  /** @param {string} name @param {number} value */
+  sample(name, value) {
+    const samples = this.series.get(name) ?? [];
+    samples.push(value);
+    if (samples.length > samplesMax) samples.shift();
+    this.series.set(name, samples);
+  }
+
+  /** @param {string|null} id */
+  select(id) {
+    if (this.selected === id) return;
+    this.selected = id;
+    this.dispatchEvent(new Event('select'));
+  }
+}
+
+export const store = new Store();
