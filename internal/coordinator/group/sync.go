@@ -70,7 +70,9 @@ func (m *Machine) storeAssignment(now time.Time, g *group, list []kmsg.SyncGroup
 	}
 	if !m.store(g.stableRecord(now.UnixMilli(), assignment)) {
 		for _, mem := range g.members {
-			m.answerSync(mem, syncError(kerr.UnknownServerError))
+			if m.answerSync(mem, syncError(kerr.UnknownServerError)) {
+				m.renewSession(now, g, mem) // it may have passed while the call was parked
+			}
 		}
 		m.prepareRebalance(now, g)
 		return
