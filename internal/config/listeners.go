@@ -41,7 +41,7 @@ func ParseListener(text string) (Listener, error) {
 	}
 	name = strings.ToUpper(strings.TrimSpace(name))
 	if !listenerName.MatchString(name) {
-		return Listener{}, fmt.Errorf("listener %q: the name has letters other than A-Z, 0-9, _, - and .", text)
+		return Listener{}, fmt.Errorf("listener %q: a name is made of A-Z, 0-9, _ . - only", text)
 	}
 	host, port, err := net.SplitHostPort(strings.TrimSpace(address))
 	if err != nil {
