@@ -43,7 +43,7 @@ type compaction struct {
 	dirty     int64      // first offset that no pass has seen
 	end       int64      // where the table ends
 	table     *keyTable
-	last      map[int64]int64 // producers' last offsets
+	last      map[int64]int64 // from where on each producer's batches must be kept
 	horizon   int64           // earliest delete horizon that was written or kept
 	builder   record.Builder
 	removed   int
@@ -88,7 +88,7 @@ func (l *Log) planCompaction() (*compaction, bool, error) {
 	l.mu.Lock()
 	c.dirty = l.mu.cleanerPoint
 	horizon := l.mu.deleteHorizon
-	c.last = l.mu.producers.lastOffsets()
+	c.last = l.mu.producers.lastOffsets(stable)
 	l.mu.Unlock()
 	segments := *l.segments.Load()
 	start := max(l.start.Load(), segments[0].base)
@@ -226,8 +226,8 @@ func (c *compaction) compactGroup(group []*segment) error {
 	h.refs.Store(1)
 	out := &segmentWriter{file: f, indexer: newIndexer(first.base, c.config.IndexIntervalBytes)}
 	c.removed = 0
-	for i, s := range group {
-		if err = c.copySegment(out, s, len(group) > 1 && i == len(group)-1); err != nil {
+	for _, s := range group {
+		if err = c.copySegment(out, s); err != nil {
 			break
 		}
 	}
@@ -249,20 +249,14 @@ func (c *compaction) compactGroup(group []*segment) error {
 	return l.swap(group, s)
 }
 
-// copySegment copies what stays of one segment. With keepLast its last batch stays, empty if need be: see swap.go.
-func (c *compaction) copySegment(out *segmentWriter, s *segment, keepLast bool) error {
+// copySegment copies what stays of one segment. Its last batch stays, empty if need be: see swap.go.
+func (c *compaction) copySegment(out *segmentWriter, s *segment) error {
 	last := int64(-1)
-	if keepLast {
-		err := s.eachBatch(func(h *record.Header, _ []byte) error {
-			last = h.LastOffset()
-			return nil
-		})
-		if err != nil {
-			return err
-		}
+	if err := s.walkHeaders(s.base, unbounded, func(h *record.Header) { last = h.LastOffset() }); err != nil {
+		return err
 	}
 	return s.eachBatch(func(h *record.Header, batch []byte) error {
-		kept, err := c.filter(h, batch, h.LastOffset() == last || sameProducer(c.last, h))
+		kept, err := c.filter(h, batch, h.LastOffset() == last || isLast(c.last, h))
 		if err != nil || len(kept) == 0 {
 			return err
 		}

@@ -86,7 +86,9 @@ type crashRun struct {
 	epoch     int32
 	producers []modelProducer
 	crashed   *vfs.Mem // the disk after a crash that came in the middle of something
+	compacted int64    // records below may be gone if there are newer ones of their key; -1 without compaction
 	m         model
+	refused   []byte   // the last batch that a full disk refused; a crash may bring it back until the next sync
 	trace     []string
 }
 
@@ -98,6 +100,11 @@ func runCrashModel(seed uint64) (err error) {
 	r.config.IndexIntervalBytes = []int64{0, 150, 1000}[r.rng.IntN(3)]
 	r.config.RetentionBytes = []int64{-1, 3000}[r.rng.IntN(2)]
 	r.config.PreallocateBytes = 0
+	r.compacted = -1
+	if seed%3 == 0 {
+		r.config.Compact, r.config.Delete, r.config.MinCleanableRatio, r.config.DeleteRetentionMs = true, false, 0, 2000
+		r.compacted = 0
+	}
 	r.config.LogAppendTime = r.rng.IntN(4) == 0
 	for i := range 3 {
 		r.producers = append(r.producers, modelProducer{id: int64(100 + i)})
@@ -170,6 +177,8 @@ func (r *crashRun) operate() error {
 		return r.reset()
 	case n < 74:
 		return r.raiseStart()
+	case n < 79 && r.compacted >= 0:
+		return r.compact()
 	case n < 79:
 		return r.retain()
 	case n < 85:
@@ -212,14 +221,18 @@ func (r *crashRun) append() error {
 	a, err := r.log.Append(b, AppendOptions{LeaderEpoch: r.epoch, Now: r.now.UnixMilli()})
 	if err != nil {
 		// A write that failed for want of space, or with the power, may still be found again.
+		b = r.asAppended(b, end)
 		if r.crashed != nil {
-			r.enter(r.asAppended(b, end))
+			r.enter(b)
+		} else {
+			r.refused = b
 		}
 		return r.allow(err)
 	}
 	if a.Duplicate || a.FirstOffset != end {
 		return fmt.Errorf("append at %d answered %+v", end, a)
 	}
+	r.refused = nil
 	r.enter(b)
 	return nil
 }
@@ -236,6 +249,9 @@ func (r *crashRun) build(p *record.Producer, n int) []byte {
 		value := make([]byte, r.rng.IntN(60))
 		for i := range value {
 			value[i] = byte(r.rng.Uint32())
+		}
+		if r.compacted >= 0 && r.rng.IntN(4) == 0 {
+			value = nil
 		}
 		b.Append(record.Record{Timestamp: r.now.UnixMilli() - int64(r.rng.IntN(5000)), Key: []byte{byte(r.rng.IntN(20))}, Value: value})
 	}
@@ -278,6 +294,9 @@ func (r *crashRun) retry() error {
 		return nil
 	}
 	b := last[r.rng.IntN(len(last))]
+	if r.compacted >= 0 {
+		b = last[len(last)-1] // those before are perhaps compacted away, and then forgotten by a restart
+	}
 	if b.BaseOffset < r.log.StartOffset() {
 		return nil // deleted, and perhaps forgotten
 	}
@@ -301,6 +320,9 @@ func (r *crashRun) flush() error {
 		return r.allow(err)
 	}
 	flushed := r.log.FlushedOffset()
+	if flushed == end && r.crashed == nil {
+		r.refused = nil
+	}
 	if flushed != end && r.crashed == nil && r.faults.Fired() == 0 {
 		return fmt.Errorf("flushed %d, want %d", flushed, end)
 	}
@@ -310,7 +332,7 @@ func (r *crashRun) flush() error {
 
 func (r *crashRun) truncate() error {
 	start := r.log.StartOffset()
-	to := start + r.rng.Int64N(r.m.end-start+1)
+	to := max(start+r.rng.Int64N(r.m.end-start+1), r.compacted)
 	r.note("truncate to %d of %d", to, r.m.end)
 	keep := 0
 	for keep < len(r.m.batches) && r.m.batches[keep].NextOffset() <= to {
@@ -339,6 +361,7 @@ func (r *crashRun) reset() error {
 	err := r.log.ResetTo(to)
 	if err == nil {
 		r.m = model{durable: to, start: to, startMax: to, end: to, resetTo: -1}
+		r.compacted = min(r.compacted, 0)
 		r.renameProducers()
 	}
 	return r.allow(err)
@@ -361,6 +384,12 @@ func (r *crashRun) raiseStart() error {
 		r.m.start = max(r.m.start, to)
 	}
 	return r.allow(err)
+}
+
+func (r *crashRun) compact() error {
+	r.note("compaction")
+	r.compacted = max(r.compacted, r.log.FlushedOffset())
+	return r.allow(r.log.compact())
 }
 
 func (r *crashRun) retain() error {
@@ -475,14 +504,23 @@ func (r *crashRun) settle() error {
 	if r.log.FlushedOffset() != end {
 		return fmt.Errorf("recovered up to %d, flushed %d", end, r.log.FlushedOffset())
 	}
-	if r.m.resetTo >= 0 {
+	resetting := r.m.resetTo >= 0
+	if resetting {
 		if start == end && (end == r.m.resetTo || end == r.m.start || end == r.m.startMax) {
 			r.m = model{durable: end, start: end, startMax: end, end: end}
-			r.renameProducers()
+			r.compacted = min(r.compacted, 0)
 		} else if r.m.end < end {
 			return fmt.Errorf("reset to %d, crashed, recovered %d to %d", r.m.resetTo, start, end)
 		}
 		r.m.resetTo = -1
+		r.renameProducers()
+	}
+	if h, err := record.ReadHeader(r.refused); err == nil && h.BaseOffset == r.m.end && h.NextOffset() == end {
+		r.enter(r.refused)
+	}
+	r.refused = nil
+	if r.compacted >= 0 {
+		r.compacted = min(r.compacted, end)
 	}
 	if end < r.m.durable || end > r.m.end {
 		return fmt.Errorf("recovered up to %d, must be within [%d, %d]", end, r.m.durable, r.m.end)
@@ -495,6 +533,12 @@ func (r *crashRun) settle() error {
 		keep++
 	}
 	r.m.batches = r.m.batches[:keep]
+	if resetting && r.compacted >= 0 { // what superseded a record may be gone, and the record was before
+		var err error
+		if r.m.batches, err = r.left(r.log); err != nil {
+			return err
+		}
+	}
 	r.m.end, r.m.durable, r.m.start, r.m.startMax = end, end, start, start
 	r.setProducers()
 	r.epoch = max(r.epoch, r.log.LatestEpoch()) + 1
@@ -507,6 +551,12 @@ func (r *crashRun) settle() error {
 // check compares everything that can be asked.
 func (r *crashRun) check(l *Log) error {
 	want := r.m.from(l.StartOffset())
+	if r.compacted >= 0 {
+		if err := r.checkCompacted(l); err != nil {
+			return err
+		}
+		return r.checkProducers(l, want)
+	}
 	got := 0
 	for b, err := range l.Batches(l.StartOffset()) {
 		if err != nil {
@@ -527,6 +577,64 @@ func (r *crashRun) check(l *Log) error {
 		}
 	}
 	return r.checkProducers(l, want)
+}
+
+// checkCompacted compares record by record: what is there must be what was written, and the last value of each key must
+// be there.
+func (r *crashRun) checkCompacted(l *Log) error {
+	written, last := map[int64]record.Record{}, map[string]int64{}
+	for _, b := range r.m.batches {
+		for rec, err := range record.Records(b.bytes, 1<<20) {
+			if err != nil {
+				return err
+			}
+			written[rec.Offset], last[string(rec.Key)] = rec, rec.Offset
+		}
+	}
+	there := map[int64]bool{}
+	for b, err := range l.Batches(l.StartOffset()) {
+		if err != nil {
+			return err
+		}
+		h, _ := record.ReadHeader(b)
+		if epoch := l.EpochAt(max(h.BaseOffset, l.StartOffset())); epoch != h.LeaderEpoch {
+			return fmt.Errorf("epoch %d at offset %d, want %d", epoch, h.BaseOffset, h.LeaderEpoch)
+		}
+		for rec, err := range record.Records(b, 1<<20) {
+			if err != nil {
+				return err
+			}
+			want, ok := written[rec.Offset]
+			if !ok || there[rec.Offset] || !bytes.Equal(rec.Key, want.Key) || !bytes.Equal(rec.Value, want.Value) ||
+				(rec.Value == nil) != (want.Value == nil) || rec.Timestamp != want.Timestamp || rec.Sequence != want.Sequence {
+				return fmt.Errorf("record %+v, want %+v", rec, want)
+			}
+			there[rec.Offset] = true
+		}
+	}
+	for offset, rec := range written {
+		newest := last[string(rec.Key)] == offset
+		if offset >= l.StartOffset() && !there[offset] && (offset >= r.compacted || newest && rec.Value != nil) {
+			return fmt.Errorf("record %d of key %x is gone", offset, rec.Key)
+		}
+	}
+	return nil
+}
+
+// left returns the batches that must be readable: the model's, or what a compacted log has.
+func (r *crashRun) left(l *Log) ([]modelBatch, error) {
+	if r.compacted < 0 {
+		return r.m.from(l.StartOffset()), nil
+	}
+	var left []modelBatch
+	for b, err := range l.Batches(l.StartOffset()) {
+		if err != nil {
+			return nil, err
+		}
+		h, _ := record.ReadHeader(b)
+		left = append(left, modelBatch{h, slices.Clone(b)})
+	}
+	return left, nil
 }
 
 func (m *model) from(start int64) []modelBatch {
@@ -551,6 +659,9 @@ func (r *crashRun) checkProducers(l *Log, left []modelBatch) error {
 		if i < 0 && slices.ContainsFunc(left, func(b modelBatch) bool { return b.ProducerID == p.ID }) {
 			return fmt.Errorf("producer %d is forgotten", p.ID)
 		}
+		if i >= 0 && r.compacted >= 0 {
+			got[i].LastTimestamp = p.LastTimestamp // the youngest record may be gone
+		}
 		if i >= 0 && got[i] != p {
 			return fmt.Errorf("producer %+v, want %+v", got[i], p)
 		}
@@ -566,13 +677,13 @@ func (r *crashRun) checkReads() error {
 
 func (r *crashRun) checkIndexes(l *Log) error {
 	start := l.StartOffset()
-	left := r.m.from(start)
-	if len(left) == 0 {
-		return nil
+	left, err := r.left(l)
+	if err != nil || len(left) == 0 {
+		return err
 	}
 	for range 5 {
 		want := left[r.rng.IntN(len(left))]
-		offset := max(start, want.BaseOffset+r.rng.Int64N(int64(want.Count)))
+		offset := max(start, want.BaseOffset+r.rng.Int64N(int64(want.LastOffsetDelta)+1))
 		c, err := l.Read(offset, 1+r.rng.IntN(500), l.EndOffset(), true)
 		if err != nil {
 			return err
@@ -620,6 +731,9 @@ func (r *crashRun) checkFlips() error {
 		return err
 	}
 	name := files[r.rng.IntN(len(files))]
+	if r.compacted >= 0 && strings.HasSuffix(name, logSuffix) {
+		return nil // a base offset lies outside of all checksums, and may move into a gap that compaction left
+	}
 	if err := flipBit(mem, name, r.rng); err != nil {
 		return err
 	}

@@ -83,12 +83,8 @@ func (l *Log) Flush() error {
 }
 
 func (l *Log) sync() error {
-	end := l.end.Load()
 	l.syncMu.Lock()
 	defer l.syncMu.Unlock()
-	if l.synced.Load() >= end && l.Err() == nil {
-		return nil // by the one that held the lock before
-	}
 	return l.syncHeld()
 }
 
@@ -100,6 +96,10 @@ func (l *Log) syncHeld() error {
 		return err
 	}
 	end, written, fresh := l.end.Load(), l.mu.unsynced, l.mu.unsyncedNew
+	if len(written) == 0 && !fresh.segment {
+		l.mu.Unlock() // the one that held syncMu before did it all; an empty partition need not be durable
+		return nil
+	}
 	l.mu.unsynced, l.mu.spare = l.mu.spare[:0], nil
 	l.mu.unsyncedNew = unsyncedNew{}
 	l.mu.Unlock()

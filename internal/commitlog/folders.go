@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path"
 	"slices"
 	"strings"
@@ -245,32 +246,40 @@ func (d *Dir) lowerRecoveryPoint(tp TopicPartition, point int64) error {
 	return d.recovery.put(d, lower)
 }
 
-// writeIndex writes both index files and makes them durable but for their names.
+// writeIndex replaces both index files. The caller makes their names durable; until then the old ones may come back, but
+// never a part of the new ones.
 func (s *segment) writeIndex() error {
 	offsets, times := s.offsets.Load(), s.times.Load()
 	if offsets == nil || times == nil {
 		return nil // on disk already
 	}
-	if err := writeSynced(s.file.fs, segmentFile(s.dir, s.base, indexSuffix), encodeOffsetIndex(offsets.view())); err != nil {
+	if err := s.writeFile(indexSuffix, encodeOffsetIndex(offsets.view())); err != nil {
 		return err
 	}
-	return writeSynced(s.file.fs, segmentFile(s.dir, s.base, timeIndexSuffix), encodeTimeIndex(times.view()))
+	return s.writeFile(timeIndexSuffix, encodeTimeIndex(times.view()))
 }
 
-// writeSynced replaces a file's content. A crash can leave anything of it: that is for files which can be built again.
+func (s *segment) writeFile(suffix string, data []byte) error {
+	name := segmentFile(s.dir, s.base, suffix)
+	if err := writeSynced(s.file.fs, name+tempSuffix, data); err != nil {
+		return err
+	}
+	return s.file.fs.Rename(name+tempSuffix, name)
+}
+
+// tempSuffix marks files that are not finished; the next open removes them.
+const tempSuffix = ".tmp"
+
 func writeSynced(fsys vfs.FS, name string, data []byte) error {
 	f := lazyFile{fs: fsys, name: name}
 	defer f.close()
-	h, err := f.create()
+	h, err := f.open(os.O_RDWR | os.O_CREATE | os.O_TRUNC)
 	if err != nil {
 		return err
 	}
 	defer h.release()
 	if _, err := h.WriteAt(data, 0); err != nil {
 		return fmt.Errorf("write %s: %w", name, err)
-	}
-	if err := h.Truncate(int64(len(data))); err != nil {
-		return err
 	}
 	return h.Sync()
 }

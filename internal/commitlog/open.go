@@ -152,7 +152,7 @@ func (l *Log) sortFolder() (folder, error) {
 	for _, name := range names {
 		_, suffix, ok := parseSegmentFile(name)
 		switch {
-		case strings.HasSuffix(name, ".tmp"):
+		case strings.HasSuffix(name, tempSuffix):
 		case ok && (strings.HasSuffix(suffix, deletedSuffix) || strings.HasSuffix(suffix, cleanedSuffix)):
 		case ok && suffix != logSuffix+swapSuffix && strings.HasSuffix(suffix, swapSuffix): // an index, built again
 		default:

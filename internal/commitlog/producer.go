@@ -189,12 +189,16 @@ func (ps *producers) states() []ProducerState {
 	return list
 }
 
-// lastOffsets returns the last offset of each producer's last batch, which compaction must not forget.
-func (ps *producers) lastOffsets() map[int64]int64 {
+// lastOffsets returns, for each producer, the last offset of its newest batch below stable, which compaction must not
+// forget: a newer one may yet be lost. It is 0 when that batch is no longer remembered.
+func (ps *producers) lastOffsets(stable int64) map[int64]int64 {
 	m := make(map[int64]int64, len(ps.byID))
 	for id, p := range ps.byID {
-		if b, ok := p.last(); ok {
-			m[id] = b.lastOffset
+		m[id] = 0
+		for _, b := range p.batches[:p.count] {
+			if b.lastOffset < stable {
+				m[id] = b.lastOffset
+			}
 		}
 	}
 	return m

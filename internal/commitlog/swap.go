@@ -15,8 +15,9 @@ import (
 //	.log.swap is renamed to .log over the first one.
 //
 // After a crash a .cleaned file is removed, and a .swap file is taken through the last two steps. It tells which segments
-// it replaces: those that begin within its offsets. Therefore the last batch of several segments that become one is
-// always kept, empty if need be.
+// it replaces: those that begin within its offsets. Therefore the last batch of a segment always stays, empty if need be.
+// It also keeps segments joined: recovery takes a segment that does not begin where the one before ends for the rest of a
+// loss.
 
 // finishSwap completes a replacement after a crash.
 func (l *Log) finishSwap(base int64, names []string) error {
@@ -78,8 +79,8 @@ func (l *Log) endOfFile(name string, base int64) (int64, error) {
 	return r.next, err
 }
 
-// sameProducer tells whether a batch is the last one of its producer, which must not be forgotten.
-func sameProducer(last map[int64]int64, h *record.Header) bool {
+// isLast tells whether a batch is the last one of its producer, which must not be forgotten.
+func isLast(last map[int64]int64, h *record.Header) bool {
 	offset, ok := last[h.ProducerID]
-	return ok && offset == h.LastOffset()
+	return ok && h.LastOffset() >= offset
 }
