@@ -81,6 +81,9 @@ func TestDecompressStopsAtTheBound(t *testing.T) {
 			if _, err := Decompress(c, nil, packed, len(src)-1); !errors.Is(err, ErrTooLarge) {
 				t.Errorf("%v, %d bytes, one more than allowed: %v", c, len(src), err)
 			}
+			if _, err := Decompress(c, nil, packed, -1); !errors.Is(err, ErrTooLarge) {
+				t.Errorf("%v, %d bytes, less than none allowed: %v", c, len(src), err)
+			}
 			if _, err := Decompress(c, []byte("x"), packed, math.MaxInt); err != nil {
 				t.Errorf("%v, %d bytes, any number allowed: %v", c, len(src), err)
 			}

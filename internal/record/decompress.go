@@ -17,7 +17,7 @@ import (
 // decompressedBytesMax is where 32-bit lengths end, and keeps sums with a caller's bound from overflowing.
 const decompressedBytesMax = math.MaxInt32 - 1
 
-// Decompress appends what src decompresses to, at most maxBytes, to dst. More fails with ErrTooLarge, an unknown codec
+// Decompress appends what src decompresses to, at most maxBytes (less than 0 is 0), to dst. More fails with ErrTooLarge, an unknown codec
 // with ErrUnsupportedCodec, anything else with ErrInvalid; dst then holds anything behind its length.
 //
 // Memory is allocated by what src really holds, never because it claims a size: a claim that src cannot fulfil is
@@ -25,7 +25,7 @@ const decompressedBytesMax = math.MaxInt32 - 1
 // the producers of magic 0 sets wrote a wrong one (KAFKA-3160); the records have a checksum of their own. Decoders are
 // pooled; it may be called from many goroutines at once.
 func Decompress(c Codec, dst, src []byte, maxBytes int) ([]byte, error) {
-	maxBytes = min(maxBytes, decompressedBytesMax)
+	maxBytes = min(max(maxBytes, 0), decompressedBytesMax)
 	switch c {
 	case None:
 		if len(src) > maxBytes {
