@@ -279,7 +279,7 @@ func (f lz4Frame) appendBlock(dst, block []byte, stored bool, end int) ([]byte, 
 	if bounded {
 		room = end - at
 	}
-	dst = grow(dst, room)
+	dst = grow(dst, max(room, 1))[:at+room] // the decoder's assembly writes through nil, as if that had room
 	n, err := lz4.UncompressBlock(block, dst[at:])
 	if err != nil && bounded {
 		return nil, ErrTooLarge

@@ -336,3 +336,15 @@ func TestDownConvertWireForm(t *testing.T) {
 		t.Errorf("LogAppendTime: %+v, %v", m, err)
 	}
 }
+
+// TestCompressedMessageAfterTheBound: the first message takes all that there is room for, and the second has nothing.
+func TestCompressedMessageAfterTheBound(t *testing.T) {
+	inner := kmsgMessage(1, 0, 0, 40, nil, []byte("a"))
+	for _, c := range []Codec{Gzip, Snappy, LZ4} {
+		wrapped := kmsgMessage(1, int8(c), 0, 40, nil, compress(c, 0, nil, bytes.Repeat(inner, 8)))
+		_, err := UpConvert(append(wrapped, wrapped...), UpOptions{MaxBytes: 8 * len(inner)})
+		if !errors.Is(err, ErrTooLarge) {
+			t.Errorf("%v: %v", c, err)
+		}
+	}
+}
