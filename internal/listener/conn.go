@@ -27,6 +27,9 @@ type Conn struct {
 	peer   netip.Addr // invalid inside the process
 	ctx    context.Context
 	cancel context.CancelCauseFunc
+	// patience ends with ctx, or before it when the server shuts down: it is what APIs that wait are given.
+	patience    context.Context
+	endPatience context.CancelCauseFunc
 
 	// Of the reader.
 	length   [wire.FrameHeaderSize]byte
@@ -197,10 +200,11 @@ func (c *Conn) setDeadline(t time.Time) {
 	}
 }
 
-// stopReading ends the wait for a next request. It is called by any goroutine.
+// stopReading ends the wait for a next request, and that of requests for other clients. It is called by any goroutine.
 func (c *Conn) stopReading() {
 	c.draining.Store(true)
 	_ = c.raw.SetReadDeadline(time.Unix(1, 0))
+	c.endPatience(ErrClosed)
 }
 
 // awaitReplies waits until every reply has left. It returns false when the connection has ended instead.

@@ -25,7 +25,8 @@
 // arrive in time; an API or version that is not served; a client that does not read its replies; a reply whose encoding
 // fails; a handler that panics, which is a defect here and is logged as an error with its stack, the other connections
 // living on. Each has a counter in [Stats] and one line in the log. When a connection ends, the context of its requests
-// does: long polls return, and replies that were still due are dropped.
+// does: long polls return, and replies that were still due are dropped. Shutdown ends the wait of long polls alone: what
+// they have by then is sent.
 //
 // # Goroutines and locks
 //

@@ -18,13 +18,17 @@ type Handler interface {
 }
 
 // Finish does what remains of a request and returns its reply; nil sends none (acks=0). It may wait until the context
-// ends. A reply whose encoding fails closes the connection.
+// ends: with the connection, and for an API that waits also with Shutdown, whose reply is then still sent. A reply whose
+// encoding fails closes the connection.
 type Finish func(ctx context.Context) wire.Response
 
 // API is how requests of an API and version are treated.
 type API struct {
 	// Pipelines lets the next request start before this one's reply has left.
 	Pipelines bool
+	// Waits tells that a reply may wait for what other clients do (a long poll, a group's rebalance), not only for this
+	// node's work: Shutdown does not, and wants what there is.
+	Waits bool
 	// NoBody leaves the body undecoded: the answer does not depend on it, or its version is unknown (KIP-511).
 	NoBody bool
 	// BytesMax bounds the frame. Zero or more than Config.RequestBytesMax means that.

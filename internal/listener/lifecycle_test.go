@@ -3,12 +3,15 @@ package listener
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/logbahn/logbahn/internal/wire"
 )
@@ -298,6 +301,47 @@ func TestCloseEndsWhatIsStuck(t *testing.T) {
 		s.Close()
 		if st := s.Stats(); st.ConnectionsOpen != 0 || st.BudgetUsedBytes != 0 {
 			t.Errorf("%+v", st)
+		}
+	})
+}
+
+// TestShutdownWakesWhatWaitsForOthers gives up long polls, and sends what they have, while replies that wait for this
+// node's own work get their time, and requests behind them are not started.
+func TestShutdownWakesWhatWaitsForOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		started := map[int16]int{}
+		s, _ := newServer(t, Config{Handler: script{func(_ context.Context, _ *Conn, h wire.RequestHeader, _ any) (Finish, error) {
+			started[h.Key]++
+			return func(ctx context.Context) wire.Response {
+				if h.Key == wire.KeyProduce {
+					time.Sleep(time.Second)
+					return plain(fmt.Sprint(ctx.Err()))
+				}
+				<-ctx.Done()
+				return plain(context.Cause(ctx).Error())
+			}, nil
+		}}})
+		polling, writing := dial(t, s), dial(t, s)
+		polling.send(fetch(1), fetch(2))
+		synctest.Wait()
+		writing.send(produce(1, 1))
+		synctest.Wait()
+		before := time.Now()
+		down := make(chan error, 1)
+		go func() { down <- s.Shutdown(context.Background()) }()
+		if _, body := polling.reply(); body != ErrClosed.Error() || time.Since(before) > 0 {
+			t.Errorf("the long poll answered %q after %v", body, time.Since(before))
+		}
+		polling.expectClosed()
+		if _, body := writing.reply(); body != "<nil>" {
+			t.Errorf("the context of a write ended: %s", body)
+		}
+		writing.expectClosed()
+		if err := <-down; err != nil || time.Since(before) != time.Second {
+			t.Errorf("down after %v: %v", time.Since(before), err)
+		}
+		if started[int16(kmsg.Fetch)] != 1 || started[wire.KeyProduce] != 1 {
+			t.Errorf("started %v", started)
 		}
 	})
 }

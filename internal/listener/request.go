@@ -169,7 +169,7 @@ func (c *Conn) start(frame []byte) error {
 	if err != nil {
 		return fmt.Errorf("%w: %s version %d: %w", errHandler, wire.APIName(h.Key), h.Version, err)
 	}
-	return c.enqueue(reply{header: h, body: body, finish: finish})
+	return c.enqueue(reply{header: h, body: body, finish: finish, waits: api.Waits})
 }
 
 // The hot requests keep the memory of their slices from one to the next.

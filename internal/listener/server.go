@@ -154,6 +154,7 @@ func (s *Server) admit(c *Conn) error {
 		return fmt.Errorf("%s has %d connections already, the most allowed", c.peer, s.ofPeer[c.peer])
 	}
 	c.ctx, c.cancel = context.WithCancelCause(s.ctx)
+	c.patience, c.endPatience = context.WithCancelCause(c.ctx)
 	s.conns[c] = struct{}{}
 	if c.peer.IsValid() {
 		s.ofPeer[c.peer]++
@@ -176,8 +177,8 @@ func (s *Server) dismiss(c *Conn) {
 	s.running.Done()
 }
 
-// Shutdown stops accepting, lets each connection finish the requests it has started, and closes it. When ctx ends first,
-// the rest is cut off and its error returned. All goroutines have ended when it returns.
+// Shutdown stops accepting, lets each connection finish the requests it has started, and closes it. Requests that wait
+// for other clients (API.Waits) are woken and answer with what they have. When ctx ends first, the rest is cut off and its error returned. All goroutines have ended when it returns.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.stopReading()
 	ended := make(chan struct{})

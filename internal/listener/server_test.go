@@ -25,7 +25,8 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// script is a Handler whose Start is a function. It serves what Kafka has, Produce pipelined, Heartbeat 0 to 2 only.
+// script is a Handler whose Start is a function. It serves what Kafka has, Produce pipelined, Fetch as one that waits,
+// Heartbeat 0 to 2 only.
 type script struct {
 	start func(ctx context.Context, c *Conn, h wire.RequestHeader, body any) (Finish, error)
 }
@@ -34,6 +35,8 @@ func (s script) Lookup(key, version int16) (API, error) {
 	switch key {
 	case wire.KeyProduce:
 		return API{Pipelines: true}, nil
+	case wire.KeyFetch:
+		return API{Waits: true}, nil
 	case int16(kmsg.Heartbeat):
 		if version > 2 {
 			return API{}, errors.New("too new")
@@ -141,6 +144,12 @@ func produce(correlation int32, records int) []byte {
 
 func metadata(correlation int32) []byte {
 	r := kmsg.NewMetadataRequest()
+	return framed(&r, correlation)
+}
+
+func fetch(correlation int32) []byte {
+	r := kmsg.NewFetchRequest()
+	r.Version = 4
 	return framed(&r, correlation)
 }
 

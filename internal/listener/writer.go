@@ -18,6 +18,7 @@ type reply struct {
 	header wire.RequestHeader
 	body   any
 	finish Finish
+	waits  bool // as of its API
 }
 
 // writer answers the requests of one connection in order. It ends when its queue is closed.
@@ -73,7 +74,11 @@ func (c *Conn) answer(r reply) (err error) {
 			err = panicked(p)
 		}
 	}()
-	response := r.finish(c.ctx)
+	ctx := c.ctx
+	if r.waits {
+		ctx = c.patience
+	}
+	response := r.finish(ctx)
 	if c.ctx.Err() != nil {
 		return context.Cause(c.ctx)
 	}

@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kmsg"
+
 	"github.com/logbahn/logbahn/internal/broker"
 	"github.com/logbahn/logbahn/internal/cluster"
 	"github.com/logbahn/logbahn/internal/config"
@@ -166,6 +168,18 @@ func (n *Node) Dial(ctx context.Context) (net.Conn, error) {
 // handler gives the listener's requests to the broker.
 type handler struct{ broker *broker.Broker }
 
+// plainBytesMax bounds the frames of everything but Produce. What describes topics, groups and offsets is far smaller.
+const plainBytesMax = 16 << 20
+
+// waits tells which APIs' replies wait for what other clients do.
+func waits(key int16) bool {
+	switch kmsg.Key(key) {
+	case kmsg.Fetch, kmsg.JoinGroup, kmsg.SyncGroup:
+		return true
+	}
+	return false
+}
+
 func (h handler) Lookup(key, version int16) (listener.API, error) {
 	api, ok := broker.Lookup(key)
 	if !ok {
@@ -177,7 +191,11 @@ func (h handler) Lookup(key, version int16) (listener.API, error) {
 		}
 		return listener.API{}, broker.ErrNotServed
 	}
-	return listener.API{Pipelines: api.Pipelines}, nil
+	limits := listener.API{Pipelines: api.Pipelines, Waits: waits(key), BytesMax: plainBytesMax}
+	if key == wire.KeyProduce {
+		limits.BytesMax = 0
+	}
+	return limits, nil
 }
 
 func (h handler) Start(ctx context.Context, c *listener.Conn, header wire.RequestHeader, body any) (listener.Finish, error) {
