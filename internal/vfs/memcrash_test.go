@@ -220,6 +220,40 @@ func TestCrashDropsNames(t *testing.T) {
 	wantOutcomes(t, safe, "[] <nil>")
 }
 
+// TestCrashAfterKilledMkdirAllSync: killed anywhere, called again, and then the power fails.
+func TestCrashAfterKilledMkdirAllSync(t *testing.T) {
+	for call := 1; ; call++ {
+		fired := false
+		for seed := range uint64(20) {
+			m := vfs.NewMem()
+			stop := vfs.Rule{From: call, Match: func(op vfs.Op, _ string) bool { return op != vfs.OpStat }, Fault: vfs.Fault{Err: syscall.EIO}}
+			faults := vfs.Inject(m, stop)
+			_ = vfs.MkdirAllSync(faults, "a/b/c")
+			fired = faults.Fired() > 0
+			m = m.Kill()
+			if err := vfs.MkdirAllSync(m, "a/b/c"); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := m.Crash(seed).List("a/b/c"); err != nil {
+				t.Fatalf("killed at call %d, crashed with seed %d: %v", call, seed, err)
+			}
+		}
+		if !fired {
+			return
+		}
+	}
+}
+
+func TestMkdirAllSyncOverAFile(t *testing.T) {
+	m := vfs.NewMem()
+	vfstest.Write(t, m, "f", "x")
+	for _, dir := range []string{"f", "f/d"} {
+		if err := vfs.MkdirAllSync(m, dir); !errors.Is(err, syscall.ENOTDIR) {
+			t.Errorf("%s: %v", dir, err)
+		}
+	}
+}
+
 func rename(t testing.TB, m vfs.FS, from, to string) {
 	t.Helper()
 	if err := m.Rename(from, to); err != nil {

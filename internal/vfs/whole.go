@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"slices"
 )
 
 // ReadFile returns the content of a file of at most maxBytes; a larger one is ErrTooLarge and is not read.
@@ -66,24 +67,31 @@ func removeIfThere(fsys FS, name string) error {
 	return nil
 }
 
-// MkdirAllSync makes dir and the directories above it, and makes each that was not there durable.
+// MkdirAllSync makes dir and the directories above it, and makes each that was not there durable, before anything is made
+// in it. A call that is cut short can so leave one directory at most that is not durable, the deepest; the next call for
+// the same dir sees to that one too.
 func MkdirAllSync(fsys FS, dir string) error {
-	var parents []string
-	for d := path.Clean(dir); ; d = path.Dir(d) {
+	var missing []string // deepest first
+	d := path.Clean(dir)
+	for ; ; d = path.Dir(d) {
 		if _, err := fsys.Stat(d); err == nil {
 			break
 		} else if !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
-		parents = append(parents, path.Dir(d))
+		missing = append(missing, d)
 	}
-	if err := fsys.MkdirAll(dir); err != nil {
+	// Above what is there may be what we may not open, and have not made then.
+	if err := fsys.SyncDir(path.Dir(d)); err != nil && !errors.Is(err, fs.ErrPermission) {
 		return err
 	}
-	for _, p := range parents {
-		if err := fsys.SyncDir(p); err != nil {
+	for _, d := range slices.Backward(missing) {
+		if err := fsys.MkdirAll(d); err != nil {
+			return err
+		}
+		if err := fsys.SyncDir(path.Dir(d)); err != nil {
 			return err
 		}
 	}
-	return nil
+	return fsys.MkdirAll(dir) // fails if what is there is a file
 }
