@@ -444,3 +444,24 @@ func TestNoAllocations(t *testing.T) {
 		PatchOffsets(batch, 0, 0)
 	}
 }
+
+// TestValidateKeepsNoBatch: a batch without records is not decompressed, whatever codec it names, and its memory must not
+// be where the next one is.
+func TestValidateKeepsNoBatch(t *testing.T) {
+	empty := bytes.Clone(benchBatch(3, 100, Gzip))
+	h := decodeHeader(empty)
+	h.Count = 0
+	PutHeader(empty, h)
+	before := bytes.Clone(empty)
+	for range 10 { // the pool may drop what it is given
+		if _, err := Validate(empty, ValidateOptions{MaxBytes: 1 << 20}); !errors.Is(err, ErrInvalid) {
+			t.Fatalf("a batch without records: %v", err)
+		}
+		if _, err := Validate(bytes.Clone(benchBatch(3, 100, Gzip)), ValidateOptions{MaxBytes: 1 << 20}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !bytes.Equal(empty, before) {
+		t.Fatal("another batch was decompressed over it")
+	}
+}

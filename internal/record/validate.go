@@ -43,7 +43,7 @@ func Validate(batch []byte, o ValidateOptions) (Header, error) {
 	if err != nil {
 		return Header{}, err
 	}
-	if h.Attributes.Codec() != None {
+	if h.Attributes.Codec() != None && h.Count > 0 { // else it is the batch's own memory
 		*scratch = reusable(body)
 	}
 	w := walker{body: body}
