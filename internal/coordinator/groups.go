@@ -20,7 +20,7 @@ type Config struct {
 	// Partitions returns the number of partitions of __consumer_offsets, 0 while there is no such topic. It must not
 	// change but from and to 0. ImagePartitions is one.
 	Partitions func() int32
-	// Lead returns the log of a partition that this broker leads now. It must not wait. Its error says why there is none.
+	// Lead returns the log of a partition that this broker leads now. It must neither wait nor call the coordinator. Its error says why there is none.
 	// LedBy makes one.
 	Lead func(partition int32) (Log, error)
 	// Topics is what exists in the cluster. ImageTopics is one.
@@ -180,14 +180,15 @@ func (g *Groups) partitionOf(groupID string) (int32, error) {
 
 // shard returns the partition's shard in its present epoch, and starts it when there is none.
 func (g *Groups) shard(partition int32) (*shard, error) {
-	log, err := g.cfg.Lead(partition)
-	if err != nil {
-		return nil, err
-	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.mu.closed {
 		return nil, errClosed
+	}
+	// Asked for under the lock: an answer that has grown old would unload the shard of a newer epoch.
+	log, err := g.cfg.Lead(partition)
+	if err != nil {
+		return nil, err
 	}
 	s := g.mu.shards[partition]
 	switch {

@@ -170,6 +170,40 @@ func TestLeadershipChange(t *testing.T) {
 	})
 }
 
+// TestLateAnswerOfLead: a caller that was told the former epoch and comes late does not unload the shard of the present.
+func TestLateAnswerOfLead(t *testing.T) {
+	ctx := t.Context()
+	f := newFixture(t)
+	expect(t, f.commit(ctx, "t", 0, 1), "ok")
+	asked, finished, late := make(chan struct{}), make(chan struct{}), false
+	f.restart(func(c *Config) {
+		c.Lead = func(int32) (Log, error) {
+			log, err := f.log.lead()
+			if !late {
+				late = true
+				close(asked)
+				select {
+				case <-finished:
+				case <-time.After(100 * time.Millisecond): // the other has to wait for this one
+				}
+			}
+			return log, err
+		}
+	})
+	first := make(chan string, 1)
+	go func() { first <- f.fetch(ctx, "t", 0) }()
+	<-asked
+	f.log.change(func() { f.log.epoch++ })
+	expect(t, f.fetch(ctx, "t", 0), "ok t-0=1 ok")
+	present := f.loaded()[0]
+	close(finished)
+	<-first
+	expect(t, f.fetch(ctx, "t", 0), "ok t-0=1 ok")
+	if f.loaded()[0] != present {
+		t.Fatal("the shard of the present epoch has been unloaded")
+	}
+}
+
 func TestLoading(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx := t.Context()
