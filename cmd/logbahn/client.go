@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"strings"
+	"syscall"
 	"text/tabwriter"
 	"time"
 
@@ -53,13 +55,35 @@ func connect(c *cobra.Command, opts ...kgo.Opt) (*kgo.Client, error) {
 	defer cancel()
 	if err := client.Ping(ctx); err != nil {
 		client.Close()
+		if c.Context().Err() != nil {
+			return nil, c.Context().Err()
+		}
 		return nil, &cliError{
 			code: exitUnreachable,
-			err:  fmt.Errorf("no broker answers at %s: %w", strings.Join(addrs, ", "), err),
+			err:  fmt.Errorf("no broker answers at %s: %w", strings.Join(addrs, ", "), plainly(err)),
 			hint: "`logbahn start` starts one here; --brokers or LOGBAHN_BROKERS names another address",
 		}
 	}
 	return client, nil
+}
+
+// plainly takes the client library's own words and the address, which the caller has named, off a failure to connect.
+func plainly(err error) error {
+	var dial *net.OpError
+	var lookup *net.DNSError
+	switch {
+	case errors.As(err, &lookup):
+		return fmt.Errorf("the name %s is not known", lookup.Name)
+	case errors.Is(err, context.DeadlineExceeded):
+		return errors.New("nothing came back in time")
+	case errors.As(err, &dial) && dial.Op == "dial":
+		var errno syscall.Errno
+		if errors.As(dial, &errno) {
+			return errno
+		}
+		return dial.Err
+	}
+	return err
 }
 
 // withAdmin runs do with an administrative client and a deadline.
@@ -83,8 +107,20 @@ func named(what, name string, err error, message string) error {
 	if message != "" && errors.As(err, &code) {
 		return fmt.Errorf("%s %q: %w", what, name, &brokerError{code: code, message: message})
 	}
+	if isNotFound(err) {
+		return &missing{what: what, name: name, code: err}
+	}
 	return fmt.Errorf("%s %q: %w", what, name, err)
 }
+
+// missing is a topic or group that does not exist, in plainer words than the code's.
+type missing struct {
+	what, name string
+	code       error
+}
+
+func (e *missing) Error() string { return fmt.Sprintf("%s %q does not exist", e.what, e.name) }
+func (e *missing) Unwrap() error { return e.code }
 
 // brokerError is a Kafka error with the words that the broker sent along.
 type brokerError struct {

@@ -125,7 +125,7 @@ func remaining(ctx context.Context, client *kgo.Client, f consumeFlags, topics [
 	if !f.exit {
 		return nil, nil
 	}
-	starts, err := admin.ListStartOffsets(ctx, topics...)
+	positions, err := f.positions(ctx, admin, topics)
 	if err != nil {
 		return nil, err
 	}
@@ -135,8 +135,7 @@ func remaining(ctx context.Context, client *kgo.Client, f consumeFlags, topics [
 	}
 	left := ends{}
 	listed.Each(func(end kadm.ListedOffset) {
-		start, _ := starts.Lookup(end.Topic, end.Partition)
-		if end.Offset > start.Offset {
+		if positions(end) < end.Offset {
 			if left[end.Topic] == nil {
 				left[end.Topic] = map[int32]int64{}
 			}
@@ -144,6 +143,50 @@ func remaining(ctx context.Context, client *kgo.Client, f consumeFlags, topics [
 		}
 	})
 	return left, nil
+}
+
+// positions tells for each partition, given its end, where reading begins: what --exit waits for must be what will
+// come. A group's commit goes before --from.
+func (f consumeFlags) positions(ctx context.Context, admin *kadm.Client, topics []string) (func(end kadm.ListedOffset) int64, error) {
+	starts, err := admin.ListStartOffsets(ctx, topics...)
+	if err != nil {
+		return nil, err
+	}
+	committed := kadm.OffsetResponses{}
+	if f.group != "" {
+		if committed, err = admin.FetchOffsets(ctx, f.group); err != nil && !isNotFound(err) {
+			return nil, err
+		}
+	}
+	from, err := f.offset()
+	if err != nil {
+		return nil, err
+	}
+	offset := from.EpochOffset().Offset
+	var after kadm.ListedOffsets
+	if strings.HasPrefix(f.from, "@") {
+		if after, err = admin.ListOffsetsAfterMilli(ctx, offset, topics...); err != nil {
+			return nil, err
+		}
+	}
+	return func(end kadm.ListedOffset) int64 {
+		start, _ := starts.Lookup(end.Topic, end.Partition)
+		if c, ok := committed.Lookup(end.Topic, end.Partition); ok && c.Err == nil && c.At >= 0 {
+			return max(c.At, start.Offset)
+		}
+		if found, ok := after.Lookup(end.Topic, end.Partition); ok {
+			return max(found.Offset, start.Offset)
+		}
+		switch n, err := strconv.ParseInt(f.from, 10, 64); {
+		case f.from == "end":
+			return end.Offset
+		case err == nil && n < 0:
+			return max(end.Offset+n, start.Offset)
+		case err == nil:
+			return max(n, start.Offset)
+		}
+		return start.Offset
+	}, nil
 }
 
 // done notes that r was read and reports whether nothing is left.

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -83,11 +84,15 @@ func demo(c *cobra.Command, f demoFlags) error {
 		LineUnit: f.unit, LineZone: f.zone, Replay: payd.Replay{File: f.replay, Speed: f.speed},
 		Terminal: out, Log: log,
 		Ready: func(url string) {
-			fmt.Fprintf(out, "Logbahn %s, ready in %s\n\n  Page   %s\n  Kafka  %s   (logbahn consume telematics, kcat -C -b %s -t premiums)\n  Data   %s\n\nCtrl-C stops; the next demo goes on where this one ends. --clean begins anew.\n\n",
-				version(), time.Since(started).Round(time.Millisecond), url, node.Addr(), node.Addr(), dir)
 			writeDemoFile(dir, runningDemo{os.Getpid(), url, node.Addr()}, log)
+			fmt.Fprintf(out, "Logbahn %s, ready in %s\n\n  Page   %s\n  Kafka  %s\n  Data   %s\n  Try    logbahn consume premiums --from start -b %s\n\n"+
+				"Ctrl-C stops; the next demo goes on where this one ends. --clean begins anew.\n\n",
+				version(), time.Since(started).Round(time.Millisecond), url, node.Addr(), dir, node.Addr())
 		},
 	})
+	if err != nil && f.replay != "" && (f.unit == "" || f.zone == "") && strings.Contains(err.Error(), "speed unit") {
+		err = &cliError{code: exitUsage, err: err, hint: "add for example --speed-unit km/h --zone America/New_York"}
+	}
 	cancel(nil)
 	_ = os.Remove(filepath.Join(dir, demoFile))
 	stop, done := context.WithTimeout(context.WithoutCancel(c.Context()), drainPatience)

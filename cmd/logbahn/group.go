@@ -12,6 +12,7 @@ import (
 
 func groupCommand() *cobra.Command {
 	c := &cobra.Command{Use: "group", Short: "List, describe and delete consumer groups"}
+	needsSubcommand(c)
 	brokersFlag(c)
 	outputFlag(c)
 	c.AddCommand(groupList(), groupDescribe(), groupDelete())

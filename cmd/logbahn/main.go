@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -53,5 +54,23 @@ func rootCommand() *cobra.Command {
 		return &cliError{code: exitUsage, err: err, hint: fmt.Sprintf("%s --help shows the flags", c.CommandPath())}
 	})
 	root.AddCommand(startCommand(), demoCommand(), topicCommand(), groupCommand(), produceCommand(), consumeCommand(), versionCommand())
+	needsSubcommand(root)
 	return root
+}
+
+// needsSubcommand makes a command that only gathers others show its help, and refuse a word that is none of them: cobra
+// would show the help and call that a success.
+func needsSubcommand(c *cobra.Command) {
+	c.Args = func(c *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return nil
+		}
+		hint := c.CommandPath() + " --help shows the commands"
+		c.SuggestionsMinimumDistance = 2
+		if near := c.SuggestionsFor(args[0]); len(near) > 0 {
+			hint = "did you mean " + strings.Join(near, " or ") + "?"
+		}
+		return &cliError{code: exitUsage, err: fmt.Errorf("%s has no command %q", c.CommandPath(), args[0]), hint: hint}
+	}
+	c.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
 }

@@ -50,7 +50,7 @@ func readSettings(files, overrides []string) (config.Settings, error) {
 	for _, name := range files {
 		data, err := os.ReadFile(name)
 		if err != nil {
-			return nil, &cliError{code: exitUsage, err: err}
+			return nil, &cliError{code: exitUsage, err: fmt.Errorf("settings: %w", err), hint: "without a file `logbahn start` uses the defaults"}
 		}
 		read, err := config.ParseProperties(name, data)
 		if err != nil {
@@ -74,7 +74,7 @@ func checkSettings(settings config.Settings, strict bool, log *slog.Logger) erro
 	var wrong []string
 	for _, p := range settings.Check() {
 		if p.Fatal || strict {
-			wrong = append(wrong, p.String())
+			wrong = append(wrong, strings.Replace(p.String(), "; it is ignored", "", 1))
 		} else {
 			log.Warn("configuration", "problem", p.String())
 		}

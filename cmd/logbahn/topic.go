@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"maps"
@@ -16,6 +17,7 @@ import (
 
 func topicCommand() *cobra.Command {
 	c := &cobra.Command{Use: "topic", Short: "List, create, describe, alter and delete topics"}
+	needsSubcommand(c)
 	brokersFlag(c)
 	outputFlag(c)
 	c.AddCommand(topicList(), topicCreate(), topicDescribe(), topicAlter(), topicDelete())
@@ -30,6 +32,9 @@ type topicRow struct {
 	Internal   bool   `json:"internal"`
 }
 
+// topicID writes an id as Kafka's tools do.
+func topicID(id kadm.TopicID) string { return base64.RawURLEncoding.EncodeToString(id[:]) }
+
 func topicList() *cobra.Command {
 	var internal bool
 	c := &cobra.Command{Use: "list", Short: "List the topics", Args: exactArgs(0)}
@@ -43,7 +48,7 @@ func topicList() *cobra.Command {
 			rows := []topicRow{}
 			for _, t := range topics.Sorted() {
 				if internal || !t.IsInternal {
-					rows = append(rows, topicRow{t.Topic, t.ID.String(), len(t.Partitions), t.Partitions.NumReplicas(), t.IsInternal})
+					rows = append(rows, topicRow{t.Topic, topicID(t.ID), len(t.Partitions), t.Partitions.NumReplicas(), t.IsInternal})
 				}
 			}
 			return show(c, rows, "TOPIC PARTITIONS REPLICAS", func(line func(...any)) {
@@ -79,7 +84,7 @@ func topicCreate() *cobra.Command {
 			for _, t := range created.Sorted() {
 				failed = append(failed, named("topic", t.Topic, t.Err, t.ErrMessage))
 				if t.Err == nil {
-					rows = append(rows, topicRow{t.Topic, t.ID.String(), int(t.NumPartitions), int(t.ReplicationFactor), false})
+					rows = append(rows, topicRow{t.Topic, topicID(t.ID), int(t.NumPartitions), int(t.ReplicationFactor), false})
 				}
 			}
 			if len(rows) > 0 {
@@ -164,7 +169,7 @@ func describeTopic(ctx context.Context, admin *kadm.Client, name string) (topicD
 	if err != nil {
 		return d, err
 	}
-	d = topicDescription{topicRow: topicRow{t.Topic, t.ID.String(), len(t.Partitions), t.Partitions.NumReplicas(), t.IsInternal}, Config: map[string]string{}}
+	d = topicDescription{topicRow: topicRow{t.Topic, topicID(t.ID), len(t.Partitions), t.Partitions.NumReplicas(), t.IsInternal}, Config: map[string]string{}}
 	for _, p := range t.Partitions.Sorted() {
 		start, _ := starts.Lookup(name, p.Partition)
 		end, _ := ends.Lookup(name, p.Partition)

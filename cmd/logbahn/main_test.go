@@ -1,0 +1,122 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+func TestMain(m *testing.M) { testscript.Main(m, map[string]func(){"logbahn": main}) }
+
+// TestScripts runs testdata. Three commands are added to testscript's own:
+//
+//	spawn NAME REGEXP COMMAND ARG...  runs it in the background, returns when a line of its output matches, and puts the
+//	                                  first group of the match into the variable NAME
+//	term NAME                         sends SIGTERM; the process must exit with 0, or with ! must not; its output becomes
+//	                                  the standard output
+//	status CODE ARG...                runs logbahn, which must exit with CODE; its standard error can be matched
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:      "testdata",
+		Deadline: time.Now().Add(time.Minute),
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("HOME", env.WorkDir)
+			env.Values["spawned"] = map[string]*spawned{}
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"spawn": spawn, "term": term, "status": status},
+	})
+}
+
+// spawned is a process in the background; output is complete when read is closed.
+type spawned struct {
+	cmd    *exec.Cmd
+	output strings.Builder
+	read   chan struct{}
+}
+
+func spawn(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 3 {
+		ts.Fatalf("usage: spawn NAME REGEXP COMMAND ARG...")
+	}
+	ready := regexp.MustCompile(args[1])
+	path, err := exec.LookPath(args[2])
+	ts.Check(err)
+	r, w, err := os.Pipe()
+	ts.Check(err)
+	p := &spawned{cmd: exec.Command(path, args[3:]...), read: make(chan struct{})}
+	p.cmd.Dir, p.cmd.Stdout, p.cmd.Stderr = ts.MkAbs("."), w, w
+	for _, name := range []string{"HOME", "PATH", "TMPDIR", "LOGBAHN_BROKERS", "GOCOVERDIR"} {
+		if v := ts.Getenv(name); v != "" {
+			p.cmd.Env = append(p.cmd.Env, name+"="+v)
+		}
+	}
+	ts.Check(p.cmd.Start())
+	_ = w.Close()
+	ts.Defer(func() { _ = p.cmd.Process.Kill(); <-p.read })
+	ts.Value("spawned").(map[string]*spawned)[args[0]] = p
+	matched := make(chan []string, 1)
+	go p.readAll(r, ready, matched)
+	if m := <-matched; m == nil {
+		<-p.read
+		ts.Fatalf("%s ended without %q:\n%s", args[2], args[1], p.output.String())
+	} else if len(m) > 1 {
+		ts.Setenv(args[0], m[1])
+	}
+}
+
+// readAll is the goroutine that reads the process's output to its end.
+func (p *spawned) readAll(r io.ReadCloser, ready *regexp.Regexp, matched chan<- []string) {
+	defer close(p.read)
+	defer close(matched)
+	defer r.Close()
+	found := false
+	for lines := bufio.NewScanner(r); lines.Scan(); {
+		p.output.WriteString(lines.Text() + "\n")
+		if m := ready.FindStringSubmatch(lines.Text()); m != nil && !found {
+			found = true
+			matched <- m
+		}
+	}
+}
+
+func term(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) != 1 {
+		ts.Fatalf("usage: term NAME")
+	}
+	p := ts.Value("spawned").(map[string]*spawned)[args[0]]
+	if p == nil {
+		ts.Fatalf("nothing was spawned as %s", args[0])
+	}
+	ts.Check(p.cmd.Process.Signal(syscall.SIGTERM))
+	<-p.read
+	err := p.cmd.Wait()
+	_, _ = io.WriteString(ts.Stdout(), p.output.String())
+	if (err != nil) != neg {
+		ts.Fatalf("%s: %v\n%s", args[0], err, p.output.String())
+	}
+}
+
+func status(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: status CODE ARG...")
+	}
+	code := "0"
+	var exit *exec.ExitError
+	if err := ts.Exec("logbahn", args[1:]...); errors.As(err, &exit) {
+		code = strconv.Itoa(exit.ExitCode())
+	}
+	if code != args[0] {
+		ts.Fatalf("logbahn %v exits with %s, want %s", args[1:], code, args[0])
+	}
+}
