@@ -18,6 +18,7 @@ func (c *Config) newClient(id string, opts ...kgo.Opt) (*kgo.Client, error) {
 		kgo.SeedBrokers(c.Brokers...), kgo.ClientID("payd-" + id),
 		kgo.RecordPartitioner(partitioner{}),
 		kgo.ProducerLinger(0),
+		kgo.FetchMaxWait(fetchWait),
 	}
 	all = append(append(all, opts...), c.Opts...)
 	client, err := kgo.NewClient(all...)
@@ -26,6 +27,9 @@ func (c *Config) newClient(id string, opts ...kgo.Opt) (*kgo.Client, error) {
 	}
 	return client, nil
 }
+
+// fetchWait bounds how long the log holds back an answer for want of records, and so how long it takes to leave.
+const fetchWait = time.Second
 
 // partitioner sends by key what devices send, and everything else to the partition that the record says: that of the
 // record it was made of.

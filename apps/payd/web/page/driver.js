@@ -9,9 +9,12 @@ import { eventRow } from './events.js';
 /** @typedef {import('./store.js').Driver & {temper:string,profile:string,km_year:number,parts:Part[],factors:Factor[],events:import('./store.js').Event_[]|null,brakes:number,accels:number,corners:number,guessed:number,speeding_s:number,driving_s:number,night_km:number,records:number,harsh_rows:number,over_rows:number,limit_rows:number,gps_km:number,drives:number,offset:string}} Detail */
 
 customElements.define('pay-driver', class extends HTMLElement {
+  body = h('div', { class: 'detail' });
+  back = h('button', { class: 'quiet back', type: 'button', text: '← All drivers', onclick: () => store.select(null) });
+  rev = -1; // of what is shown
+  loading = false;
+
   connectedCallback() {
-    this.body = h('div', { class: 'detail' });
-    this.back = h('button', { class: 'quiet back', type: 'button', text: '← All drivers', onclick: () => store.select(null) });
     this.append(h('div', { class: 'head' }, this.back), this.body);
     store.addEventListener('select', () => this.open());
     store.addEventListener('tick', () => {

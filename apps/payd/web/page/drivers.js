@@ -18,22 +18,26 @@ const orders = {
 };
 
 customElements.define('pay-drivers', class extends HTMLElement {
+  count = h('span', { class: 'note' });
+  search = h('input', { type: 'search', placeholder: 'Find a device   /', 'aria-label': 'Find a device', oninput: () => this.draw(true) });
+  sort = h('select', { 'aria-label': 'Order', onchange: () => this.draw(true) },
+    ...Object.entries(orders).map(([value, o]) => h('option', { value, text: o.label })));
+  driving = h('input', { type: 'checkbox', onchange: () => this.draw(true) });
+  list = h('ul', { class: 'rows', onkeydown: (/** @type {KeyboardEvent} */ e) => this.move(e) });
+  empty = h('p', { class: 'empty' });
+  /** @type {Map<string, any>} */
+  rows = new Map();
+  sorted = 0; // when the rows were last put in order
+  known = 0; // how many drivers there were then
+  /** @type {string|null} */
+  back = null; // the driver to come back to
+
   connectedCallback() {
-    this.count = h('span', { class: 'note' });
-    this.search = h('input', { type: 'search', placeholder: 'Find a device   /', 'aria-label': 'Find a device', oninput: () => this.draw(true) });
-    this.sort = h('select', { 'aria-label': 'Order', onchange: () => this.draw(true) },
-      ...Object.entries(orders).map(([value, o]) => h('option', { value, text: o.label })));
-    this.driving = h('input', { type: 'checkbox', onchange: () => this.draw(true) });
-    this.list = h('ul', { class: 'rows', onkeydown: (/** @type {KeyboardEvent} */ e) => this.move(e) });
-    this.empty = h('p', { class: 'empty' });
     this.append(
       h('div', { class: 'head' }, h('h2', { id: 'drivers-title', text: 'Drivers' }), this.count),
       h('div', { class: 'tools' }, this.search, this.sort, h('label', { class: 'check' }, this.driving, 'driving')),
       h('div', { class: 'columns', 'aria-hidden': 'true' }, h('span', { text: 'Device' }), h('span', { text: 'Score' }), h('span', { text: 'Premium a year' })),
       this.list, this.empty);
-    /** @type {Map<string, any>} */
-    this.rows = new Map();
-    this.sorted = 0;
     store.addEventListener('tick', () => this.draw(false));
     store.addEventListener('select', () => {
       this.hidden = store.selected !== null;
@@ -107,7 +111,7 @@ function newRow(id) {
       seen = d.rev;
       state.dataset.on = String(d.on);
       state.setAttribute('aria-label', d.on ? 'driving' : 'parked');
-      say(why, d.why ? `mostly ${d.why}` : '');
+      say(why, d.why);
       say(score, d.score.toFixed(0));
       bar.style.setProperty('--share', String(d.score / 100));
       bar.style.setProperty('--colour', colour(d.score));

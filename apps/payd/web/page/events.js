@@ -16,12 +16,14 @@ export function eventRow(e, withDriver) {
 }
 
 customElements.define('pay-events', class extends HTMLElement {
+  list = h('ul', { class: 'eventlist', tabindex: '0', 'aria-label': 'Newest driving events' },
+    h('li', { class: 'empty', text: 'Nothing yet: harsh braking, acceleration and cornering, and speeding will appear here.' }));
+  newest = '';
+
   connectedCallback() {
-    this.list = h('ul', { class: 'eventlist', tabindex: '0', 'aria-label': 'Newest driving events' },
-      h('li', { class: 'empty', text: 'Nothing yet: harsh braking, acceleration and cornering, and speeding will appear here.' }));
     this.append(this.list);
-    this.newest = '';
     store.addEventListener('tick', () => {
+      /** @type {string} */
       const newest = store.events[0]?.id ?? '';
       if (newest === this.newest || store.events.length === 0) return;
       this.newest = newest;

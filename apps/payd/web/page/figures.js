@@ -30,20 +30,22 @@ export function spark() {
 }
 
 customElements.define('pay-figures', class extends HTMLElement {
+  rate = this.figure('Messages', 'a second into telematics', spark());
+  driving = this.figure('Driving now', 'cars', spark());
+  score = this.figure('Mean score', 'of 100; higher is calmer');
+  premium = this.figure('Mean premium', 'a year; illustrative');
+  dead = this.figure('Dead letters', 'refused, kept with their reason');
+
   connectedCallback() {
-    this.rate = this.figure('Messages', 'a second into telematics', spark());
-    this.driving = this.figure('Driving now', 'cars', spark());
-    this.score = this.figure('Mean score', 'of 100; higher is calmer');
-    this.premium = this.figure('Mean premium', 'a year; illustrative');
-    this.dead = this.figure('Dead letters', 'refused, kept with their reason');
+    this.append(...[this.rate, this.driving, this.score, this.premium, this.dead].map((f) => f.node));
     store.addEventListener('tick', () => this.draw());
   }
 
   /** @param {string} title @param {string} note @param {ReturnType<typeof spark>} [line] */
   figure(title, note, line) {
     const value = h('strong', { text: '–' }), sub = h('span', { class: 'sub', text: note });
-    this.append(h('div', { class: 'panel figure' }, h('span', { class: 'title', text: title }), value, sub, line?.node ?? null));
-    return { value, sub, line };
+    const node = h('div', { class: 'panel figure' }, h('span', { class: 'title', text: title }), value, sub, line?.node ?? null);
+    return { node, value, sub, line };
   }
 
   draw() {

@@ -15,29 +15,44 @@ const metres = 111195; // a degree of latitude
 /** @typedef {{id:string,x0:number,y0:number,x1:number,y1:number,h0:number,h1:number,t0:number,trail:number[],speed:number,limit:number,on:boolean,t:number}} Shown */
 
 customElements.define('pay-map', class extends HTMLElement {
+  ground = h('canvas', { 'aria-hidden': 'true' });
+  top = h('canvas', {
+    tabindex: '0', role: 'application',
+    'aria-label': 'Map of the fleet. Plus and minus zoom, arrows move, 0 shows all. The list of drivers has the same cars as text.',
+  });
+  tip = h('div', { class: 'tip', hidden: true });
+  empty = h('p', { class: 'empty', text: 'No car has been heard yet. They appear with their first message.' });
+  /** @type {Map<string, Shown>} */
+  cars = new Map();
+  /** @type {{x:number,y:number,kind:string,t:number}[]} */
+  pulses = [];
+  /** @type {{class:string,points:number[]}[]} */
+  roads = [];
+  /** @type {{x:number,y:number,scale:number}} the place in the middle, metres, and pixels per metre */
+  view = { x: 0, y: 0, scale: 0.05 };
+  width = 0;
+  height = 0;
+  ratio = 1;
+  dirty = true; // the ground has to be drawn anew
+  touched = false; // the view was chosen by hand
+  moved = 0; // pixels since a pointer was pressed
+  /** @type {string|null} */
+  hovered = null;
+  /** @type {Map<number, {x:number,y:number}>} */
+  pointers = new Map();
+  /** @type {Record<string, string>} */
+  colours = {};
+  /** @type {{lat:number,lon:number,narrow:number}|null} where metres are counted from */
+  from = null;
+  calm = matchMedia('(prefers-reduced-motion: reduce)');
+
   connectedCallback() {
-    this.ground = h('canvas', { 'aria-hidden': 'true' });
-    this.top = h('canvas', {
-      tabindex: '0', role: 'application',
-      'aria-label': 'Map of the fleet. Plus and minus zoom, arrows move, 0 shows all. The list of drivers has the same cars as text.',
-    });
-    this.tip = h('div', { class: 'tip', hidden: true });
-    this.empty = h('p', { class: 'empty', text: 'No car has been heard yet. They appear with their first message.' });
     const button = (/** @type {string} */ text, /** @type {string} */ label, /** @type {() => void} */ act) =>
       h('button', { type: 'button', 'aria-label': label, title: label, text, onclick: act });
     this.append(this.ground, this.top, this.empty, this.tip,
       h('div', { class: 'zoom' }, button('+', 'Zoom in', () => this.zoom(1.5)), button('−', 'Zoom out', () => this.zoom(1 / 1.5)),
         button('⤢', 'Show all', () => this.fit(true))),
       h('div', { class: 'legend', 'aria-hidden': 'true' }, h('span', { text: 'score 0' }), h('i'), h('span', { text: '100' })));
-    /** @type {Map<string, Shown>} */
-    this.cars = new Map();
-    /** @type {{x:number,y:number,kind:string,t:number}[]} */
-    this.pulses = [];
-    /** @type {{class:string,points:number[]}[]} */
-    this.roads = [];
-    this.view = { x: 0, y: 0, scale: 0.05 };
-    this.touched = false;
-    this.calm = matchMedia('(prefers-reduced-motion: reduce)');
     this.listen();
     this.theme();
     this.load();
@@ -60,8 +75,6 @@ customElements.define('pay-map', class extends HTMLElement {
     for (const end of ['pointerup', 'pointercancel']) this.top.addEventListener(end, (/** @type {PointerEvent} */ e) => this.release(e));
     this.top.addEventListener('pointerleave', () => this.hover(null));
     this.top.addEventListener('keydown', (/** @type {KeyboardEvent} */ e) => this.key(e));
-    /** @type {Map<number, {x:number,y:number}>} */
-    this.pointers = new Map();
   }
 
   async load() {
@@ -79,15 +92,14 @@ customElements.define('pay-map', class extends HTMLElement {
 
   /** @param {number} lat @param {number} lon */
   origin(lat, lon) {
-    this.lat0 = lat;
-    this.lon0 = lon;
-    this.narrow = Math.cos((lat * Math.PI) / 180);
+    this.from = { lat, lon, narrow: Math.cos((lat * Math.PI) / 180) };
+    return this.from;
   }
 
   /** Metres east and south. @param {number} lat @param {number} lon */
   place(lat, lon) {
-    if (this.lat0 === undefined) this.origin(lat, lon);
-    return [(lon - /** @type {number} */ (this.lon0)) * metres * /** @type {number} */ (this.narrow), (/** @type {number} */ (this.lat0) - lat) * metres];
+    const from = this.from ?? this.origin(lat, lon);
+    return [(lon - from.lon) * metres * from.narrow, (from.lat - lat) * metres];
   }
 
   tick() {
@@ -289,7 +301,7 @@ customElements.define('pay-map', class extends HTMLElement {
     const c = this.clear(this.ground), s = this.view.scale;
     const widths = /** @type {Record<string, number>} */ ({ street: Math.max(1.6, Math.min(9 * s, 9)), arterial: Math.max(3, Math.min(15 * s, 15)), trunk: Math.max(4, Math.min(22 * s, 20)) });
     const kinds = ['street', 'arterial', 'trunk'];
-    for (const [grow, paint] of /** @type {[number, (k: string) => string][]} */ ([[2, () => this.colours.casing], [0, (k) => /** @type {any} */ (this.colours)[k]]])) {
+    for (const [grow, paint] of /** @type {[number, (k: string) => string][]} */ ([[2, () => this.colours.casing], [0, (k) => this.colours[k]]])) {
       for (const kind of kinds) {
         c.beginPath();
         for (const road of this.roads) if (road.class === kind) this.path(c, road.points);
@@ -345,7 +357,7 @@ customElements.define('pay-map', class extends HTMLElement {
       const f = this.calm.matches ? 0.5 : (now - p.t) / pulseMs, [x, y] = this.screen(p.x, p.y);
       c.beginPath();
       c.arc(x, y, 6 + 20 * f, 0, 7);
-      c.strokeStyle = /** @type {any} */ (this.colours)[p.kind] ?? this.colours.ink;
+      c.strokeStyle = this.colours[p.kind] ?? this.colours.ink;
       c.globalAlpha = 1 - f;
       c.lineWidth = 3;
       c.stroke();

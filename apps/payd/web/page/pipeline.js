@@ -12,12 +12,13 @@ const aside = ['driving-events', 'telematics.dlq'];
 const breakable = (name) => name.split(/(?<=[.-])/).flatMap((part, i) => (i ? [h('wbr'), part] : [part]));
 
 customElements.define('pay-pipeline', class extends HTMLElement {
+  /** @type {Map<string, any>} */
+  parts = new Map();
+  dead = h('ul', { class: 'dead' });
+
   connectedCallback() {
-    /** @type {Map<string, any>} */
-    this.parts = new Map();
     const flow = h('ol', { class: 'flow' });
     way.forEach((name, i) => flow.append(i % 2 ? this.group(name) : this.topic(name)));
-    this.dead = h('ul', { class: 'dead' });
     this.append(flow, h('div', { class: 'aside' },
       h('ul', { class: 'topics' }, ...aside.map((name) => this.topic(name))),
       h('div', { class: 'letters' }, h('h3', { text: 'Dead letters by reason' }), this.dead)));

@@ -2,11 +2,12 @@
 import { h } from './dom.js';
 
 customElements.define('pay-values', class extends HTMLElement {
+  table = h('div', { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': 'Values of the formula' }, h('p', { class: 'empty', text: 'Loading' }));
+
   connectedCallback() {
     this.append(
       h('p', { class: 'formula' }, h('code', { text: 'premium = claims a year × mileage × braking × acceleration × cornering × speeding × night × average claim × (1 + expenses)' })),
       h('p', { class: 'sub', text: 'Each behaviour factor is exp(Z · θ · w · (S₀ − S) / 10): Z grows with the kilometres known, w is the part’s weight, S its score and S₀ an ordinary driver’s. The result stays within the largest discount and surcharge. No open data joins driving with claims, so what is marked illustrative is invented and has to be replaced by an insurer’s own figures.' }));
-    this.table = h('div', { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': 'Values of the formula' }, h('p', { class: 'empty', text: 'Loading' }));
     this.append(this.table);
     this.closest('details')?.addEventListener('toggle', () => this.load(), { once: true });
   }
