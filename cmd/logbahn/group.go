@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -112,8 +113,10 @@ func groupDelete() *cobra.Command {
 	c := &cobra.Command{Use: "delete GROUP...", Short: "Delete groups without members and their offsets", Args: minArgs(1)}
 	c.Flags().BoolVar(&yes, "yes", false, "do not ask")
 	c.RunE = func(c *cobra.Command, names []string) error {
-		if !yes && !confirmed(c, fmt.Sprintf("delete %d group(s) with their offsets?", len(names))) {
-			return &cliError{code: exitRefused, err: errors.New("not confirmed: nothing was deleted"), hint: "--yes deletes without asking"}
+		if !yes {
+			if err := confirm(c, "delete "+strings.Join(names, ", ")+" with all committed offsets?"); err != nil {
+				return err
+			}
 		}
 		return withAdmin(c, func(ctx context.Context, admin *kadm.Client) error {
 			deleted, err := admin.DeleteGroups(ctx, names...)

@@ -96,13 +96,15 @@ func produce(c *cobra.Command, f produceFlags, topic string, values []string) er
 		return err
 	}
 	defer client.Close()
+	// Ctrl-C ends the reading of lines; what was taken is still sent. A second one ends the process.
+	ctx := context.WithoutCancel(c.Context())
 	sent := &sent{out: c.OutOrStdout(), quiet: len(values) == 0}
 	send := func(line string) error {
 		r, err := f.record(topic, line)
 		if err != nil {
 			return err
 		}
-		client.Produce(c.Context(), r, sent.done)
+		client.Produce(ctx, r, sent.done)
 		return sent.err()
 	}
 	if len(values) > 0 {
@@ -111,11 +113,10 @@ func produce(c *cobra.Command, f produceFlags, topic string, values []string) er
 				return err
 			}
 		}
-	} else if err := eachLine(c.InOrStdin(), send); err != nil {
+	} else if err := eachLine(interruptible{c.Context(), c.InOrStdin()}, send); err != nil && !errors.Is(err, context.Canceled) {
 		return err
 	}
-	// Ctrl-C ends the reading of lines; what was taken is still sent.
-	if err := client.Flush(context.WithoutCancel(c.Context())); err != nil {
+	if err := client.Flush(ctx); err != nil {
 		return err
 	}
 	if sent.quiet {

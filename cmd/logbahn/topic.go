@@ -249,8 +249,10 @@ func topicDelete() *cobra.Command {
 	c := &cobra.Command{Use: "delete TOPIC...", Short: "Delete topics and all that is in them", Args: minArgs(1)}
 	c.Flags().BoolVar(&yes, "yes", false, "do not ask")
 	c.RunE = func(c *cobra.Command, names []string) error {
-		if !yes && !confirmed(c, "delete "+strings.Join(names, ", ")+" with all records?") {
-			return &cliError{code: exitRefused, err: errors.New("not confirmed: nothing was deleted"), hint: "--yes deletes without asking"}
+		if !yes {
+			if err := confirm(c, "delete "+strings.Join(names, ", ")+" with all records?"); err != nil {
+				return err
+			}
 		}
 		return withAdmin(c, func(ctx context.Context, admin *kadm.Client) error {
 			deleted, err := admin.DeleteTopics(ctx, names...)
@@ -274,10 +276,17 @@ func topicDelete() *cobra.Command {
 	return c
 }
 
-// confirmed asks on standard error; only "y" and "yes" are a yes, and no answer is none.
-func confirmed(c *cobra.Command, question string) bool {
+// confirm asks on standard error; only "y" and "yes" are a yes, and no answer is none.
+func confirm(c *cobra.Command, question string) error {
 	fmt.Fprintf(c.ErrOrStderr(), "%s [y/N] ", question)
-	answer, _ := bufio.NewReader(c.InOrStdin()).ReadString('\n')
+	answer, err := bufio.NewReader(interruptible{c.Context(), c.InOrStdin()}).ReadString('\n')
+	if errors.Is(err, context.Canceled) {
+		fmt.Fprintln(c.ErrOrStderr())
+		return err
+	}
 	answer = strings.ToLower(strings.TrimSpace(answer))
-	return answer == "y" || answer == "yes"
+	if answer == "y" || answer == "yes" {
+		return nil
+	}
+	return &cliError{code: exitRefused, err: errors.New("not confirmed: nothing was deleted"), hint: "--yes deletes without asking"}
 }
