@@ -52,7 +52,6 @@ type Node struct {
 	running  sync.WaitGroup
 	done     chan struct{}
 	failure  error // set before done is closed
-	failOnce sync.Once
 }
 
 // serving is one listener with its sockets.
@@ -88,6 +87,9 @@ func Start(ctx context.Context, cfg Config) (_ *Node, err error) {
 			return nil, err
 		}
 	}
+	// Not before: a failure stops what has been started, and must not do so while more is being started.
+	n.running.Add(1)
+	go n.watch()
 	return n, nil
 }
 

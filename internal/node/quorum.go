@@ -40,12 +40,7 @@ func (n *Node) openQuorum(context.Context) error {
 		Machine: newController(n.broker, n.static),
 		Logger:  n.log,
 	})
-	if err != nil {
-		return err
-	}
-	n.running.Add(1)
-	go n.watch()
-	return nil
+	return err
 }
 
 // watch is the goroutine that ends the node when its quorum has failed.

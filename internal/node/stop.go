@@ -8,11 +8,16 @@ import (
 // Stop stops the node: no new requests, an end to those in flight as long as the context allows, then everything that
 // Start has started, backwards. It may be called more than once, and returns when all is stopped.
 func (n *Node) Stop(ctx context.Context) error {
+	return n.end(ctx, nil)
+}
+
+// end stops the node once; the first caller says why, nil for Stop. All callers return when it has stopped.
+func (n *Node) end(ctx context.Context, failure error) error {
 	n.stopOnce.Do(func() {
+		n.failure = failure
 		n.stopErr = n.shutdown(ctx)
 		close(n.done)
 	})
-	<-n.done
 	return n.stopErr
 }
 
@@ -48,11 +53,8 @@ func (s *serving) shutdown(ctx context.Context) error {
 
 // fail ends a node that cannot keep its promises. Requests in flight get no time: they could not be answered rightly.
 func (n *Node) fail(err error) {
-	n.failOnce.Do(func() {
-		n.failure = err
-		n.log.Error("the node stops", "err", err)
-		ctx, cancel := context.WithCancel(context.Background())
-		cancel()
-		_ = n.Stop(ctx) // err is the one that counts
-	})
+	n.log.Error("the node stops", "err", err)
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	_ = n.end(ctx, err) // err is the one that counts
 }
