@@ -1,0 +1,128 @@
+package logbahntest_test
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"go.uber.org/goleak"
+
+	"github.com/logbahn/logbahn/logbahntest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// ExampleRun shows a test of a program that writes orders.
+func ExampleRun() {
+	testOrders := func(t *testing.T) {
+		broker := logbahntest.Run(t)
+		broker.CreateTopic("orders", 1, "retention.ms", "3600000")
+		broker.Produce("orders", "tea", "bread") // the program under test, with broker.Client or broker.Addr
+		if got := broker.Consume("orders", 2); !slices.Equal(got, []string{"tea", "bread"}) {
+			t.Errorf("orders %v", got)
+		}
+	}
+	_ = testOrders // go test runs it
+}
+
+func TestProduceAndConsume(t *testing.T) {
+	b := logbahntest.Run(t)
+	b.CreateTopic("orders", 1, "retention.ms", "1000000")
+	b.Produce("orders", "a", "b", "c")
+	if got := b.Consume("orders", 3); fmt.Sprint(got) != "[a b c]" {
+		t.Errorf("consumed %v", got)
+	}
+	configs, err := kadm.NewClient(b.Client()).DescribeTopicConfigs(t.Context(), "orders")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range configs[0].Configs {
+		if c.Key == "retention.ms" && c.MaybeValue() != "1000000" {
+			t.Errorf("retention.ms is %s", c.MaybeValue())
+		}
+	}
+}
+
+// TestBrokersAreTheirOwn runs two at once: what one has, the other has not.
+func TestBrokersAreTheirOwn(t *testing.T) {
+	one, other := logbahntest.Run(t), logbahntest.Run(t)
+	one.Produce("orders", "a")
+	topics, err := kadm.NewClient(other.Client()).ListTopics(t.Context())
+	if err != nil || topics.Has("orders") || one.ClusterID() == other.ClusterID() {
+		t.Errorf("topics %v, err %v, clusters %s and %s", topics.Names(), err, one.ClusterID(), other.ClusterID())
+	}
+}
+
+func TestOptions(t *testing.T) {
+	dir := t.TempDir()
+	t.Run("first", func(t *testing.T) {
+		b := logbahntest.Run(t, logbahntest.Dir(dir), logbahntest.TCP(), logbahntest.Setting("num.partitions", "3"))
+		client, err := kgo.NewClient(kgo.SeedBrokers(b.Addr()), kgo.AllowAutoTopicCreation())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer client.Close()
+		if err := client.ProduceSync(t.Context(), &kgo.Record{Topic: "orders", Value: []byte("a")}).FirstErr(); err != nil {
+			t.Fatal(err)
+		}
+		topics, err := kadm.NewClient(client).ListTopics(t.Context(), "orders")
+		if err != nil || len(topics["orders"].Partitions) != 3 {
+			t.Errorf("topics %v, err %v", topics, err)
+		}
+	})
+	t.Run("again", func(t *testing.T) {
+		b := logbahntest.Run(t, logbahntest.Dir(dir))
+		if got := b.Consume("orders", 1); fmt.Sprint(got) != "[a]" {
+			t.Errorf("the directory has kept %v", got)
+		}
+		if b.Addr() != "" {
+			t.Errorf("it listens on %s", b.Addr())
+		}
+	})
+}
+
+// TestStopDoesNotWaitForIdleConsumers stops a broker while a member of a group waits for records: its long poll is
+// woken.
+func TestStopDoesNotWaitForIdleConsumers(t *testing.T) {
+	for _, option := range []logbahntest.Option{logbahntest.TCP(), logbahntest.Setting("num.partitions", "1")} {
+		b := logbahntest.Run(t, option)
+		b.Produce("orders", "a")
+		opts := []kgo.Opt{kgo.ConsumerGroup("g"), kgo.ConsumeTopics("orders"), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.FetchMaxWait(20 * time.Second)}
+		if addr := b.Addr(); addr != "" {
+			opts = append(opts, kgo.SeedBrokers(addr), kgo.Dialer((&net.Dialer{}).DialContext))
+		}
+		parked := make(chan struct{}, 16)
+		member := b.Client(append(opts, kgo.WithHooks(fetchesWritten(parked)))...)
+		if fetches := member.PollFetches(t.Context()); fetches.NumRecords() != 1 {
+			t.Fatalf("polled %d records, err %v", fetches.NumRecords(), fetches.Err())
+		}
+		<-parked // the fetch of the record
+		<-parked // the one behind it, which nothing will answer
+		begin := time.Now()
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		if err := b.Stop(ctx); err != nil {
+			t.Error(err)
+		}
+		if took := time.Since(begin); took > 200*time.Millisecond {
+			t.Errorf("the stop took %v", took)
+		}
+	}
+}
+
+// fetchesWritten has a token for every Fetch that has been sent.
+type fetchesWritten chan struct{}
+
+func (f fetchesWritten) OnBrokerWrite(_ kgo.BrokerMetadata, key int16, _ int, _, _ time.Duration, _ error) {
+	if key == 1 {
+		select {
+		case f <- struct{}{}:
+		default:
+		}
+	}
+}
