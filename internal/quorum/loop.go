@@ -17,6 +17,7 @@ import (
 
 const (
 	requestsQueued = 256  // requests that wait for the loop
+	requestsParked = 1024 // requests that wait for a leader
 	messagesQueued = 4096 // messages of other voters that wait for the loop
 	requestsBatch  = 64   // requests that are proposed before their entries are synced together
 )
@@ -139,7 +140,7 @@ func (q *Quorum) handle(r *request) {
 		return
 	case s.leading && s.ready:
 	case s.leading || q.leader() == cluster.NoLeader:
-		s.waiting = append(s.waiting, r)
+		q.park(r)
 		return
 	default:
 		r.answer <- answer{err: &NotControllerError{q.leader()}}
@@ -162,6 +163,19 @@ func (q *Quorum) handle(r *request) {
 	}
 	s.proposed = next
 	s.pending = append(s.pending, pending{request: r, resp: resp, entry: true})
+}
+
+// park keeps a request until there is a leader. Those whose callers have gone make room.
+func (q *Quorum) park(r *request) {
+	s := &q.loop
+	if len(s.waiting) >= requestsParked {
+		s.waiting = slices.DeleteFunc(s.waiting, func(r *request) bool { return r.ctx.Err() != nil })
+	}
+	if len(s.waiting) >= requestsParked {
+		r.answer <- answer{err: &NotControllerError{cluster.NoLeader}}
+		return
+	}
+	s.waiting = append(s.waiting, r)
 }
 
 // answerUnblocked publishes the replies that wait for no entry any more.

@@ -37,6 +37,9 @@ var (
 type NotControllerError struct{ Controller cluster.NodeID }
 
 func (e *NotControllerError) Error() string {
+	if e.Controller == cluster.NoLeader {
+		return fmt.Sprintf("%v; there is none", ErrNotController)
+	}
 	return fmt.Sprintf("%v; node %d is", ErrNotController, e.Controller)
 }
 
@@ -156,6 +159,9 @@ func Open(cfg Config) (*Quorum, error) {
 	if err := q.begin(); err != nil {
 		return nil, err
 	}
+	for _, p := range q.publish.take() {
+		q.deliver(p)
+	}
 	q.done.Add(2)
 	go q.runLoop()
 	go q.runPublisher()
@@ -258,9 +264,10 @@ func (q *Quorum) restore(snap *pb.Snapshot) error {
 	if err != nil {
 		return fmt.Errorf("metadata snapshot at offset %d: %w", snap.GetMetadata().GetIndex(), err)
 	}
-	img = img.WithController(q.loop.applied.ControllerID())
+	q.loop.voters, q.loop.index = voters, snap.GetMetadata().GetIndex()
+	img = img.WithController(q.leader()) // whose name may be news of the snapshot
 	q.publish.add(publication{image: img, delta: cluster.Diff(q.loop.applied, img)})
-	q.loop.applied, q.loop.voters, q.loop.index = img, voters, snap.GetMetadata().GetIndex()
+	q.loop.applied = img
 	return nil
 }
 
