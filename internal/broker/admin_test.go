@@ -304,4 +304,3 @@ func TestPowerCut(t *testing.T) {
 		}
 	}
 }
-

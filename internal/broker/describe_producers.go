@@ -47,7 +47,7 @@ func (b *Broker) producersOf(img *cluster.Image, topic string, index int32) kmsg
 	for _, producer := range p.Log().Producers() {
 		a := kmsg.NewDescribeProducersResponseTopicPartitionActiveProducer()
 		a.ProducerID, a.ProducerEpoch, a.LastSequence = producer.ID, int32(producer.Epoch), producer.LastSequence
-		a.LastTimestamp, a.CoordinatorEpoch, a.CurrentTxnStartOffset = producer.LastTimestamp, -1, -1
+		a.LastTimestamp, a.CoordinatorEpoch, a.CurrentTxnStartOffset = producer.LastTimestamp, producer.CoordinatorEpoch, producer.TxnStartOffset
 		rp.ActiveProducers = append(rp.ActiveProducers, a)
 	}
 	return rp

@@ -8,6 +8,7 @@ import (
 	"github.com/logbahn/logbahn/internal/cluster"
 	"github.com/logbahn/logbahn/internal/commitlog"
 	"github.com/logbahn/logbahn/internal/partition"
+	"github.com/logbahn/logbahn/internal/record"
 	"github.com/logbahn/logbahn/internal/wire"
 )
 
@@ -57,6 +58,10 @@ func (b *Broker) fetch(ctx context.Context, r *Request, req *wire.FetchRequest) 
 	c := &fetchCall{b: b, r: r, req: req, img: b.cfg.Metadata.Image(), items: items}
 	c.resolve()
 	c.readEnough(ctx)
+	if ctx.Err() != nil { // nobody will encode the reply, which would let go of the files
+		release(c.found)
+		return Disconnect
+	}
 	c.convert()
 	return c.respond(s)
 }
@@ -203,16 +208,14 @@ func (c *fetchCall) read(f *fetched, want *wire.FetchPartition, budget int, minO
 	})
 	r := &f.reply
 	*r = wire.NewFetchPartitionReply(want.Partition)
-	r.Error = c.b.fetchError(err)
-	if err != nil && !errors.Is(err, partition.ErrOffsetOutOfRange) {
+	r.Error = c.code(f, err)
+	if r.Error == wire.OffsetOutOfRange {
+		r.LogStartOffset = f.read.LogStartOffset // where a follower begins anew
+	}
+	if r.Error != wire.None {
 		return
 	}
 	r.HighWatermark, r.LastStableOffset, r.LogStartOffset = f.read.HighWatermark, f.read.LastStableOffset, f.read.LogStartOffset
-	if err != nil {
-		// Kafka leaves the marks out of an error, but for the start: a follower moves to it.
-		r.HighWatermark, r.LastStableOffset = -1, -1
-		return
-	}
 	if d := f.read.Diverging; d != nil {
 		r.DivergingEpoch = wire.EpochEnd{Epoch: d.Epoch, EndOffset: d.EndOffset}
 	}
@@ -222,6 +225,24 @@ func (c *fetchCall) read(f *fetched, want *wire.FetchPartition, budget int, minO
 	f.records = chunkRecords{Chunk: &f.read.Chunk}
 	r.Records = &f.records
 }
+
+// code maps what reading a partition came to, as far as clients of the version know the codes.
+func (c *fetchCall) code(f *fetched, err error) wire.Error {
+	code := c.b.fetchError(err)
+	s := f.partition.Settings()
+	switch {
+	case code == wire.KafkaStorageError && c.req.Version < storageErrorFetchVersion:
+		return wire.NotLeaderOrFollower // which they retry
+	case code == wire.None && c.req.Version < zstdFetchVersion && s.Recompress && s.Codec == record.Zstd:
+		return wire.UnsupportedCompressionType
+	}
+	return code
+}
+
+const (
+	storageErrorFetchVersion = 6  // KIP-112
+	zstdFetchVersion         = 10 // KIP-110
+)
 
 // respond makes the reply of what was read.
 func (c *fetchCall) respond(s *fetchSession) wire.Response {
@@ -300,7 +321,7 @@ type fetchReply struct {
 // AppendTo implements wire.Response. Partitions whose records turn out to be unreadable become errors; the others are
 // encoded again.
 func (r *fetchReply) AppendTo(dst []byte) ([]byte, error) {
-	defer r.release()
+	defer release(r.found)
 	for {
 		out, err := r.FetchResponse.AppendTo(dst)
 		if err == nil || !r.dropUnreadable() {
@@ -325,9 +346,9 @@ func (r *fetchReply) dropUnreadable() (dropped bool) {
 	return dropped
 }
 
-func (r *fetchReply) release() {
-	for i := range r.found {
-		r.found[i].read.Chunk.Release()
+func release(found []fetched) {
+	for i := range found {
+		found[i].read.Chunk.Release()
 	}
 }
 

@@ -8,9 +8,6 @@ import (
 	"github.com/logbahn/logbahn/internal/wire"
 )
 
-// zstdFetchVersion is the first version of Fetch whose clients know zstd (KIP-110).
-const zstdFetchVersion = 10
-
 // oldMagic returns the message set version that clients of a Fetch version read, false when they read batches.
 func oldMagic(version int16) (int8, bool) {
 	switch {

@@ -15,8 +15,7 @@ import (
 // with what is new. The rules are Kafka's, so that a client cannot tell the difference.
 
 const (
-	sessionSlotsDefault = 1000            // max.incremental.fetch.session.cache.slots
-	sessionSafeTime     = 2 * time.Minute // min.incremental.fetch.session.eviction.ms
+	sessionSafeTime = 2 * time.Minute // min.incremental.fetch.session.eviction.ms
 
 	sessionEpochFull  int32 = 0  // the request names all partitions and wants a new session
 	sessionEpochFinal int32 = -1 // the request names all partitions and wants none
@@ -69,9 +68,6 @@ type sessionCache struct {
 }
 
 func newSessionCache(slots int, now func() time.Time) *sessionCache {
-	if slots <= 0 {
-		slots = sessionSlotsDefault
-	}
 	c := &sessionCache{slots: slots, now: now}
 	c.mu.byID = make(map[int32]*fetchSession)
 	return c

@@ -264,7 +264,7 @@ func TestLongPollWaitsForMinBytes(t *testing.T) {
 	n.create("t", 2)
 	req := n.fetchRequest(12, "t", 0, 0)
 	n.alsoFetch(req, "t", 1, 0)
-	req.MaxWaitMillis, req.MinBytes = 60_000, 2500
+	req.MaxWaitMillis, req.MinBytes = 60_000, 5000 // a batch has 2,070: key and value
 	reply := make(chan []byte, 1)
 	finish := n.start(req)
 	go func() { reply <- finish() }()
@@ -278,7 +278,7 @@ func TestLongPollWaitsForMinBytes(t *testing.T) {
 	}
 	n.produce("t", value)
 	resp := decode[*kmsg.FetchResponse](n, req, <-reply)
-	if size := len(n.encode(resp)); size < 3000 {
+	if size := len(n.encode(resp)); size < 6000 {
 		t.Errorf("a reply of %d bytes", size)
 	}
 }
@@ -334,6 +334,29 @@ func TestInconsistentTopicID(t *testing.T) {
 	n.set.Apply(n.quorum.Image(), deltaWithout(n, "t"))
 	n.set.Apply(n.quorum.Image(), cluster.Delta{Created: []*cluster.Topic{old}})
 	wantCode(t, "fetch", n.fetch(n.fetchRequest(13, "t", 0, 0)).Topics[0].Partitions[0].ErrorCode, wire.InconsistentTopicID)
+}
+
+// KIP-110: a topic stored in zstd says so to clients that cannot read it.
+func TestZstdTopicForOldClients(t *testing.T) {
+	n := start(t)
+	n.create("t", 1, "compression.type", "zstd")
+	n.produce("t", "a")
+	for version, want := range map[int16]wire.Error{4: wire.UnsupportedCompressionType, 9: wire.UnsupportedCompressionType, 10: wire.None} {
+		wantCode(t, "zstd topic", n.fetch(n.fetchRequest(version, "t", 0, 0)).Topics[0].Partitions[0].ErrorCode, want)
+	}
+}
+
+// RP#3159: read_committed on an empty log whose start is not 0.
+func TestReadCommittedOnAnEmptiedLog(t *testing.T) {
+	n := start(t)
+	n.create("t", 1)
+	n.produce("t", "a", "b")
+	n.deleteRecords("t", -1)
+	req := n.fetchRequest(12, "t", 0, 2)
+	req.IsolationLevel = 1
+	if p := n.fetch(req).Topics[0].Partitions[0]; p.ErrorCode != 0 || p.LastStableOffset != 2 || p.LogStartOffset != 2 {
+		t.Errorf("%+v", p)
+	}
 }
 
 func TestCorruptRecordsAreNeverServed(t *testing.T) {

@@ -66,21 +66,11 @@ func nodeEndpoints(list []wire.NodeEndpoint, img *cluster.Image, listener string
 	if !ok {
 		return list
 	}
-	e, ok := endpoint(broker, listener)
+	e, ok := broker.Endpoint(listener)
 	if !ok {
 		return list
 	}
 	return append(list, wire.NodeEndpoint{NodeID: broker.ID, Host: e.Host, Port: int32(e.Port), Rack: nullable(broker.Rack)})
-}
-
-// endpoint returns the address of a broker on the listener of that name.
-func endpoint(b cluster.Broker, listener string) (cluster.Endpoint, bool) {
-	for _, e := range b.Listeners {
-		if e.Name == listener {
-			return e, true
-		}
-	}
-	return cluster.Endpoint{}, false
 }
 
 // nullable returns nil for an empty string, as Kafka sends what is not set.

@@ -52,12 +52,13 @@ func (p *Partition) ListOffset(ts int64, isolation Isolation, replica cluster.No
 // visibleEnd returns the offset below which the caller may see records. A leader whose high watermark has not reached
 // its own epoch does not know it: answering would make positions go back (KIP-207).
 func (p *Partition) visibleEnd(isolation Isolation, replica cluster.NodeID) (int64, error) {
-	if replica >= 0 {
-		return p.log.EndOffset(), nil
-	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if m := &p.mu.machine; m.highWatermark < m.epochStart {
+	m := &p.mu.machine
+	if _, assigned := m.follower(replica); assigned {
+		return p.log.EndOffset(), nil
+	}
+	if m.highWatermark < m.epochStart {
 		return 0, ErrOffsetNotAvailable
 	}
 	if isolation == ReadCommitted {
