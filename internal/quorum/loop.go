@@ -10,6 +10,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"go.etcd.io/raft/v3"
 	pb "go.etcd.io/raft/v3/raftpb"
+	"go.etcd.io/raft/v3/tracker"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/logbahn/logbahn/internal/cluster"
@@ -47,6 +48,7 @@ type loopState struct {
 	proposed *cluster.Image // applied, and what has been proposed since
 	pending  []pending      // proposals of this term, in the order of their entries
 	waiting  []*request     // requests that wait for a leader
+	sent     map[uint64]int // followers that are sent a snapshot, and for how many ticks
 }
 
 // pending is a proposal that is not committed, with the reply that waits for it.
@@ -95,6 +97,7 @@ func (q *Quorum) runLoop() {
 			return
 		case <-ticks:
 			q.raft.Tick()
+			q.resendSnapshots()
 		case m := <-q.inbox:
 			// A message that makes no sense in this state is raft's to refuse; the sender finds out by itself.
 			_ = q.raft.Step(m)
@@ -104,6 +107,36 @@ func (q *Quorum) runLoop() {
 		if err := q.drain(); err != nil {
 			q.fail(err)
 			return
+		}
+	}
+}
+
+// snapshotTicks is how long a follower may take to answer a snapshot before it is sent again: about ten seconds.
+const snapshotTicks = 500
+
+// resendSnapshots gives up snapshots that have not been answered: raft sends a follower nothing else until it hears what
+// became of one, and transports lose messages.
+func (q *Quorum) resendSnapshots() {
+	s := &q.loop
+	if !s.leading {
+		s.sent = nil
+		return
+	}
+	before := s.sent
+	s.sent = nil
+	q.raft.WithProgress(func(id uint64, _ raft.ProgressType, p tracker.Progress) {
+		if p.State != tracker.StateSnapshot {
+			return
+		}
+		if s.sent == nil {
+			s.sent = map[uint64]int{}
+		}
+		s.sent[id] = before[id] + 1
+	})
+	for id, ticks := range s.sent {
+		if ticks >= snapshotTicks {
+			delete(s.sent, id)
+			q.raft.ReportSnapshot(id, raft.SnapshotFailure)
 		}
 	}
 }

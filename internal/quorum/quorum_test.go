@@ -245,8 +245,9 @@ func flip(t *testing.T, fsys vfs.FS, name string) {
 	}
 }
 
-// TestThreeVoters elects, replicates, fails over and heals over an in-memory transport.
-func TestThreeVoters(t *testing.T) {
+// threeVoters opens three voters over an in-memory transport, closed with the test.
+func threeVoters(t *testing.T, snapshotBytes int64) (*network, []*voterNode) {
+	t.Helper()
 	net := &network{nodes: map[uint64]*voterNode{}, cut: map[uint64]bool{}}
 	var nodes []*voterNode
 	fss := []vfs.FS{vfs.NewMem(), vfs.NewMem(), vfs.NewMem()}
@@ -264,14 +265,21 @@ func TestThreeVoters(t *testing.T) {
 	for i, fsys := range fss {
 		v, err := openVoter(t, fsys, int32(i), func(c *Config) {
 			c.Voters, c.Transport, c.TickInterval = voters, net, 2*time.Millisecond
+			c.SnapshotBytes = snapshotBytes
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer v.close()
+		t.Cleanup(v.close)
 		net.add(v)
 		nodes = append(nodes, v)
 	}
+	return net, nodes
+}
+
+// TestThreeVoters elects, replicates, fails over and heals.
+func TestThreeVoters(t *testing.T) {
+	net, nodes := threeVoters(t, 0)
 	first := anywhere(t, nodes, "a")
 	net.isolate(first.self, true)
 	rest := slices.DeleteFunc(slices.Clone(nodes), func(v *voterNode) bool { return v == first })
@@ -326,6 +334,7 @@ type network struct {
 	mu    sync.Mutex
 	nodes map[uint64]*voterNode
 	cut   map[uint64]bool
+	lose  int // so many snapshots to come
 }
 
 func (n *network) add(v *voterNode) {
@@ -344,6 +353,10 @@ func (n *network) Send(messages []*pb.Message) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for _, m := range messages {
+		if m.GetType() == pb.MsgSnap && n.lose > 0 {
+			n.lose--
+			continue
+		}
 		if to, ok := n.nodes[m.GetTo()]; ok && !n.cut[m.GetTo()] && !n.cut[m.GetFrom()] {
 			to.q.Step(proto.Clone(m).(*pb.Message))
 		}

@@ -3,6 +3,7 @@ package quorum
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -52,5 +53,31 @@ func TestOpenKnowsWhatIsCommitted(t *testing.T) {
 			t.Errorf("right after Open the image has %v", got)
 		}
 		v.close()
+	}
+}
+
+// TestLostSnapshotIsSentAgain loses the snapshot that a follower needs.
+func TestLostSnapshotIsSentAgain(t *testing.T) {
+	net, nodes := threeVoters(t, 2000)
+	leader := anywhere(t, nodes, "a")
+	late := nodes[0]
+	if late == leader {
+		late = nodes[1]
+	}
+	net.isolate(late.self, true)
+	for i := range 1200 {
+		do(t, leader.q, fmt.Sprint(i%20))
+	}
+	want := keys(leader.q.Image())
+	net.mu.Lock()
+	net.lose = 1
+	net.mu.Unlock()
+	net.isolate(late.self, false)
+	eventually(t, func() bool { return slices.Equal(keys(late.q.Image()), want) },
+		func() string { return fmt.Sprintf("the late voter has %v of %v", keys(late.q.Image()), want) })
+	net.mu.Lock()
+	defer net.mu.Unlock()
+	if net.lose > 0 {
+		t.Error("no snapshot was needed")
 	}
 }
