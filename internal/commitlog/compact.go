@@ -428,7 +428,7 @@ func (l *Log) has(group []*segment) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	i := slices.Index(*l.segments.Load(), group[0])
-	return !l.mu.deleted && i >= 0 && i+len(group) < len(*l.segments.Load()) &&
+	return !l.mu.closed && i >= 0 && i+len(group) < len(*l.segments.Load()) &&
 		slices.Equal((*l.segments.Load())[i:i+len(group)], group)
 }
 

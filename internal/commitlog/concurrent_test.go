@@ -40,22 +40,26 @@ func testConcurrent(t *testing.T, c Config) {
 	}
 	wg.Go(func() {
 		for !done.Load() {
+			l.filesMu.Lock() // maintenance does one thing at a time
 			segments := *l.segments.Load()
 			for _, s := range segments[:len(segments)-1] {
 				s.sweep(true)
 			}
+			l.filesMu.Unlock()
 		}
 	})
 	var writers sync.WaitGroup
 	for i := range 2 {
 		writers.Go(func() {
-			for n := range 400 {
+			for n := range 200 {
 				b := batch(3, int64(n), &record.Producer{ID: int64(i), Sequence: int32(3 * n)})
 				if _, err := l.Append(b, AppendOptions{LeaderEpoch: 1, Now: int64(n)}); err != nil {
 					t.Error(err)
+					return
 				}
 				if err := l.Flush(); err != nil {
 					t.Error(err)
+					return
 				}
 			}
 		})

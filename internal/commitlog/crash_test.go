@@ -88,7 +88,7 @@ type crashRun struct {
 	crashed   *vfs.Mem // the disk after a crash that came in the middle of something
 	compacted int64    // records below may be gone if there are newer ones of their key; -1 without compaction
 	m         model
-	refused   []byte   // the last batch that a full disk refused; a crash may bring it back until the next sync
+	refused   []byte   // the last batch that a full disk refused; until the next sync a crash may bring it back
 	trace     []string
 }
 
@@ -232,7 +232,6 @@ func (r *crashRun) append() error {
 	if a.Duplicate || a.FirstOffset != end {
 		return fmt.Errorf("append at %d answered %+v", end, a)
 	}
-	r.refused = nil
 	r.enter(b)
 	return nil
 }
@@ -515,8 +514,8 @@ func (r *crashRun) settle() error {
 		r.m.resetTo = -1
 		r.renameProducers()
 	}
-	if h, err := record.ReadHeader(r.refused); err == nil && h.BaseOffset == r.m.end && h.NextOffset() == end {
-		r.enter(r.refused)
+	if err := r.takeRefused(end); err != nil {
+		return err
 	}
 	r.refused = nil
 	if r.compacted >= 0 {
@@ -546,6 +545,25 @@ func (r *crashRun) settle() error {
 		return err
 	}
 	return r.check(r.log)
+}
+
+// takeRefused lets the model have a refused batch that the crash has brought back in the place of unsynced ones.
+func (r *crashRun) takeRefused(end int64) error {
+	h, err := record.ReadHeader(r.refused)
+	if err != nil || h.NextOffset() != end || h.BaseOffset < r.m.durable {
+		return nil
+	}
+	for b, err := range r.log.Batches(h.BaseOffset) {
+		if err != nil {
+			return err
+		}
+		if !bytes.Equal(b, r.refused) {
+			return nil
+		}
+	}
+	r.m.batches = slices.DeleteFunc(r.m.batches, func(b modelBatch) bool { return b.NextOffset() > h.BaseOffset })
+	r.enter(r.refused)
+	return nil
 }
 
 // check compares everything that can be asked.

@@ -195,7 +195,7 @@ func (l *Log) closeHandles() {
 		return
 	}
 	for _, s := range *segments {
-		s.file.close()
+		s.file.retire()
 	}
 }
 

@@ -216,9 +216,6 @@ func (s *segment) loadIndex() error {
 
 func (s *segment) readIndex() (indexer, error) {
 	x := newIndexer(s.base, s.interval)
-	if s.file.gone.Load() {
-		return x, errGone
-	}
 	b, err := vfs.ReadFile(s.file.fs, segmentFile(s.dir, s.base, indexSuffix), indexFileBytesMax)
 	if err != nil {
 		return x, err
@@ -229,6 +226,9 @@ func (s *segment) readIndex() (indexer, error) {
 	}
 	if b, err = vfs.ReadFile(s.file.fs, segmentFile(s.dir, s.base, timeIndexSuffix), indexFileBytesMax); err != nil {
 		return x, err
+	}
+	if s.file.gone.Load() {
+		return x, errGone // what was read may be another segment's of the same name
 	}
 	times, err := decodeTimeIndex(b)
 	if err != nil {
