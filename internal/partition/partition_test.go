@@ -275,6 +275,50 @@ func TestTooFewInSync(t *testing.T) {
 	}
 }
 
+// Two replicas over the same code: a follower reads beyond the high watermark, and what it has flushed moves it.
+func TestFollowerMovesTheHighWatermark(t *testing.T) {
+	n := startNode(t, vfs.NewMem())
+	n.apply(cluster.RegisterBroker{Broker: cluster.Broker{ID: 2, Epoch: n.img.NextBrokerEpoch()}})
+	asked := make(chan ISRChange, 1)
+	n.set.cfg.AlterISR = func(_ *Partition, c ISRChange) { asked <- c }
+	two := cluster.Partition{Replicas: ids(1, 2), ISR: ids(1, 2), Leader: 1, LeaderEpoch: 1}
+	p := n.create(topicID, map[string]string{"min.insync.replicas": "1"}, two)
+	a, err := p.Append(batch("a", "b"), AppendOptions{LeaderEpoch: AnyEpoch, AllInSync: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Wait(t.Context(), Ack{LeaderEpoch: a.LeaderEpoch, EndOffset: a.EndOffset(), Acks: 1}); err != nil {
+		t.Fatal(err)
+	}
+	if got, _ := read(t, p, from(0)); got != "" {
+		t.Fatalf("a consumer read %q that one replica has", got)
+	}
+	o := from(0)
+	o.ReplicaID = 2
+	if got, _ := read(t, p, o); got != "a b" {
+		t.Fatalf("the follower read %q", got)
+	}
+	o.ReplicaID = 3
+	if _, err := p.Read(o); !errors.Is(err, ErrUnknownReplica) {
+		t.Fatalf("replica 3 of 1 and 2: %v", err)
+	}
+	p.FollowerFetched(2, 2, 1)
+	if hw := p.HighWatermark(); hw != 1 {
+		t.Fatalf("high watermark %d, want what the follower has flushed", hw)
+	}
+	p.FollowerFetched(2, 2, 2)
+	if err := p.Wait(t.Context(), Ack{LeaderEpoch: a.LeaderEpoch, EndOffset: a.EndOffset(), Acks: -1}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.Append(batch("c"), AppendOptions{LeaderEpoch: AnyEpoch}); err != nil {
+		t.Fatal(err)
+	}
+	n.set.Tick(time.Now().Add(time.Minute))
+	if c := <-asked; len(c.ISR) != 1 || c.ISR[0] != 1 || c.LeaderEpoch != 1 {
+		t.Fatalf("asked for %+v, want 1 alone", c)
+	}
+}
+
 func TestFetchChecksEpochs(t *testing.T) {
 	n := startNode(t, vfs.NewMem())
 	p := n.create(topicID, nil, alone())

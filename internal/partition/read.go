@@ -31,8 +31,6 @@ type ReadOptions struct {
 	LastFetchedEpoch int32
 	// ReplicaID is Consumer, or the replica that reads; a replica reads to the end of the log.
 	ReplicaID cluster.NodeID
-	// FlushedEnd is the end of what a reading replica has on disk.
-	FlushedEnd int64
 }
 
 // Read is what a read found. The caller releases Chunk.
