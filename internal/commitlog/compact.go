@@ -36,18 +36,17 @@ func (d *Dir) compact() error {
 
 // compaction is one pass over one log.
 type compaction struct {
-	log       *Log
-	config    *Config
-	nowMs     int64
-	segments  []*segment // that may be compacted, rising
-	dirty     int64      // first offset that no pass has seen
-	end       int64      // where the table ends
-	table     *keyTable
-	last      map[int64]int64 // from where on each producer's batches must be kept
-	horizon   int64           // earliest delete horizon that was written or kept
-	builder   record.Builder
-	removed   int
-	remaining int64 // bytes
+	log      *Log
+	config   *Config
+	nowMs    int64
+	segments []*segment // that may be compacted, rising
+	dirty    int64      // first offset that no pass has seen
+	end      int64      // where the table ends
+	table    *keyTable
+	last     map[int64]int64 // from where on each producer's batches must be kept
+	horizon  int64           // earliest delete horizon that was written or kept
+	builder  record.Builder
+	removed  int
 }
 
 // compact runs one pass if the log is dirty enough.

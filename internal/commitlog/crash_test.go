@@ -88,7 +88,7 @@ type crashRun struct {
 	crashed   *vfs.Mem // the disk after a crash that came in the middle of something
 	compacted int64    // records below may be gone if there are newer ones of their key; -1 without compaction
 	m         model
-	refused   []byte   // the last batch that a full disk refused; until the next sync a crash may bring it back
+	refused   []byte // the last batch that a full disk refused; until the next sync a crash may bring it back
 	trace     []string
 }
 

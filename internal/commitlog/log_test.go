@@ -120,7 +120,7 @@ func TestAppendReadReopen(t *testing.T) {
 		}
 	}
 	d = openDir(t, mem)
-	l = openLog(t, d, smallSegments(2000))
+	openLog(t, d, smallSegments(2000))
 	mem = mem.Kill()
 	d = openDir(t, mem)
 	if d.WasClean() {
@@ -187,7 +187,7 @@ func lastNext(b []byte) (next int64) {
 }
 
 func TestTruncateAndReset(t *testing.T) {
-	mem, d, l := newLog(t, smallSegments(1000))
+	mem, _, l := newLog(t, smallSegments(1000))
 	for i := range 40 {
 		mustAppend(t, l, batch(2, int64(i), nil))
 	}
@@ -202,7 +202,7 @@ func TestTruncateAndReset(t *testing.T) {
 	must(t, l.Flush())
 	want := readAll(t, l)
 	mem = mem.Crash(1)
-	d = openDir(t, mem)
+	d := openDir(t, mem)
 	l = openLog(t, d, smallSegments(1000))
 	if got := readAll(t, l); !slices.Equal(got, want) {
 		t.Fatalf("%d batches after the crash, want %d", len(got), len(want))

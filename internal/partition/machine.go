@@ -192,11 +192,6 @@ func (m *machine) diverged(end int64) effects {
 	return e
 }
 
-// truncated says that the log was cut to end, or begins anew there, outside the protocol.
-func (m *machine) truncated(end int64) {
-	m.end, m.flushed, m.highWatermark = end, end, min(m.highWatermark, end)
-}
-
 // leaderHighWatermark is what a follower learns from the leader's answer; it never passes the follower's own end.
 func (m *machine) leaderHighWatermark(hw int64) effects {
 	e := nothing

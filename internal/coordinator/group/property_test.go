@@ -143,8 +143,8 @@ func (w *world) apply(t *rapid.T, r Result) {
 		w.note(t, rec)
 	}
 	for _, reply := range r.Replies {
-		c := w.calls[reply.ID]
-		if c == nil {
+		c, waits := w.calls[reply.ID]
+		if !waits {
 			t.Fatalf("call %d is answered twice", reply.ID)
 		}
 		delete(w.calls, reply.ID)
