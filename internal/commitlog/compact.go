@@ -303,8 +303,12 @@ func (c *compaction) filter(h *record.Header, batch []byte, keepEmpty bool) ([]b
 	return c.rebuild(h, kept, horizon), nil
 }
 
-// keeps decides about one record. Without a key it cannot be in a compacted log.
+// keeps decides about one record. Without a key it cannot be in a compacted log. Behind the end of the table all stay:
+// what a tombstone there deletes may still be in the log.
 func (c *compaction) keeps(r *record.Record, horizon int64) bool {
+	if r.Offset >= c.end {
+		return true
+	}
 	if r.Key == nil || c.table.superseded(r.Key, r.Offset) {
 		return false
 	}
