@@ -88,7 +88,7 @@ func (ps *producers) check(infos []batchInfo, origin Origin) (original producerB
 			continue
 		}
 		if p := ps.byID[h.ProducerID]; p != nil && p.epoch == h.ProducerEpoch {
-			if b, ok := p.find(h); ok {
+			if b, ok := p.find(h); ok && len(infos) == 1 { // else the others would be taken for written
 				return b, true, nil
 			}
 		}
