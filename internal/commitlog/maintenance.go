@@ -135,6 +135,7 @@ func (d *Dir) checkpoint(last bool) error {
 	}
 	d.checkpointMu.Lock()
 	defer d.checkpointMu.Unlock()
+	logs = d.stillOpen(logs)
 	recovery, cleaned := copyOf(d.recovery.on), copyOf(d.cleaned.on)
 	for _, l := range logs {
 		l.mu.Lock()
@@ -184,7 +185,15 @@ func (d *Dir) saveStarts() error {
 	logs := d.openLogs()
 	d.checkpointMu.Lock()
 	defer d.checkpointMu.Unlock()
-	return d.putStarts(logs)
+	return d.putStarts(d.stillOpen(logs))
+}
+
+// stillOpen drops the logs that were closed since they were listed: another one of the same name may have the entries of
+// the checkpoints now, which does not change them while the caller holds checkpointMu.
+func (d *Dir) stillOpen(logs []*Log) []*Log {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.DeleteFunc(logs, func(l *Log) bool { return d.mu.logs[l.tp] != l })
 }
 
 // putStarts must be called with checkpointMu held. As in Kafka only those are written that their segments do not tell.
