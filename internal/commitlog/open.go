@@ -291,7 +291,8 @@ func (l *Log) install(r *recovery, start int64) error {
 	l.mu.changed = !r.clean
 	if r.clean {
 		l.mu.epochsOnDisk = l.epochs.Load()
-		l.mu.unsyncedNew = unsyncedNew{}
+		// A failed log may have left names behind that were never synced, but only those of files without bytes.
+		l.mu.unsyncedNew = unsyncedNew{segment: last.size.Load() == 0, partition: r.next == 0}
 	}
 	return nil
 }
