@@ -177,7 +177,7 @@ func (l *Log) openActive() (*handle, error) {
 	if a.created {
 		return a.segment.file.acquire()
 	}
-	if l.mu.unsyncedNew.segment {
+	if l.mu.unsyncedNew.segment || l.mu.naming {
 		if err := l.fs.SyncDir(l.path); err != nil {
 			return nil, err
 		}

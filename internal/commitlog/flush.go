@@ -62,7 +62,9 @@ func (d *Dir) flushQueue() {
 func (d *Dir) flush(l *Log) {
 	l.queued.Store(false)
 	if d.cfg.Flush == FlushOS {
+		l.mu.Lock() // against a cut of the log between the two
 		l.flushed.Store(l.end.Load())
+		l.mu.Unlock()
 	} else {
 		_ = l.sync() // the failure is told below
 	}
@@ -101,13 +103,13 @@ func (l *Log) syncHeld() error {
 		return nil
 	}
 	l.mu.unsynced, l.mu.spare = l.mu.spare[:0], nil
-	l.mu.unsyncedNew = unsyncedNew{}
+	l.mu.unsyncedNew, l.mu.naming = unsyncedNew{}, fresh.segment
 	l.mu.Unlock()
 
 	err := l.syncFiles(written, fresh)
 	clear(written)
 	l.mu.Lock()
-	l.mu.spare = written[:0]
+	l.mu.spare, l.mu.naming = written[:0], false
 	l.mu.Unlock()
 	if err != nil {
 		return l.fail(err)

@@ -59,6 +59,7 @@ type Log struct {
 		unsynced      []*segment     // bytes were written since the last sync
 		spare         []*segment     // the other array of unsynced
 		unsyncedNew   unsyncedNew    // names that are not durable yet
+		naming        bool           // a sync of the folder is under way
 		snapshots     []snapshotFile // taken at a roll, not yet written
 		epochsOnDisk  *[]epochEntry  // what leader-epoch-checkpoint says
 		changed       bool           // since the folder's last clean state on disk

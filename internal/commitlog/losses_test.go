@@ -1,0 +1,146 @@
+package commitlog
+
+import (
+	"errors"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/logbahn/logbahn/internal/record"
+	"github.com/logbahn/logbahn/internal/vfs"
+)
+
+func writesLog(op vfs.Op, name string) bool {
+	return op == vfs.OpWrite && strings.HasSuffix(name, logSuffix)
+}
+
+// TestReopenedEmptyLogIsSyncedByName opens a log again whose first write failed. The directory was clean when it was
+// opened, but the names of that log were never synced.
+func TestReopenedEmptyLogIsSyncedByName(t *testing.T) {
+	for seed := range uint64(20) {
+		mem := vfs.NewMem()
+		must(t, openDir(t, mem).Close())
+		faults := vfs.Inject(mem)
+		d := openDir(t, faults)
+		l := openLog(t, d, DefaultConfig())
+		faults.Add(vfs.Rule{Times: 1, Match: writesLog, Fault: vfs.Fault{Err: syscall.EIO}})
+		if _, err := l.Append(batch(3, 1, nil), AppendOptions{LeaderEpoch: 1}); !errors.Is(err, ErrStorage) {
+			t.Fatal(err)
+		}
+		if err := l.Close(); !errors.Is(err, ErrStorage) {
+			t.Fatal(err)
+		}
+		l = openLog(t, d, DefaultConfig())
+		mustAppend(t, l, batch(3, 1, nil))
+		must(t, l.Flush())
+		l = openLog(t, openDir(t, mem.Crash(seed)), DefaultConfig())
+		if l.EndOffset() != 3 {
+			t.Fatalf("seed %d: the log ends at %d after a power cut, 3 were flushed", seed, l.EndOffset())
+		}
+	}
+}
+
+// TestDuplicateAmongOthers makes sure that new batches are not taken for written because they come with a known one.
+func TestDuplicateAmongOthers(t *testing.T) {
+	_, _, l := newLog(t, DefaultConfig())
+	at := func(sequence int32) []byte { return batch(2, 1, &record.Producer{ID: 7, Sequence: sequence}) }
+	mustAppend(t, l, at(0))
+	for _, batches := range [][]byte{slices.Concat(at(0), at(2)), slices.Concat(batch(1, 1, nil), at(0))} {
+		if a, err := l.Append(batches, AppendOptions{LeaderEpoch: 1}); !errors.Is(err, ErrOutOfOrderSequence) {
+			t.Fatalf("%+v, %v", a, err)
+		}
+	}
+	if a := mustAppend(t, l, slices.Concat(at(2), at(4))); a.Duplicate || l.EndOffset() != 6 {
+		t.Fatalf("%+v, end %d", a, l.EndOffset())
+	}
+}
+
+// TestTombstoneBeyondTable lets the table of several passes end before a tombstone: it must stay until what it deletes
+// is gone.
+func TestTombstoneBeyondTable(t *testing.T) {
+	now := time.UnixMilli(5000)
+	d, err := OpenDir(DirConfig{FS: vfs.NewMem(), Path: "data", NodeID: 1, manual: true, CleanerBytesMax: 1,
+		Now: func() time.Time { return now }})
+	must(t, err)
+	c := compactConfig()
+	c.SegmentBytes = 1 << 20
+	l := openLog(t, d, c)
+	value := []byte("value")
+	roll := func() {
+		l.mu.Lock()
+		l.roll(l.end.Load(), l.config.Load())
+		l.mu.Unlock()
+	}
+	mustAppend(t, l, keyed(nil, value, "gone", "stays"))
+	roll()
+	for i := range 3000 {
+		mustAppend(t, l, keyed(nil, value, fmt.Sprint(i)))
+	}
+	mustAppend(t, l, keyed(nil, nil, "gone"))
+	roll()
+	mustAppend(t, l, keyed(nil, value, "last"))
+	must(t, l.Flush())
+	for pass := range 8 {
+		must(t, l.compact())
+		now = now.Add(time.Minute)
+		all := records(t, l)
+		if slices.Contains(all, "0 gone") && !slices.Contains(all, "3002 gone -") {
+			t.Fatalf("pass %d removed the tombstone before the value", pass)
+		}
+	}
+	if all := records(t, l); slices.Contains(all, "0 gone") || !slices.Contains(all, "1 stays") {
+		t.Fatal(all[:3])
+	}
+}
+
+// TestCheckpointOfReplacedLog opens and cuts a log while a checkpoint still holds the one before of the same name.
+func TestCheckpointOfReplacedLog(t *testing.T) {
+	mem := vfs.NewMem()
+	faults := vfs.Inject(mem)
+	d := openDir(t, faults)
+	l := openLog(t, d, DefaultConfig())
+	mustAppend(t, l, batch(30, 1, nil))
+	must(t, l.Flush())
+	must(t, d.checkpoint(true))
+	other, err := d.Open(TopicPartition{"zone", 0}, testID, DefaultConfig(), Hooks{})
+	must(t, err)
+	must(t, other.StartEpoch(1))
+	mustAppend(t, other, batch(1, 1, nil))
+	_ = l.fail(syscall.EIO)
+	faults.Add(vfs.Rule{Times: 1, Match: vfs.Exactly(vfs.OpRename, path.Join("data", "zone-0", epochFile)),
+		Fault: vfs.Fault{Before: func() {
+			_ = l.Close()
+			l = openLog(t, d, DefaultConfig())
+			must(t, l.TruncateSuffix(0))
+		}}})
+	must(t, d.checkpoint(true))
+	if point := d.marksOf(testTP).recoveryPoint; faults.Fired() == 0 || point != 0 {
+		t.Fatalf("recovery point %d of an empty log", point)
+	}
+	openLog(t, openDir(t, mem.Kill()), DefaultConfig())
+}
+
+// TestRollDuringFirstSync cuts the power while the first sync of a log runs and the log has rolled meanwhile.
+func TestRollDuringFirstSync(t *testing.T) {
+	for seed := range uint64(100) {
+		mem := vfs.NewMem()
+		faults := vfs.Inject(mem)
+		l := openLog(t, openDir(t, faults), smallSegments(300))
+		mustAppend(t, l, batch(3, 1, nil))
+		var crashed *vfs.Mem
+		faults.Add(vfs.Rule{Times: 1, Match: vfs.Exactly(vfs.OpSync, segmentFile(l.path, 0, logSuffix)),
+			Fault: vfs.Fault{Before: func() {
+				mustAppend(t, l, batch(3, 1, nil))
+				crashed = mem.Crash(seed)
+			}}})
+		_ = l.Flush()
+		l = openLog(t, openDir(t, crashed), smallSegments(300))
+		if l.StartOffset() != 0 {
+			t.Fatalf("seed %d: the log begins at %d after a power cut", seed, l.StartOffset())
+		}
+	}
+}
