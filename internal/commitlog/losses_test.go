@@ -3,6 +3,7 @@ package commitlog
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"path"
 	"slices"
 	"strings"
@@ -141,6 +142,37 @@ func TestRollDuringFirstSync(t *testing.T) {
 		l = openLog(t, openDir(t, crashed), smallSegments(300))
 		if l.StartOffset() != 0 {
 			t.Fatalf("seed %d: the log begins at %d after a power cut", seed, l.StartOffset())
+		}
+	}
+}
+
+// TestSnapshotOfLostBatchesStaysAway recovers a log from a cut that did not come to the snapshots behind it. They must
+// not come back in a power cut, when other batches have their offsets.
+func TestSnapshotOfLostBatchesStaysAway(t *testing.T) {
+	for seed := range uint64(20) {
+		mem := vfs.NewMem()
+		d := openDir(t, mem)
+		l := openLog(t, d, DefaultConfig())
+		mustAppend(t, l, batch(3, 1, nil))
+		mustAppend(t, l, batch(3, 1, &record.Producer{ID: 7}))
+		must(t, d.Close())
+		name := segmentFile(l.path, 6, snapshotSuffix)
+
+		faults := vfs.Inject(mem)
+		l = openLog(t, openDir(t, faults), DefaultConfig())
+		var crashed *vfs.Mem
+		faults.Add(vfs.Rule{Times: 1, Match: vfs.Exactly(vfs.OpRemove, name),
+			Fault: vfs.Fault{Before: func() { crashed = mem.Crash(seed) }}})
+		_ = l.TruncateSuffix(3)
+		if _, err := crashed.Stat(name); err != nil {
+			t.Fatal(err)
+		}
+
+		l = openLog(t, openDir(t, crashed), DefaultConfig())
+		mustAppend(t, l, batch(3, 1, &record.Producer{ID: 8}))
+		must(t, l.Flush())
+		if _, err := crashed.Crash(seed).Stat(name); !errors.Is(err, fs.ErrNotExist) {
+			t.Fatalf("seed %d: the snapshot is back: %v", seed, err)
 		}
 	}
 }

@@ -328,12 +328,15 @@ func (r *recovery) settle(from int64) error {
 	last := r.segments[len(r.segments)-1]
 	last.pinned.Store(false)    // its writer owns the index
 	last.bound.Store(unbounded) // it is the last one now, if others were cut off
+	if err := r.log.removeSnapshots(r.snapshots, r.next); err != nil { // durably: they would fit other batches there
+		return err
+	}
 	fresh := unsyncedNew{segment: true, partition: r.next > 0}
 	if err := r.log.syncFiles(written, fresh); err != nil {
 		return err
 	}
 	r.log.mu.unsyncedNew = unsyncedNew{partition: !fresh.partition}
-	return r.log.removeSnapshots(r.snapshots, r.next)
+	return nil
 }
 
 // loadEpochs reads leader-epoch-checkpoint up to offset to. Without one it is built from the batches. One that
