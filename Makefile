@@ -32,6 +32,7 @@ fuzz: ## every fuzz target for FUZZTIME
 		done; \
 	done
 
+interop: export LOGBAHN_INTEROP ?= $(HOME)/.cache/logbahn-interop
 interop: ## real clients against the built binary
 	interop/install.sh
 	LOGBAHN_REQUIRE=1 go test -count=1 -timeout 30m ./interop/
