@@ -131,7 +131,7 @@ func (l *Log) write(batches []byte, infos []batchInfo, nowMs int64, c *Config) e
 		l.roll(infos[0].BaseOffset, c)
 	}
 	a := &l.mu.active
-	if int64(len(batches)) > math.MaxInt32-a.segment.size.Load() {
+	if int64(len(batches)) > math.MaxInt32-a.segment.bytes() {
 		return fmt.Errorf("%w: %d bytes do not fit a segment", ErrMessageTooLarge, len(batches))
 	}
 	if err := l.writeFile(batches, nowMs, c); err != nil {
@@ -150,7 +150,7 @@ func (l *Log) writeFile(b []byte, nowMs int64, c *Config) error {
 		return l.writeFailed(err)
 	}
 	defer h.release()
-	size := s.size.Load()
+	size := s.bytes()
 	l.mu.active.reserved.ahead(h, l.dir, size+int64(len(b)), nowMs, min(c.PreallocateBytes, c.SegmentBytes))
 	if _, err = h.WriteAt(b, size); err == nil {
 		return nil
@@ -194,7 +194,7 @@ func (l *Log) openActive() (*handle, error) {
 func (l *Log) index(infos []batchInfo, nowMs int64) {
 	a := &l.mu.active
 	s := a.segment
-	position := s.size.Load()
+	position := s.bytes()
 	if position == 0 {
 		a.firstTimestamp, a.createdMs = infos[0].MaxTimestamp, nowMs
 	}
@@ -213,11 +213,10 @@ func (l *Log) index(infos []batchInfo, nowMs int64) {
 
 func (l *Log) publish(bytes, end int64) {
 	s := l.mu.active.segment
-	size := s.size.Load() + bytes
+	size := s.bytes() + bytes
 	s.remember(end, size)
-	s.bound.Store(end) // in this order: what a reader finds below size fits the bound, and next is never ahead of size
-	s.size.Store(size)
-	s.next.Store(end)
+	s.bound.Store(end) // first: what a reader finds fits the bound
+	s.setExtent(size, end)
 	l.end.Store(end)
 	l.mu.changed = true
 	l.markUnsynced(s)
@@ -234,7 +233,7 @@ func (l *Log) markUnsynced(s *segment) {
 // mustRoll follows Kafka's LogSegment.shouldRoll.
 func (l *Log) mustRoll(infos []batchInfo, bytes, nowMs int64, c *Config) bool {
 	a := &l.mu.active
-	size := a.segment.size.Load()
+	size := a.segment.bytes()
 	if size == 0 {
 		return infos[0].BaseOffset > a.segment.base && infos[len(infos)-1].LastOffset()-a.segment.base > math.MaxInt32
 	}
@@ -259,7 +258,7 @@ func (l *Log) mustRoll(infos []batchInfo, bytes, nowMs int64, c *Config) bool {
 func (l *Log) roll(offset int64, c *Config) {
 	a := &l.mu.active
 	old := a.segment
-	if old.size.Load() == 0 { // nothing in it, but its base is too far from offset
+	if old.bytes() == 0 { // nothing in it, but its base is too far from offset
 		old.file.retire()
 		before := *l.segments.Load()
 		l.begin(offset, c, before[:len(before)-1])
@@ -278,11 +277,11 @@ func (l *Log) roll(offset int64, c *Config) {
 // trim gives back what was reserved ahead. It matters to nobody else if that fails.
 func (l *Log) trim() {
 	a := &l.mu.active
-	if a.reserved.end <= a.segment.size.Load() {
+	if a.reserved.end <= a.segment.bytes() {
 		return
 	}
 	if h, err := a.segment.file.acquire(); err == nil {
-		if err := h.Truncate(a.segment.size.Load()); err != nil {
+		if err := h.Truncate(a.segment.bytes()); err != nil {
 			_ = l.fail(err)
 		}
 		h.release()

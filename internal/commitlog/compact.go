@@ -59,13 +59,13 @@ func (l *Log) compact() error {
 	if err := l.dir.checkpoint(false); err != nil {
 		return err
 	}
-	if l.dir.marksOf(l.tp).recoveryPoint < c.segments[len(c.segments)-1].next.Load() {
+	if l.dir.marksOf(l.tp).recoveryPoint < c.segments[len(c.segments)-1].end() {
 		return nil
 	}
 	if err := c.buildTable(); err != nil {
 		return l.readFailed(err)
 	}
-	if c.end <= c.dirty && c.dirty < c.segments[len(c.segments)-1].next.Load() {
+	if c.end <= c.dirty && c.dirty < c.segments[len(c.segments)-1].end() {
 		return fmt.Errorf("%w: one batch has more keys than the compaction's memory", ErrMessageTooLarge)
 	}
 	for _, group := range c.groups() {
@@ -97,11 +97,11 @@ func (l *Log) planCompaction() (*compaction, bool, error) {
 	var dirtyBytes, cleanBytes int64
 	overdue := false
 	for _, s := range segments[:len(segments)-1] {
-		if s.next.Load() > stable {
+		if s.end() > stable {
 			break
 		}
-		if s.next.Load() <= c.dirty {
-			cleanBytes += s.size.Load()
+		if s.end() <= c.dirty {
+			cleanBytes += s.bytes()
 			c.segments = append(c.segments, s)
 			continue
 		}
@@ -113,7 +113,7 @@ func (l *Log) planCompaction() (*compaction, bool, error) {
 			break
 		}
 		overdue = overdue || youngest < c.nowMs-c.config.MaxCompactionLagMs
-		dirtyBytes += s.size.Load()
+		dirtyBytes += s.bytes()
 		c.segments = append(c.segments, s)
 	}
 	if len(c.segments) == 0 {
@@ -129,7 +129,7 @@ func (c *compaction) buildTable() error {
 	c.table = newKeyTable(c.log.dir.cfg.CleanerBytesMax)
 	c.end = c.dirty
 	for _, s := range c.segments {
-		if s.next.Load() <= c.dirty {
+		if s.end() <= c.dirty {
 			continue
 		}
 		full := false
@@ -146,7 +146,7 @@ func (c *compaction) buildTable() error {
 		if err != nil || full {
 			return err
 		}
-		c.end = s.next.Load()
+		c.end = s.end()
 	}
 	return nil
 }
@@ -168,7 +168,7 @@ func (c *compaction) enter(h *record.Header, batch []byte) error {
 
 // eachBatch calls f with every batch, checked. The bytes are valid during the call.
 func (s *segment) eachBatch(f func(*record.Header, []byte) error) error {
-	size := s.size.Load()
+	size := s.bytes()
 	if size == 0 {
 		return nil
 	}
@@ -203,11 +203,11 @@ func (c *compaction) groups() [][]*segment {
 			break
 		}
 		n := len(groups) - 1
-		if n >= 0 && size+s.size.Load() <= c.config.SegmentBytes && s.next.Load()-groups[n][0].base <= math.MaxInt32 {
-			groups[n], size = append(groups[n], s), size+s.size.Load()
+		if n >= 0 && size+s.bytes() <= c.config.SegmentBytes && s.end()-groups[n][0].base <= math.MaxInt32 {
+			groups[n], size = append(groups[n], s), size+s.bytes()
 			continue
 		}
-		groups, size = append(groups, []*segment{s}), s.size.Load()
+		groups, size = append(groups, []*segment{s}), s.bytes()
 	}
 	return groups
 }
@@ -239,12 +239,12 @@ func (c *compaction) compactGroup(group []*segment) error {
 	}
 	s := newSegment(l.fs, l.path, first.base, c.config.IndexIntervalBytes)
 	s.file.handle.Store(h)
-	s.size.Store(out.size)
+	s.setBytes(out.size)
 	s.maxTimestamp.Store(out.maxTimestamp)
 	s.offsets.Store(out.offsets)
 	s.times.Store(out.times)
 	s.pinned.Store(true)
-	s.close(group[len(group)-1].next.Load())
+	s.close(group[len(group)-1].end())
 	return l.swap(group, s)
 }
 

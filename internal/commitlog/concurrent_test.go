@@ -8,27 +8,25 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/logbahn/logbahn/internal/record"
 	"github.com/logbahn/logbahn/internal/vfs"
 )
 
 // TestConcurrent lets appenders, readers, retention, compaction, checkpoints and the sweep work on one log at once.
 func TestConcurrent(t *testing.T) {
-	for name, compacted := range map[string]bool{"deleted": false, "compacted": true} {
-		t.Run(name, func(t *testing.T) {
-			c := smallSegments(4000)
-			c.RetentionBytes, c.FileDeleteDelayMs = 20_000, 0
-			if compacted {
-				c = compactConfig()
-				c.SegmentBytes = 4000
-			}
-			testConcurrent(t, c)
-		})
-	}
+	deleted, compacted, truncated := smallSegments(4000), compactConfig(), smallSegments(4000)
+	deleted.RetentionBytes, deleted.FileDeleteDelayMs = 20_000, 0
+	compacted.SegmentBytes = 4000
+	truncated.RetentionMs = -1
+	t.Run("deleted", func(t *testing.T) { testConcurrent(t, deleted, appendMany) })
+	t.Run("compacted", func(t *testing.T) { testConcurrent(t, compacted, appendMany) })
+	t.Run("truncated", func(t *testing.T) { testConcurrent(t, truncated, appendAndTruncate) })
 }
 
-func testConcurrent(t *testing.T, c Config) {
-	d, err := OpenDir(DirConfig{FS: vfs.Disk(), Path: t.TempDir(), NodeID: 1, CheckpointInterval: time.Millisecond,
+func testConcurrent(t *testing.T, c Config, write func(*Log) error) {
+	d, err := OpenDir(DirConfig{FS: vfs.NewMem(), Path: "data", NodeID: 1, CheckpointInterval: time.Millisecond,
 		RetentionInterval: time.Millisecond, CleanerInterval: time.Millisecond})
 	must(t, err)
 	l, err := d.Open(testTP, testID, c, Hooks{})
@@ -48,30 +46,52 @@ func testConcurrent(t *testing.T, c Config) {
 			l.filesMu.Unlock()
 		}
 	})
-	var writers sync.WaitGroup
-	for i := range 2 {
-		writers.Go(func() {
-			for n := range 200 {
-				b := batch(3, int64(n), &record.Producer{ID: int64(i), Sequence: int32(3 * n)})
-				if _, err := l.Append(b, AppendOptions{LeaderEpoch: 1, Now: int64(n)}); err != nil {
-					t.Error(err)
-					return
-				}
-				if err := l.Flush(); err != nil {
-					t.Error(err)
-					return
-				}
-			}
-		})
+	if err := write(l); err != nil {
+		t.Error(err)
 	}
-	writers.Wait()
 	done.Store(true)
 	wg.Wait()
 	must(t, l.Err())
 	must(t, d.Close())
 }
 
-// readWhile reads at random places. Only what retention has deleted may be refused.
+func appendMany(l *Log) error {
+	var g errgroup.Group
+	for i := range 2 {
+		g.Go(func() error {
+			for n := range 200 {
+				b := batch(3, int64(n), &record.Producer{ID: int64(i), Sequence: int32(3 * n)})
+				if _, err := l.Append(b, AppendOptions{LeaderEpoch: 1, Now: int64(n)}); err != nil {
+					return err
+				}
+				if err := l.Flush(); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	return g.Wait()
+}
+
+func appendAndTruncate(l *Log) error {
+	for n := range 80 {
+		for range 20 {
+			if _, err := l.Append(batch(3, int64(n), nil), AppendOptions{LeaderEpoch: int32(n)}); err != nil {
+				return err
+			}
+		}
+		if err := l.Flush(); err != nil {
+			return err
+		}
+		if err := l.TruncateSuffix(l.EndOffset() / 3 * 2); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// readWhile reads at random places. Only what was deleted or truncated meanwhile may be refused.
 func readWhile(t *testing.T, l *Log, done *atomic.Bool, seed uint64) {
 	rng := rand.New(rand.NewPCG(seed, 1))
 	var b []byte
@@ -93,7 +113,7 @@ func readWhile(t *testing.T, l *Log, done *atomic.Bool, seed uint64) {
 			b, err = c.AppendTo(b[:0])
 			c.Release()
 		}
-		if err != nil {
+		if err != nil && !errors.Is(err, ErrTruncated) {
 			t.Error(err)
 			return
 		}

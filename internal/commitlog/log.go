@@ -105,7 +105,7 @@ func (l *Log) FlushedOffset() int64 { return l.flushed.Load() }
 func (l *Log) Size() int64 {
 	var n int64
 	for _, s := range *l.segments.Load() {
-		n += s.size.Load()
+		n += s.bytes()
 	}
 	return n
 }

@@ -224,7 +224,7 @@ func (l *Log) load(f folder, m marks) error {
 	segments := make([]*segment, len(f.bases))
 	for i, base := range f.bases {
 		s := newSegment(l.fs, l.path, base, c.IndexIntervalBytes)
-		s.size.Store(f.sizes[i])
+		s.setBytes(f.sizes[i])
 		s.maxTimestamp.Store(unknownTimestamp)
 		if i > 0 {
 			segments[i-1].close(base)
@@ -292,7 +292,7 @@ func (l *Log) install(r *recovery, start int64) error {
 	if r.clean {
 		l.mu.epochsOnDisk = l.epochs.Load()
 		// A failed log may have left names behind that were never synced, but only those of files without bytes.
-		l.mu.unsyncedNew = unsyncedNew{segment: last.size.Load() == 0, partition: r.next == 0}
+		l.mu.unsyncedNew = unsyncedNew{segment: last.bytes() == 0, partition: r.next == 0}
 	}
 	return nil
 }
@@ -397,7 +397,7 @@ func walkHeaders(segments []*segment, from, to int64, f func(*record.Header)) er
 }
 
 func (s *segment) walkHeaders(from, to int64, f func(*record.Header)) error {
-	size := s.size.Load()
+	size := s.bytes()
 	if size == 0 {
 		return nil
 	}

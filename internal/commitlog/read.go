@@ -144,8 +144,7 @@ func segmentAt(segments []*segment, offset int64) int {
 
 // slice makes c the range of this segment from c.first to end, and returns false when there is nothing of it here.
 func (s *segment) slice(c *Chunk, end int64, maxBytes int, minOne bool) (bool, error) {
-	limit := s.size.Load() // before next: limit never passes what next says
-	next := s.next.Load()
+	limit, next := s.bounds()
 	var err error
 	if size := limit; end < next {
 		if limit, err = s.position(end, size); err != nil {

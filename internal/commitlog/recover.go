@@ -80,7 +80,7 @@ func (r *recovery) openClean() (err error) {
 // openLast loads the indexes of the last segment and checks the batches behind the last entry.
 func (r *recovery) openLast(s *segment) error {
 	r.next, r.firstTimestamp, r.indexer = s.base, record.NoTimestamp, newIndexer(s.base, s.interval)
-	x, size := &r.indexer, s.size.Load()
+	x, size := &r.indexer, s.bytes()
 	if size == 0 {
 		s.maxTimestamp.Store(record.NoTimestamp)
 		s.offsets.Store(x.offsets)
@@ -198,7 +198,7 @@ func (r *recovery) recoverSegment(s *segment, following bool) (good int64, err e
 // read checks the batches of a segment from position on and enters them everywhere. Those at or above rewriteFrom are
 // written again. It returns the position behind the last good one, with the reason if that is not the end.
 func (r *recovery) read(s *segment, position, rewriteFrom int64, x *indexer) (good int64, err error) {
-	size := s.size.Load()
+	size := s.bytes()
 	if position >= size {
 		return position, nil
 	}
@@ -257,7 +257,7 @@ func (r *recovery) enter(b []byte, position int64, s *segment, x *indexer, rewri
 			err = r.log.contradiction(&head)
 		}
 		if err != nil {
-			if good > 0 && position+int64(len(b)) < s.size.Load() {
+			if good > 0 && position+int64(len(b)) < s.bytes() {
 				break // perhaps only cut off by the read
 			}
 			bad = &CorruptionError{File: s.file.name, Position: position + good, Offset: r.next, Reason: err.Error()}
@@ -289,9 +289,9 @@ func (r *recovery) enter(b []byte, position int64, s *segment, x *indexer, rewri
 // cut ends the log in segment i at position good. What comes behind is removed first, from the end, each name durably:
 // a crash in between leaves a log that is cut later.
 func (r *recovery) cut(i int, good int64, why error) error {
-	lost := r.segments[i].size.Load() - max(good, 0)
+	lost := r.segments[i].bytes() - max(good, 0)
 	for n := len(r.segments) - 1; n > i; n-- {
-		lost += r.segments[n].size.Load()
+		lost += r.segments[n].bytes()
 		if err := r.remove(n); err != nil {
 			return err
 		}
@@ -310,7 +310,7 @@ func (r *recovery) shorten(s *segment, size int64) error {
 		return err
 	}
 	defer h.release()
-	s.size.Store(size)
+	s.setBytes(size)
 	return h.Truncate(size)
 }
 
@@ -326,8 +326,11 @@ func (r *recovery) remove(i int) error {
 func (r *recovery) settle(from int64) error {
 	written := r.segments[segmentAt(r.segments, from):]
 	last := r.segments[len(r.segments)-1]
-	last.pinned.Store(false)    // its writer owns the index
-	last.bound.Store(unbounded) // it is the last one now, if others were cut off
+	last.pinned.Store(false)                              // its writer owns the index
+	last.bound.Store(unbounded)                           // it is the last one now, if others were cut off
+	if err := r.shorten(last, last.bytes()); err != nil { // gives back what was reserved behind it
+		return err
+	}
 	if err := r.log.removeSnapshots(r.snapshots, r.next); err != nil { // durably: they would fit other batches there
 		return err
 	}
@@ -413,7 +416,7 @@ func epochFits(entries []epochEntry, h *record.Header) bool {
 func headerAt(segments []*segment, offset, to int64) (found *record.Header, err error) {
 	for i := segmentAt(segments, offset); i < len(segments) && found == nil && segments[i].base < to; i++ {
 		s := segments[i]
-		size := s.size.Load()
+		size := s.bytes()
 		if size == 0 {
 			continue
 		}

@@ -49,11 +49,11 @@ func (l *Log) expired() (int, error) {
 	segments := *l.segments.Load()
 	for i, s := range segments {
 		last := i == len(segments)-1
-		end := s.next.Load()
+		end := s.end()
 		if last {
 			end = l.end.Load()
 		}
-		size := s.size.Load()
+		size := s.bytes()
 		if end > stable || last && size == 0 {
 			return i, nil
 		}

@@ -41,9 +41,8 @@ type segment struct {
 	dir          string
 	interval     int64
 	file         lazyFile
-	size         atomic.Int64 // bytes of whole batches
-	next         atomic.Int64 // offset after the last batch; of a closed segment, the base of the one behind
-	bound        atomic.Int64 // no batch below size ends beyond this offset
+	extent       atomic.Uint64 // bytes of whole batches, and where they end: one number, so that nobody sees one without the other
+	bound        atomic.Int64  // no batch ends beyond this offset
 	maxTimestamp atomic.Int64
 	rewritten    atomic.Bool // cut in place: what was read of the file may be other bytes
 
@@ -61,7 +60,6 @@ type segment struct {
 func newSegment(fsys vfs.FS, dir string, base, interval int64) *segment {
 	s := &segment{base: base, dir: dir, interval: interval}
 	s.file.fs, s.file.name = fsys, segmentFile(dir, base, logSuffix)
-	s.next.Store(base)
 	s.bound.Store(unbounded)
 	s.maxTimestamp.Store(record.NoTimestamp)
 	return s
@@ -87,8 +85,31 @@ func parseSegmentFile(name string) (base int64, suffix string, ok bool) {
 
 // close says that the segment has all its batches; the next one begins at next.
 func (s *segment) close(next int64) {
-	s.next.Store(next)
+	s.setExtent(s.bytes(), next)
 	s.bound.Store(next)
+}
+
+// bounds returns the bytes of whole batches, and the offset after the last one; of a closed segment, the base of the one
+// behind. It may be less where that one is more than 2^32 offsets away.
+func (s *segment) bounds() (size, next int64) {
+	e := s.extent.Load()
+	return int64(e >> 32), s.base + int64(e&math.MaxUint32)
+}
+
+func (s *segment) bytes() int64 {
+	size, _ := s.bounds()
+	return size
+}
+
+func (s *segment) end() int64 {
+	_, next := s.bounds()
+	return next
+}
+
+func (s *segment) setBytes(size int64) { s.setExtent(size, s.end()) }
+
+func (s *segment) setExtent(size, next int64) {
+	s.extent.Store(uint64(size)<<32 | uint64(min(next-s.base, math.MaxUint32)))
 }
 
 func (s *segment) hint(offset int64) *atomic.Uint64 {
@@ -220,7 +241,7 @@ func (s *segment) readIndex() (indexer, error) {
 	if err != nil {
 		return x, err
 	}
-	offsets, err := decodeOffsetIndex(b, s.size.Load())
+	offsets, err := decodeOffsetIndex(b, s.bytes())
 	if err != nil {
 		return x, err
 	}
@@ -261,7 +282,7 @@ func (s *segment) buildIndex() error {
 	}
 	defer w.close()
 	w.checked = true
-	x, err := indexOf(w, s.base, s.interval, s.size.Load())
+	x, err := indexOf(w, s.base, s.interval, s.bytes())
 	if err != nil {
 		return err
 	}
@@ -295,7 +316,7 @@ func (s *segment) youngest() (int64, error) {
 		return 0, err
 	}
 	defer w.close()
-	e, err := s.timeEntryBefore(w, math.MaxInt64, s.size.Load())
+	e, err := s.timeEntryBefore(w, math.MaxInt64, s.bytes())
 	if err != nil {
 		return 0, err
 	}

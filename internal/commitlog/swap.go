@@ -71,7 +71,7 @@ func (l *Log) endOfFile(name string, base int64) (int64, error) {
 	}
 	s := newSegment(l.fs, l.path, base, 0)
 	s.file.name = name
-	s.size.Store(info.Size)
+	s.setBytes(info.Size)
 	defer s.file.close()
 	r := recovery{log: l, next: base, lastEpoch: noEpoch}
 	x := newIndexer(base, unbounded)

@@ -47,10 +47,10 @@ func (l *Log) youngestBelow(end int64) (int64, error) {
 
 // youngestBelow is youngest for the batches below end.
 func (s *segment) youngestBelow(end int64) (int64, error) {
-	if s.base >= end || s.size.Load() == 0 {
+	if s.base >= end || s.bytes() == 0 {
 		return record.NoTimestamp, nil
 	}
-	if s.next.Load() <= end {
+	if s.end() <= end {
 		return s.youngest()
 	}
 	largest := int64(record.NoTimestamp)
@@ -63,7 +63,7 @@ func (l *Log) findRecord(ts, end int64) (r record.Record, epoch int32, found boo
 	end = min(end, l.end.Load())
 	segments := *l.segments.Load()
 	for _, s := range segments[segmentAt(segments, start):] {
-		if s.base >= end || s.size.Load() == 0 {
+		if s.base >= end || s.bytes() == 0 {
 			continue
 		}
 		youngest, err := s.youngest()
@@ -82,7 +82,7 @@ func (l *Log) findRecord(ts, end int64) (r record.Record, epoch int32, found boo
 
 // findRecord searches from the last entry of the time index before which all records are older.
 func (s *segment) findRecord(ts, start, end int64) (found record.Record, epoch int32, ok bool, err error) {
-	size := s.size.Load()
+	size := s.bytes()
 	w, err := s.walk()
 	if err != nil {
 		return found, 0, false, err

@@ -73,13 +73,14 @@ func (l *Log) cutting(end int64, cut func() error) error {
 
 // truncate cuts at the end of a batch. It must be called with all locks held.
 func (l *Log) truncate(end int64) error {
-	l.setEpochs(epochsBelow(*l.epochs.Load(), end))
+	below := epochsBelow(*l.epochs.Load(), end)
 	if end >= l.end.Load() {
+		l.setEpochs(below)
 		return l.saveEpochs()
 	}
 	segments := *l.segments.Load()
 	i := segmentAt(segments, end)
-	size := segments[i].size.Load()
+	size := segments[i].bytes()
 	position := size
 	if size > 0 {
 		w, err := segments[i].walk()
@@ -92,6 +93,10 @@ func (l *Log) truncate(end int64) error {
 			return err
 		}
 	}
+	for _, s := range segments[i:] {
+		s.rewritten.Store(true) // before the epochs change: readers that do not find them do not take it for corruption
+	}
+	l.setEpochs(below)
 	l.mu.changed = true
 	l.end.Store(end)
 	l.flushed.Store(end)
@@ -118,15 +123,13 @@ func (l *Log) removeDurably(s *segment) error {
 	return l.fs.SyncDir(l.path)
 }
 
-// cutSegment puts a shorter segment in the place of the last one. The old one answers errGone from here on.
+// cutSegment puts a shorter segment in the place of the last one. Readers of the old one get errGone and wait for mu
+// before they look for the new one.
 func (l *Log) cutSegment(i int, position int64) (end int64, err error) {
 	old := (*l.segments.Load())[i]
 	s := newSegment(l.fs, l.path, old.base, l.config.Load().IndexIntervalBytes)
-	s.size.Store(position)
-	old.rewritten.Store(true)
+	s.setBytes(position)
 	old.file.retire()
-	list := append((*l.segments.Load())[:i:i], s)
-	l.segments.Store(&list)
 	h, err := s.file.create()
 	if err != nil {
 		return 0, err
@@ -138,7 +141,12 @@ func (l *Log) cutSegment(i int, position int64) (end int64, err error) {
 	if err := h.Sync(); err != nil {
 		return 0, err
 	}
-	return l.takeOver(s)
+	if end, err = l.takeOver(s); err != nil {
+		return 0, err
+	}
+	list := append((*l.segments.Load())[:i:i], s)
+	l.segments.Store(&list)
+	return end, nil
 }
 
 // takeOver makes s, of which only the file is there, the segment that is written to, and returns where it ends.
@@ -148,7 +156,7 @@ func (l *Log) takeOver(s *segment) (end int64, err error) {
 		return 0, err
 	}
 	defer w.close()
-	size := s.size.Load()
+	size := s.bytes()
 	x, err := indexOf(w, s.base, s.interval, size)
 	if err != nil {
 		return 0, err

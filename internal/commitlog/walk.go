@@ -65,7 +65,7 @@ func (w *walker) header(position, end int64) (record.Header, error) {
 	if i < 0 || i+record.HeaderSize > int64(w.n) {
 		n, err := w.file.ReadAt(w.block[:min(walkBlockBytes, end-position)], position)
 		if err != nil && !(errors.Is(err, io.EOF) && n >= record.HeaderSize) {
-			return record.Header{}, readError(w.name, position, err)
+			return record.Header{}, w.readError(position, err)
 		}
 		w.at, w.n, i = position, n, 0
 	}
@@ -90,7 +90,7 @@ func (w *walker) header(position, end int64) (record.Header, error) {
 func (w *walker) read(position int64, h *record.Header) ([]byte, error) {
 	w.batch = slices.Grow(w.batch[:0], h.Size())[:h.Size()]
 	if _, err := w.file.ReadAt(w.batch, position); err != nil {
-		return nil, readError(w.name, position, err)
+		return nil, w.readError(position, err)
 	}
 	if err := record.CheckCRC(w.batch); err != nil {
 		return nil, w.corrupt(position, err.Error())
@@ -98,8 +98,19 @@ func (w *walker) read(position int64, h *record.Header) ([]byte, error) {
 	return w.batch, nil
 }
 
+// corrupt returns the error for bytes that are not a batch. Those of a segment that is being cut are no corruption.
 func (w *walker) corrupt(position int64, reason string) error {
+	if w.segment.rewritten.Load() {
+		return errGone
+	}
 	return &CorruptionError{File: w.name, Position: position, Reason: reason}
+}
+
+func (w *walker) readError(position int64, err error) error {
+	if errors.Is(err, io.EOF) {
+		return w.corrupt(position, "the file ends too early")
+	}
+	return err
 }
 
 // readError makes a file that is shorter than it was a corruption. Other errors stay what they are.
