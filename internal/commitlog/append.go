@@ -204,7 +204,7 @@ func (l *Log) index(infos []batchInfo, nowMs int64) {
 		h := &infos[i].Header
 		a.add(h, position+int64(infos[i].at))
 		l.mu.producers.apply(h, nowMs)
-		if h.LeaderEpoch != l.lastWrittenEpoch() {
+		if h.LeaderEpoch != l.LatestEpoch() {
 			l.assignEpoch(h.LeaderEpoch, h.BaseOffset)
 		}
 	}
