@@ -218,7 +218,13 @@ func (r *crashRun) append() error {
 	b := r.build(producer, 1+r.rng.IntN(6))
 	end := r.log.EndOffset()
 	r.note("append %d bytes at %d, producer %+v", len(b), end, producer)
-	a, err := r.log.Append(b, AppendOptions{LeaderEpoch: r.epoch, Now: r.now.UnixMilli()})
+	var a Appended
+	var err error
+	if r.rng.IntN(6) == 0 {
+		a, err = r.log.AppendReplica(r.asAppended(b, end))
+	} else {
+		a, err = r.log.Append(b, AppendOptions{LeaderEpoch: r.epoch, Now: r.now.UnixMilli()})
+	}
 	if err != nil {
 		// A write that failed for want of space, or with the power, may still be found again.
 		b = r.asAppended(b, end)
