@@ -79,6 +79,7 @@ type TopicDefaults struct {
 
 // Logs is for what goes on in the log directories. What a topic can set for itself is in Topic.
 type Logs struct {
+	FlushOS                   bool // acknowledged records are with the operating system, not on disk
 	RetentionCheckIntervalMs  int64
 	RecoveryCheckpointMs      int32
 	StartOffsetCheckpointMs   int32
@@ -201,6 +202,7 @@ func (l Layers) Broker() (Broker, error) {
 
 func (r reader) logs() Logs {
 	return Logs{
+		FlushOS:                   r.get("flush").text == FlushOS,
 		RetentionCheckIntervalMs:  r.int64("log.retention.check.interval.ms"),
 		RecoveryCheckpointMs:      r.int32("log.flush.offset.checkpoint.interval.ms"),
 		StartOffsetCheckpointMs:   r.int32("log.flush.start.offset.checkpoint.interval.ms"),

@@ -146,3 +146,20 @@ func FuzzParseListener(f *testing.F) {
 		}
 	})
 }
+
+// TestFlushIsTheBrokers: a directory has one flusher, so a topic that asks for its own rule is refused, not ignored.
+func TestFlushIsTheBrokers(t *testing.T) {
+	if err := ValidateTopic(map[string]string{"flush": FlushOS}); err == nil {
+		t.Error("a topic may set flush, which nothing honours")
+	}
+	for value, want := range map[string]bool{"": false, FlushSync: false, FlushOS: true} {
+		static := map[string]string{}
+		if value != "" {
+			static["flush"] = value
+		}
+		b, err := Layers{Static: static}.Broker()
+		if err != nil || b.Logs.FlushOS != want {
+			t.Errorf("flush=%q: FlushOS %v, %v", value, b.Logs.FlushOS, err)
+		}
+	}
+}

@@ -84,7 +84,7 @@ func (d *Def) Sensitive() bool { return d.Type == Password || d.Type == Unknown 
 
 var (
 	brokerKeys = index(serverKeys, logKeys, groupKeys, securityKeys, remoteKeys, ourBrokerKeys, dynamicOnlyKeys, retiredKeys)
-	topicIndex = index(topicKeys, ourTopicKeys, retiredTopicKeys)
+	topicIndex = index(topicKeys, retiredTopicKeys)
 )
 
 func index(tables ...[]Def) map[string]*Def {

@@ -6,15 +6,9 @@ const (
 	FlushOS   = "os"
 )
 
-const flushDoc = "When a record counts as written: sync after it is on disk, os after it is with the operating system, as in Kafka."
-
-var ourTopicKeys = []Def{
-	{Name: "flush", Type: String, Default: FlushSync, Valid: oneOf(FlushSync, FlushOS),
-		Server: []Synonym{{"flush", 1}}, Doc: flushDoc},
-}
-
 var ourBrokerKeys = []Def{
-	{Name: "flush", Type: String, Default: FlushSync, Valid: oneOf(FlushSync, FlushOS), Dynamic: ClusterWide, Doc: flushDoc},
+	{Name: "flush", Type: String, Default: FlushSync, Valid: oneOf(FlushSync, FlushOS),
+		Doc: "When a record counts as written: sync after it is on disk, os after it is with the operating system, as in Kafka."},
 }
 
 // dynamicOnlyKeys are keys that Kafka takes from clients and not from server.properties.

@@ -46,7 +46,6 @@ func TestDescribeTopic(t *testing.T) {
 		"compression.type":                      "zstd 4 compression.type=zstd/4 compression.type=producer/5",
 		"flush.ms":                              "9223372036854775807 5 log.flush.scheduler.interval.ms=9223372036854775807/5",
 		"segment.jitter.ms":                     "0 5 log.roll.jitter.hours=0/5",
-		"flush":                                 "sync 5 flush=sync/5",
 		"leader.replication.throttled.replicas": " 5",
 	} {
 		if got := entry(t, entries, name).short(); got != want {
@@ -133,11 +132,11 @@ func TestTopicValues(t *testing.T) {
 		t.Errorf("the defaults are\n%+v, want\n%+v", d, want)
 	}
 	l := Layers{Static: map[string]string{
-		"log.retention.hours": "-1", "log.retention.minutes": "2", "log.roll.hours": "9999999", "flush": "os",
+		"log.retention.hours": "-1", "log.retention.minutes": "2", "log.roll.hours": "9999999",
 		"log.segment.bytes": "not a number",
 	}}
 	got := l.Topic(map[string]string{"cleanup.policy": "compact", "message.timestamp.type": "LogAppendTime", "segment.jitter.ms": "x"})
-	if got.RetentionMs != 120000 || !got.FlushOS || got.Delete || !got.Compact || !got.Timestamps.LogAppendTime {
+	if got.RetentionMs != 120000 || got.Delete || !got.Compact || !got.Timestamps.LogAppendTime {
 		t.Errorf("%+v", got)
 	}
 	if got.Segment.Ms != 9999999*3600000 || got.Segment.Bytes != 1<<30 || got.Segment.JitterMs != 0 {

@@ -10,7 +10,6 @@ type Topic struct {
 	Segment         Segment
 	Timestamps      Timestamps
 
-	FlushOS               bool // acknowledged records are with the operating system, not on disk
 	MaxMessageBytes       int32
 	MinInsyncReplicas     int32
 	RetentionBytes        int64
@@ -81,7 +80,6 @@ func (l Layers) Topic(overrides map[string]string) Topic {
 			BeforeMaxMs:   get("message.timestamp.before.max.ms").number,
 			AfterMaxMs:    get("message.timestamp.after.max.ms").number,
 		},
-		FlushOS:               get("flush").text == FlushOS,
 		MaxMessageBytes:       number32("max.message.bytes"),
 		MinInsyncReplicas:     number32("min.insync.replicas"),
 		RetentionBytes:        get("retention.bytes").number,

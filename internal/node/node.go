@@ -124,7 +124,7 @@ func (n *Node) configure() error {
 
 func (n *Node) openDir(context.Context) error {
 	flush := commitlog.FlushSync
-	if n.static["flush"] == "os" {
+	if n.broker.Logs.FlushOS {
 		flush = commitlog.FlushOS
 	}
 	var err error
