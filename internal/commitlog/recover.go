@@ -41,7 +41,7 @@ type recovery struct {
 	known []epochEntry // what leader-epoch-checkpoint says of the offsets below point
 
 	clean          bool
-	next           int64 // offset behind the last good batch
+	base, next     int64 // offsets of the last good batch, and behind it
 	epochs         []epochEntry
 	producers      producers
 	indexer        indexer // of the last segment that was read
@@ -152,7 +152,8 @@ func (r *recovery) recover() error {
 		if bad == nil {
 			continue
 		}
-		if !isCorruption(bad) || r.next < r.point {
+		var c *CorruptionError
+		if !errors.As(bad, &c) || c.Offset < r.point {
 			return bad
 		}
 		if i+1 < len(r.segments) && r.next == r.segments[i+1].base { // it is whole; a write that was refused comes behind
@@ -178,12 +179,12 @@ const notFollowing = -1
 // recoverSegment checks a whole segment and builds its indexes. It returns where the good batches end, and why.
 func (r *recovery) recoverSegment(s *segment, following bool) (good int64, err error) {
 	if s.base < r.next || s.base > max(r.next, r.point) {
-		return notFollowing, &CorruptionError{File: s.file.name, Offset: r.next, Reason: "the segment does not follow"}
+		return notFollowing, &CorruptionError{File: s.file.name, Offset: min(r.next, s.base), Reason: "the segment does not follow"}
 	}
 	if following {
 		r.indexer.closeTimes()
 	}
-	r.next = s.base
+	r.base, r.next = s.base, s.base
 	r.indexer = newIndexer(s.base, s.interval)
 	r.firstTimestamp = record.NoTimestamp
 	s.offsets.Store(r.indexer.offsets)
@@ -260,7 +261,11 @@ func (r *recovery) enter(b []byte, position int64, s *segment, x *indexer, rewri
 			if good > 0 && position+int64(len(b)) < s.bytes() {
 				break // perhaps only cut off by the read
 			}
-			bad = &CorruptionError{File: s.file.name, Position: position + good, Offset: r.next, Reason: err.Error()}
+			offset := r.next
+			if head.Size() <= len(rest) && head.BaseOffset > r.base && record.CheckCRC(rest[:head.Size()]) == nil {
+				offset = min(offset, head.BaseOffset) // it is good: the base offset of the one before has risen
+			}
+			bad = &CorruptionError{File: s.file.name, Position: position + good, Offset: offset, Reason: err.Error()}
 			break
 		}
 		if head.BaseOffset >= rewriteFrom && rewrite < 0 {
@@ -275,7 +280,7 @@ func (r *recovery) enter(b []byte, position int64, s *segment, x *indexer, rewri
 			r.epochs = withEpoch(r.epochs, head.LeaderEpoch, head.BaseOffset)
 			r.lastEpoch = head.LeaderEpoch
 		}
-		r.next = head.NextOffset()
+		r.base, r.next = head.BaseOffset, head.NextOffset()
 		good += int64(head.Size())
 	}
 	if rewrite >= 0 && rewrite < good {
