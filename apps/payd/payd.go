@@ -187,7 +187,7 @@ func listen(address string, log *slog.Logger) (net.Listener, error) {
 	if splitErr != nil {
 		return nil, fmt.Errorf("payd: page: %w", err)
 	}
-	log.Info("the page's port is taken", "address", address, "error", err)
+	log.Warn("the page's port is taken: it gets a free one", "address", address, "error", err)
 	if listener, err = net.Listen("tcp", net.JoinHostPort(host, "0")); err != nil {
 		return nil, fmt.Errorf("payd: page: %w", err)
 	}

@@ -254,6 +254,8 @@ func (c *Conn) report(err error) {
 		closed(&n.notServed)
 	case errors.Is(err, errNotReading):
 		closed(&n.notReading)
+	case errors.Is(err, errHandler) && !errors.Is(context.Cause(c.ctx), errHandler): // client or server has gone: nobody misses the reply
+		log.Debug("connection closed", "err", err)
 	case errors.Is(err, errHandler):
 		closed(&n.byHandler)
 	case errors.Is(err, errIdle):
