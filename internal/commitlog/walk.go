@@ -24,6 +24,7 @@ type walker struct {
 	// behind is where the last batch ends that was looked at, next its next offset: those that follow must not fall.
 	behind int64
 	next   int64
+	last   record.Header
 	top    int64 // offsets must lie below
 	// checked makes header compare checksums, at the price of reading everything.
 	checked bool
@@ -42,7 +43,7 @@ func (s *segment) walk() (*walker, error) {
 	w := walkers.Get().(*walker)
 	w.segment = s
 	w.file, w.name, w.at, w.n, w.checked = h, s.file.name, 0, 0, false
-	w.behind, w.next = 0, s.base
+	w.behind, w.next, w.last = 0, s.base, record.Header{}
 	return w, nil
 }
 
@@ -79,9 +80,16 @@ func (w *walker) header(position, end int64) (record.Header, error) {
 	if h.LastOffsetDelta < 0 || h.BaseOffset < 0 || h.NextOffset() > w.top || position == w.behind && h.BaseOffset < w.next {
 		return record.Header{}, w.corrupt(position, "impossible offsets")
 	}
+	if position == w.behind && h.BaseOffset > w.next && w.last.Length > 0 && !w.checked {
+		// A gap: compaction left it, or the batch before is damaged and seems to end earlier than it does.
+		if _, err := w.read(position-int64(w.last.Size()), &w.last); err != nil {
+			return record.Header{}, err
+		}
+	}
 	if w.checked {
 		_, err = w.read(position, &h)
 	}
+	w.last = h
 	w.behind, w.next = position+int64(h.Size()), h.NextOffset()
 	return h, err
 }
