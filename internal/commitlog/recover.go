@@ -336,7 +336,7 @@ func (r *recovery) settle(from int64) error {
 	if err := r.shorten(last, last.bytes()); err != nil { // gives back what was reserved behind it
 		return err
 	}
-	if err := r.log.removeSnapshots(r.snapshots, r.next); err != nil { // durably: they would fit other batches there
+	if err := r.log.removeSnapshots(r.snapshots, r.next); err != nil {
 		return err
 	}
 	fresh := unsyncedNew{segment: true, partition: r.next > 0}

@@ -201,8 +201,10 @@ func (l *Log) reload(end int64) error {
 	return l.saveEpochs()
 }
 
-// removeSnapshots removes the snapshots above offset.
+// removeSnapshots removes the snapshots above offset, durably: one that came back would be taken for the state of other
+// batches, and a retry for a new one.
 func (l *Log) removeSnapshots(snapshots []int64, offset int64) error {
+	removed := false
 	for _, at := range snapshots {
 		if at <= offset {
 			continue
@@ -210,8 +212,12 @@ func (l *Log) removeSnapshots(snapshots []int64, offset int64) error {
 		if err := l.removeSnapshot(at); err != nil {
 			return err
 		}
+		removed = true
 	}
-	return nil
+	if !removed {
+		return nil
+	}
+	return l.fs.SyncDir(l.path)
 }
 
 func (l *Log) removeSnapshot(at int64) error {
