@@ -349,6 +349,7 @@ func (r *crashRun) truncate() error {
 	r.m.durable = min(r.m.durable, to)
 	err := r.log.TruncateSuffix(to)
 	if err == nil {
+		r.refused = nil
 		r.m.batches, r.m.end, r.m.durable = r.m.batches[:keep], to, to
 		r.epoch = max(r.epoch+1, r.log.LatestEpoch())
 		r.setProducers()
@@ -365,6 +366,7 @@ func (r *crashRun) reset() error {
 	r.m.resetTo, r.m.durable, r.m.start, r.m.startMax = to, 0, 0, max(r.m.startMax, to)
 	err := r.log.ResetTo(to)
 	if err == nil {
+		r.refused = nil
 		r.m = model{durable: to, start: to, startMax: to, end: to, resetTo: -1}
 		r.compacted = min(r.compacted, 0)
 		r.renameProducers()
