@@ -45,7 +45,8 @@ var clientHalf = map[string][]string{
 	"apps/payd":         {"apps/payd/trip", "apps/payd/habit", "apps/payd/premium", "apps/payd/fleet", "apps/payd/web"},
 	"bench/start":       nil,
 	"cmd/logbahn":       {"", "apps/payd", "internal/config", "internal/wire"},
-	"interop":           {""},
+	"interop":           {"", "interop/kafka"},
+	"interop/kafka":     nil,
 }
 
 // testOnly lists packages that only tests import.

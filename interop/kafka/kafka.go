@@ -1,0 +1,223 @@
+package kafka
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kversion"
+)
+
+// The releases that install.sh provides.
+const (
+	V43 = "4.3.1"
+	V39 = "3.9.1"
+	V09 = "0.9.0.1"
+)
+
+// startTimeout is how long a broker may take until it answers; on a busy machine a JVM needs most of it.
+const startTimeout = 2 * time.Minute
+
+// Broker is one running Apache Kafka.
+type Broker struct {
+	Version   string
+	Addr      string // host:port of the client listener
+	ZooKeeper string // host:port, 0.9.0.1 only
+
+	jars      string
+	processes []*process // in the order of their start
+}
+
+// Start runs the release from installed, the directory that install.sh has filled, with its data in dir. properties are
+// lines of server.properties that are added to what one node needs.
+func Start(ctx context.Context, installed, version, dir string, properties ...string) (*Broker, error) {
+	ports, err := freePorts(2)
+	if err != nil {
+		return nil, err
+	}
+	b := &Broker{Version: version, Addr: ports[0]}
+	switch version {
+	case V43:
+		b.jars = filepath.Join(installed, "java", "lib", "*")
+		err = b.startKRaft(dir, ports[1], properties)
+	case V39:
+		b.jars = filepath.Join(installed, "java-3.9", "lib", "*")
+		err = b.startKRaft(dir, ports[1], properties)
+	case V09:
+		b.jars, b.ZooKeeper = filepath.Join(installed, "kafka-"+V09, "libs", "*"), ports[1]
+		err = b.startWithZooKeeper(ctx, dir, properties)
+	default:
+		return nil, fmt.Errorf("kafka %s: install.sh has no such release", version)
+	}
+	if err == nil {
+		err = b.awaitAnswer(ctx)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("kafka %s: %w", version, err), b.Stop())
+	}
+	return b, nil
+}
+
+// Stop ends the broker, then what it needs.
+func (b *Broker) Stop() error {
+	var err error
+	for i := len(b.processes) - 1; i >= 0; i-- {
+		err = errors.Join(err, b.processes[i].stop())
+	}
+	b.processes = nil
+	return err
+}
+
+func (b *Broker) startKRaft(dir, controller string, properties []string) error {
+	file, err := writeProperties(dir, "server.properties", append([]string{
+		"process.roles=broker,controller",
+		"node.id=1",
+		"controller.quorum.voters=1@" + controller,
+		"controller.listener.names=CONTROLLER",
+		"listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
+		"listeners=PLAINTEXT://" + b.Addr + ",CONTROLLER://" + controller,
+		"advertised.listeners=PLAINTEXT://" + b.Addr,
+		"log.dirs=" + filepath.ToSlash(filepath.Join(dir, "data")),
+		"offsets.topic.replication.factor=1",
+		"transaction.state.log.replication.factor=1",
+		"transaction.state.log.min.isr=1",
+		"share.coordinator.state.topic.replication.factor=1",
+		"share.coordinator.state.topic.min.isr=1",
+	}, properties...))
+	if err != nil {
+		return err
+	}
+	format := exec.Command("java", "-cp", b.jars, "-Xmx256m", "kafka.tools.StorageTool", "format", "-t", "bG9nYmFobiBpbnRlcm9wIQ", "-c", file)
+	if out, err := format.CombinedOutput(); err != nil {
+		return fmt.Errorf("format: %w\n%s", err, out)
+	}
+	return b.start("kafka.Kafka", file)
+}
+
+func (b *Broker) startWithZooKeeper(ctx context.Context, dir string, properties []string) error {
+	host, port, _ := strings.Cut(b.ZooKeeper, ":")
+	file, err := writeProperties(dir, "zookeeper.properties", []string{
+		"dataDir=" + filepath.ToSlash(filepath.Join(dir, "zookeeper")), "clientPort=" + port, "clientPortAddress=" + host,
+	})
+	if err != nil {
+		return err
+	}
+	if err := b.start("org.apache.zookeeper.server.quorum.QuorumPeerMain", file); err != nil {
+		return err
+	}
+	if err := b.await(ctx, func(ctx context.Context) error { return dial(ctx, b.ZooKeeper) }); err != nil {
+		return err
+	}
+	file, err = writeProperties(dir, "server.properties", append([]string{
+		"broker.id=1",
+		"zookeeper.connect=" + b.ZooKeeper,
+		"listeners=PLAINTEXT://" + b.Addr,
+		"log.dirs=" + filepath.ToSlash(filepath.Join(dir, "data")),
+	}, properties...))
+	if err != nil {
+		return err
+	}
+	return b.start("kafka.Kafka", file)
+}
+
+// Run runs a class of the release, for instance one of its tools, and returns what it printed.
+func (b *Broker) Run(ctx context.Context, class string, args ...string) (string, error) {
+	out, err := exec.CommandContext(ctx, "java", append([]string{"-cp", b.jars, "-Xmx256m", class}, args...)...).CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("%s %s: %w\n%s", class, strings.Join(args, " "), err, out)
+	}
+	return string(out), nil
+}
+
+func (b *Broker) start(class, properties string) error {
+	p := &process{output: &bytes.Buffer{}, done: make(chan struct{})}
+	p.cmd = exec.Command("java", "-cp", b.jars, "-Xmx512m", "-XX:+UseSerialGC", class, properties)
+	p.cmd.Dir = filepath.Dir(properties)
+	p.cmd.Stdout, p.cmd.Stderr = p.output, p.output
+	if err := p.cmd.Start(); err != nil {
+		return err
+	}
+	go func() {
+		defer close(p.done)
+		_ = p.cmd.Wait()
+	}()
+	b.processes = append(b.processes, p)
+	return nil
+}
+
+// awaitAnswer returns when the broker has answered a request. 0.9 knows no ApiVersions and closes the connection that
+// asks for it.
+func (b *Broker) awaitAnswer(ctx context.Context) error {
+	opts := []kgo.Opt{kgo.SeedBrokers(b.Addr)}
+	if b.Version == V09 {
+		opts = append(opts, kgo.MaxVersions(kversion.V0_9_0()))
+	}
+	return b.await(ctx, func(ctx context.Context) error {
+		client, err := kgo.NewClient(opts...)
+		if err != nil {
+			return err
+		}
+		defer client.Close()
+		return client.Ping(ctx)
+	})
+}
+
+// await tries until attempt succeeds, the youngest process ends, or the time is up.
+func (b *Broker) await(ctx context.Context, attempt func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	p := b.processes[len(b.processes)-1]
+	for {
+		once, stop := context.WithTimeout(ctx, 5*time.Second)
+		err := attempt(once)
+		stop()
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("no answer: %w", err)
+		case <-p.done:
+			return fmt.Errorf("ended: %s\n%s", p.cmd.ProcessState, p.output.String())
+		case <-time.After(200 * time.Millisecond):
+		}
+	}
+}
+
+func dial(ctx context.Context, addr string) error {
+	conn, err := new(net.Dialer).DialContext(ctx, "tcp", addr)
+	if err != nil {
+		return err
+	}
+	return conn.Close()
+}
+
+// freePorts returns n addresses of loopback that nobody listened on a moment ago.
+func freePorts(n int) ([]string, error) {
+	var addrs []string
+	for range n {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return nil, err
+		}
+		defer l.Close()
+		addrs = append(addrs, l.Addr().String())
+	}
+	return addrs, nil
+}
+
+func writeProperties(dir, name string, lines []string) (string, error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, name)
+	return path, os.WriteFile(path, []byte(strings.Join(lines, "\n")+"\n"), 0o644)
+}

@@ -1,0 +1,27 @@
+package kafka_test
+
+import (
+	"os"
+	"testing"
+
+	"github.com/logbahn/logbahn/interop/kafka"
+)
+
+// TestStart starts each release that is installed and ends it again.
+func TestStart(t *testing.T) {
+	installed := os.Getenv("LOGBAHN_INTEROP")
+	if installed == "" {
+		t.Skip("LOGBAHN_INTEROP is not set: make interop installs the releases and runs this")
+	}
+	for _, version := range []string{kafka.V43, kafka.V39, kafka.V09} {
+		t.Run(version, func(t *testing.T) {
+			b, err := kafka.Start(t.Context(), installed, version, t.TempDir(), "num.partitions=4")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := b.Stop(); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+}
