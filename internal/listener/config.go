@@ -9,6 +9,8 @@ import (
 // Config is what a Server is made of. Zero values mean the defaults named.
 type Config struct {
 	Handler Handler
+	// Observer is told what becomes of requests. Nobody when nil.
+	Observer Observer
 	// Name is the listener's name, such as PLAINTEXT; connections and log lines carry it.
 	Name string
 	// RequestBytesMax bounds a frame (socket.request.max.bytes). 100 MiB.

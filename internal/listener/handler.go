@@ -2,6 +2,7 @@ package listener
 
 import (
 	"context"
+	"time"
 
 	"github.com/logbahn/logbahn/internal/wire"
 )
@@ -21,6 +22,19 @@ type Handler interface {
 // ends: with the connection, and for an API that waits also with Shutdown, whose reply is then still sent. A reply whose
 // encoding fails closes the connection.
 type Finish func(ctx context.Context) wire.Response
+
+// Observer is told what becomes of requests. It is called by many connections at once, but for one connection Finished
+// and Sent come from one goroutine at a time. It must not wait: what it does is part of every request's way.
+type Observer interface {
+	// Finished is called with a reply before it is encoded, and with nil when none is sent (acks=0).
+	Finished(c *Conn, h wire.RequestHeader, reply wire.Response)
+	// Sent is called when the reply of a request has left, or when there was none, took after the request had arrived.
+	// The sizes are those of whole frames, in bytes.
+	Sent(c *Conn, h wire.RequestHeader, took time.Duration, requestBytes, replyBytes int)
+	// Refused is called with a request that ends its connection: its API or version is not served, or its body is no
+	// request. h has what could be read of its header.
+	Refused(c *Conn, h wire.RequestHeader, err error)
+}
 
 // API is how requests of an API and version are treated.
 type API struct {

@@ -109,7 +109,7 @@ func (c *Conn) judgeSize(start []byte, length int) error {
 	key, version := int16(binary.BigEndian.Uint16(start)), int16(binary.BigEndian.Uint16(start[2:]))
 	api, err := c.server.cfg.Handler.Lookup(key, version)
 	if err != nil {
-		return fmt.Errorf("%w: %w", errNotServed, err)
+		return c.refused(wire.RequestHeader{Key: key, Version: version}, fmt.Errorf("%w: %w", errNotServed, err))
 	}
 	if api.BytesMax > 0 && length > api.BytesMax {
 		return fmt.Errorf("%w: %s of %d bytes, at most %d allowed", errTooLarge, wire.APIName(key), length, api.BytesMax)
@@ -142,23 +142,24 @@ func (c *Conn) readMore(frame *buffer, length int, limit time.Time) error {
 
 // start decodes a request, waits for its turn and starts it.
 func (c *Conn) start(frame []byte) error {
+	arrived := time.Now()
 	h, payload, err := wire.ReadRequestHeader(frame)
 	tooNew := h.Key == wire.KeyApiVersions && errors.Is(err, wire.ErrUnsupportedVersion)
 	switch {
 	case err == nil || tooNew:
 	case errors.Is(err, wire.ErrMalformed):
-		return err
+		return c.refused(h, err)
 	default:
-		return fmt.Errorf("%w: %w", errNotServed, err)
+		return c.refused(h, fmt.Errorf("%w: %w", errNotServed, err))
 	}
 	api, err := c.server.cfg.Handler.Lookup(h.Key, h.Version)
 	if err != nil {
-		return fmt.Errorf("%w: %s version %d: %w", errNotServed, wire.APIName(h.Key), h.Version, err)
+		return c.refused(h, fmt.Errorf("%w: %s version %d: %w", errNotServed, wire.APIName(h.Key), h.Version, err))
 	}
 	var body any
 	if !tooNew && !api.NoBody {
 		if body, err = decode(h, payload); err != nil {
-			return err
+			return c.refused(h, err)
 		}
 	}
 	c.barrier = !api.Pipelines
@@ -169,7 +170,15 @@ func (c *Conn) start(frame []byte) error {
 	if err != nil {
 		return fmt.Errorf("%w: %s version %d: %w", errHandler, wire.APIName(h.Key), h.Version, err)
 	}
-	return c.enqueue(reply{header: h, body: body, finish: finish, waits: api.Waits})
+	return c.enqueue(reply{header: h, body: body, finish: finish, waits: api.Waits, arrived: arrived, bytes: len(frame)})
+}
+
+// refused tells the observer of a request that ends the connection, and passes the reason on.
+func (c *Conn) refused(h wire.RequestHeader, err error) error {
+	if o := c.server.cfg.Observer; o != nil {
+		o.Refused(c, h, err)
+	}
+	return err
 }
 
 // The hot requests keep the memory of their slices from one to the next.

@@ -19,6 +19,9 @@ type reply struct {
 	body   any
 	finish Finish
 	waits  bool // as of its API
+
+	arrived time.Time
+	bytes   int // of the request, without its length
 }
 
 // writer answers the requests of one connection in order. It ends when its queue is closed.
@@ -82,12 +85,27 @@ func (c *Conn) answer(r reply) (err error) {
 	if c.ctx.Err() != nil {
 		return context.Cause(c.ctx)
 	}
+	observer := c.server.cfg.Observer
+	if observer != nil {
+		observer.Finished(c, r.header, response)
+	}
+	size := 0
 	if response == nil {
 		recycle(r.body)
-		return nil
+	} else if size, err = c.encodeAndSend(r, response); err != nil {
+		return err
 	}
+	if observer != nil {
+		observer.Sent(c, r.header, time.Since(r.arrived), r.bytes+wire.FrameHeaderSize, size)
+	}
+	return nil
+}
+
+// encodeAndSend sends a reply and returns the size of its frame.
+func (c *Conn) encodeAndSend(r reply, response wire.Response) (size int, err error) {
 	out := newBuffer(wire.ReplySize(response))
 	out.bytes, err = wire.AppendReply(out.bytes, r.header, response)
+	size = len(out.bytes)
 	if err == nil {
 		recycle(r.body)
 		err = c.send(out.bytes)
@@ -95,7 +113,7 @@ func (c *Conn) answer(r reply) (err error) {
 		err = fmt.Errorf("%w: %w", errHandler, err)
 	}
 	out.free()
-	return err
+	return size, err
 }
 
 // send writes a reply. A short one leaves in one write; of a long one each chunk has the timeout to itself.
