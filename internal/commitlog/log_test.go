@@ -504,3 +504,21 @@ func TestBackground(t *testing.T) {
 	}
 	must(t, d.Close())
 }
+
+func TestTimestampAt(t *testing.T) {
+	_, _, l := newLog(t, smallSegments(400))
+	for i := range 5 {
+		mustAppend(t, l, batch(2, int64(1000*(i+1)), nil))
+	}
+	stamped := batch(1, 7, nil)
+	record.SetLogAppendTime(stamped, 9999)
+	mustAppend(t, l, stamped)
+	for offset, want := range map[int64]int64{0: 1000, 1: 1000, 5: 3000, 9: 5000, 10: 9999, 11: record.NoTimestamp} {
+		if got, err := l.TimestampAt(offset); err != nil || got != want {
+			t.Errorf("offset %d is of %d, %v, want %d", offset, got, err, want)
+		}
+	}
+	if _, err := l.TimestampAt(12); !errors.Is(err, ErrOffsetOutOfRange) {
+		t.Errorf("beyond the end: %v", err)
+	}
+}

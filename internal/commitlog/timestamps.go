@@ -33,6 +33,34 @@ func (l *Log) MaxTimestampOffset(end int64) (offset, timestamp int64, leaderEpoc
 	}
 }
 
+// TimestampAt returns the timestamp in milliseconds of the batch that holds the record at offset, or of the next one
+// when compaction has removed it: that of its first record, or with LogAppendTime that of all. The batch's header alone
+// is read. It is record.NoTimestamp at the end of the log and for batches that have none. Errors are those of Read.
+func (l *Log) TimestampAt(offset int64) (int64, error) {
+	c, err := l.Read(offset, 1, l.EndOffset(), true)
+	defer c.Release()
+	if err != nil || c.Size() == 0 {
+		return record.NoTimestamp, err
+	}
+	var header [record.HeaderSize]byte
+	if _, err := c.file.ReadAt(header[:], c.position); err != nil {
+		if c.segment.rewritten.Load() {
+			return record.NoTimestamp, ErrTruncated
+		}
+		return record.NoTimestamp, l.readFailed(readError(c.segment.file.name, c.position, err))
+	}
+	h, err := record.ReadHeader(header[:])
+	switch {
+	case c.segment.rewritten.Load():
+		return record.NoTimestamp, ErrTruncated
+	case err != nil: // Read's checks say what is wrong with a batch
+		return record.NoTimestamp, err
+	case h.Attributes.LogAppendTime():
+		return h.MaxTimestamp, nil
+	}
+	return h.BaseTimestamp, nil
+}
+
 func (l *Log) youngestBelow(end int64) (int64, error) {
 	largest := int64(record.NoTimestamp)
 	for _, s := range *l.segments.Load() {
