@@ -249,6 +249,7 @@ func (c *fetchCall) respond(s *fetchSession) wire.Response {
 	reply := &fetchReply{FetchResponse: wire.FetchResponse{Version: c.req.Version}, b: c.b, found: c.found}
 	replies := make([]wire.FetchPartitionReply, len(c.found))
 	for i := range c.found {
+		c.count(&c.found[i])
 		c.tellLeader(&reply.FetchResponse, &c.found[i])
 		replies[i] = c.found[i].reply
 	}
@@ -267,6 +268,22 @@ func (c *fetchCall) respond(s *fetchSession) wire.Response {
 	}
 	reply.Topics = groupByTopic(c.items, replies, isNews)
 	return reply
+}
+
+// count notes what a consumer got of a partition.
+func (c *fetchCall) count(f *fetched) {
+	if f.partition == nil || c.req.ReplicaID >= 0 {
+		return
+	}
+	traffic := f.partition.Traffic()
+	traffic.Fetches.Add(1)
+	traffic.BytesOut.Add(int64(f.read.Chunk.Size()))
+	if f.reply.Error != wire.None {
+		traffic.FetchesFailed.Add(1)
+	}
+	if _, old := oldMagic(c.req.Version); old && f.read.Chunk.Size() > 0 {
+		traffic.FetchesOfOldMessageFormat.Add(1)
+	}
 }
 
 // tellLeader adds the new leader to the reply of a partition that has moved.

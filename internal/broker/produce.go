@@ -134,8 +134,11 @@ func (c *produceCall) appendPartition(topic *cluster.Topic, part *wire.ProducePa
 		c.refuse(reply, topic, code)
 		return
 	}
+	traffic := p.Traffic()
+	traffic.Produces.Add(1)
 	batch, err := admit(p.Settings(), c.version, part.Records, c.b.now())
 	if err != nil {
+		traffic.ProducesFailed.Add(1)
 		c.fail(reply, topic, err)
 		return
 	}
@@ -146,8 +149,13 @@ func (c *produceCall) appendPartition(topic *cluster.Topic, part *wire.ProducePa
 		Origin: commitlog.Client, LeaderEpoch: partition.AnyEpoch, AllInSync: c.acks == -1,
 	})
 	if err != nil {
+		traffic.ProducesFailed.Add(1)
 		c.fail(reply, topic, err)
 		return
+	}
+	if !a.Duplicate {
+		traffic.BytesIn.Add(int64(len(batch)))
+		traffic.RecordsIn.Add(a.EndOffset() - a.FirstOffset)
 	}
 	reply.BaseOffset, reply.LogAppendTime, reply.LogStartOffset = a.FirstOffset, a.LogAppendTime, a.LogStartOffset
 	c.waits = append(c.waits, produceWait{
@@ -178,6 +186,7 @@ func (c *produceCall) wait(ctx context.Context) wire.Response {
 		if errors.Is(err, partition.ErrTimeout) {
 			expired = alreadyExpired
 		}
+		w.partition.Traffic().ProducesFailed.Add(1)
 		reply := &c.resp.Topics[w.topicAt].Partitions[w.at]
 		reply.BaseOffset, reply.LogAppendTime, reply.LogStartOffset = -1, -1, -1
 		c.fail(reply, w.topic, err)
@@ -198,6 +207,9 @@ func (c *produceCall) AppendTo(dst []byte) ([]byte, error) {
 	defer c.release()
 	return c.resp.AppendTo(dst)
 }
+
+// CountErrors implements wire.ErrorLister.
+func (c *produceCall) CountErrors(to wire.ErrorCounter) { c.resp.CountErrors(to) }
 
 // EncodedSize implements wire.Sizer.
 func (c *produceCall) EncodedSize() int { return c.resp.EncodedSize() }

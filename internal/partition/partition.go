@@ -24,6 +24,8 @@ type Partition struct {
 	role sync.RWMutex // shared: an append under the present epoch; alone: a change of leader or epoch
 	log  *commitlog.Log
 
+	traffic Traffic
+
 	highWatermark atomic.Int64 // as mu.machine has it, for readers who take no lock
 
 	mu struct {

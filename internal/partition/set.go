@@ -37,8 +37,9 @@ type Set struct {
 
 	mu struct {
 		sync.RWMutex
-		byName map[nameKey]*Partition
-		byID   map[idKey]*Partition
+		byName  map[nameKey]*Partition
+		byID    map[idKey]*Partition
+		removed TrafficCount
 	}
 }
 
@@ -96,6 +97,9 @@ func (s *Set) add(p *Partition) {
 func (s *Set) remove(p *Partition) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.mu.byID[idKey{p.topicID, p.index}] == p {
+		s.mu.removed.Add(p.traffic.Count())
+	}
 	delete(s.mu.byID, idKey{p.topicID, p.index})
 	if name := (nameKey{p.topic, p.index}); s.mu.byName[name] == p {
 		delete(s.mu.byName, name)
