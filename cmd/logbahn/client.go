@@ -2,15 +2,12 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"strings"
 	"syscall"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -22,7 +19,7 @@ import (
 // requestTimeout bounds what an administrative command waits for a broker.
 const requestTimeout = 15 * time.Second
 
-// brokers adds --brokers to a command and all below it.
+// brokersFlag adds --brokers to a command and all below it.
 func brokersFlag(c *cobra.Command) {
 	c.PersistentFlags().StringSliceP("brokers", "b", defaultBrokers(), "addresses of one or more brokers (or LOGBAHN_BROKERS)")
 }
@@ -34,9 +31,14 @@ func defaultBrokers() []string {
 	return []string{"localhost:9092"}
 }
 
-// outputFlag adds -o to a command and all below it.
-func outputFlag(c *cobra.Command) {
-	c.PersistentFlags().StringP("output", "o", "table", "table, for people, or json, for programs")
+// newClient makes a client, which connects when it is first used.
+func newClient(addrs []string, opts ...kgo.Opt) (*kgo.Client, error) {
+	opts = append([]kgo.Opt{kgo.SeedBrokers(addrs...), kgo.ClientID("logbahn-cli"), kgo.SoftwareNameAndVersion("logbahn", version())}, opts...)
+	client, err := kgo.NewClient(opts...)
+	if err != nil {
+		return nil, &cliError{code: exitUsage, err: err}
+	}
+	return client, nil
 }
 
 // connect makes a client and finds out that a broker answers, so that an unreachable one is reported as such and at
@@ -46,10 +48,9 @@ func connect(c *cobra.Command, opts ...kgo.Opt) (*kgo.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	opts = append([]kgo.Opt{kgo.SeedBrokers(addrs...), kgo.ClientID("logbahn-cli"), kgo.SoftwareNameAndVersion("logbahn", version())}, opts...)
-	client, err := kgo.NewClient(opts...)
+	client, err := newClient(addrs, opts...)
 	if err != nil {
-		return nil, &cliError{code: exitUsage, err: err}
+		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(c.Context(), 5*time.Second)
 	defer cancel()
@@ -103,6 +104,10 @@ func named(what, name string, err error, message string) error {
 	if err == nil {
 		return nil
 	}
+	var partition *missingPartition
+	if errors.As(err, &partition) {
+		return err
+	}
 	var code *kerr.Error
 	if message != "" && errors.As(err, &code) {
 		return fmt.Errorf("%s %q: %w", what, name, &brokerError{code: code, message: message})
@@ -130,35 +135,3 @@ type brokerError struct {
 
 func (e *brokerError) Error() string { return e.code.Message + ": " + e.message }
 func (e *brokerError) Unwrap() error { return e.code }
-
-// show prints rows as a table under header, or value as JSON, as -o says.
-func show(c *cobra.Command, value any, header string, rows func(line func(cells ...any))) error {
-	format, err := c.Flags().GetString("output")
-	if err != nil {
-		return err
-	}
-	switch format {
-	case "json":
-		encoder := json.NewEncoder(c.OutOrStdout())
-		encoder.SetIndent("", "  ")
-		return encoder.Encode(value)
-	case "table":
-		return table(c.OutOrStdout(), header, rows)
-	}
-	return usageErrorf("-o %s: there are table and json", format)
-}
-
-func table(w io.Writer, header string, rows func(line func(cells ...any))) error {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, strings.Join(strings.Fields(header), "\t"))
-	rows(func(cells ...any) {
-		for i, cell := range cells {
-			if i > 0 {
-				fmt.Fprint(t, "\t")
-			}
-			fmt.Fprint(t, cell)
-		}
-		fmt.Fprintln(t)
-	})
-	return t.Flush()
-}

@@ -3,14 +3,8 @@ package main
 import (
 	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"strconv"
-	"strings"
-	"time"
-	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -19,69 +13,77 @@ import (
 
 type consumeFlags struct {
 	group, from, format, output string
+	partitions                  []int32
 	count                       int
 	exit                        bool
+
+	start position // from, parsed
 }
 
 func consumeCommand() *cobra.Command {
+	return readingCommand("consume", "end", "Read records, alone or as a member of a group", `  logbahn consume rides --from start --exit
+  logbahn consume rides -f '%T %k %v\n' --from @2015-05-15T00:08:13Z -n 10
+  logbahn consume rides -o json --from -1 | jq .value
+  logbahn consume rides -g analytics --from start`)
+}
+
+// topicTail is consume that begins a little before the end.
+func topicTail() *cobra.Command {
+	return readingCommand("tail", "-10", "Show the last records, and those to come", `  logbahn topic tail rides
+  logbahn topic tail rides --from -1 --exit`)
+}
+
+func readingCommand(name, from, short, example string) *cobra.Command {
 	var f consumeFlags
 	c := &cobra.Command{
-		Use:   "consume TOPIC...",
-		Short: "Read records, alone or as a member of a group",
-		Args:  minArgs(1),
-		RunE:  func(c *cobra.Command, topics []string) error { return consume(c, f, topics) },
+		Use:               name + " TOPIC...",
+		Short:             short,
+		Long:              short + ".\n\nPositions (--from): " + positionHelp + ".\n\nFormats (-f):\n" + recordFormatHelp,
+		Example:           example,
+		Args:              minArgs(1),
+		ValidArgsFunction: completeTopics,
+		RunE:              func(c *cobra.Command, topics []string) error { return consume(c, f, topics) },
 	}
 	brokersFlag(c)
 	c.Flags().StringVarP(&f.group, "group", "g", "", "read as a member of this group and commit what was printed")
-	c.Flags().StringVarP(&f.from, "from", "f", "end", "where to begin: start, end, an offset, -N (the last N of each partition), or @ a time (RFC 3339 or Unix ms)")
+	c.Flags().StringVar(&f.from, "from", from, "where to begin; a group's commit goes before it")
+	c.Flags().Int32SliceVarP(&f.partitions, "partition", "p", nil, "read these partitions only")
 	c.Flags().IntVarP(&f.count, "num", "n", 0, "stop after so many records (0: never)")
 	c.Flags().BoolVarP(&f.exit, "exit", "e", false, "stop at the end that the partitions had at the start")
-	c.Flags().StringVar(&f.format, "format", `%v\n`, "what to print: %t topic %p partition %o offset %k key %v value %T timestamp %h headers")
+	c.Flags().StringVarP(&f.format, "format", "f", `%v\n`, "what to print of each record")
 	c.Flags().StringVarP(&f.output, "output", "o", "text", "text (see --format), or json: an object a line")
+	_ = c.RegisterFlagCompletionFunc("group", completeGroups)
+	_ = c.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"text", "json"}, cobra.ShellCompDirectiveNoFileComp))
 	return c
 }
 
-func (f consumeFlags) offset() (kgo.Offset, error) {
-	o := kgo.NewOffset()
-	switch {
-	case f.from == "start":
-		return o.AtStart(), nil
-	case f.from == "end":
-		return o.AtEnd(), nil
-	case strings.HasPrefix(f.from, "@"):
-		at := f.from[1:]
-		if ms, err := strconv.ParseInt(at, 10, 64); err == nil {
-			return o.AfterMilli(ms), nil
-		}
-		when, err := time.Parse(time.RFC3339, at)
-		if err != nil {
-			return o, usageErrorf("--from %s: neither RFC 3339 nor Unix milliseconds", f.from)
-		}
-		return o.AfterMilli(when.UnixMilli()), nil
-	}
-	n, err := strconv.ParseInt(f.from, 10, 64)
-	if err != nil {
-		return o, usageErrorf("--from %s: there are start, end, an offset, -N, and @time", f.from)
-	}
-	if n < 0 {
-		return o.AtEnd().Relative(n), nil
-	}
-	return o.At(n), nil
-}
-
-func consume(c *cobra.Command, f consumeFlags, topics []string) error {
-	start, err := f.offset()
-	if err != nil {
+// check finds what is wrong with the flags before a broker is asked.
+func (f *consumeFlags) check() error {
+	var err error
+	if f.start, err = parsePosition("--from", f.from); err != nil {
 		return err
 	}
 	if f.output != "text" && f.output != "json" {
 		return usageErrorf("-o %s: there are text and json", f.output)
 	}
-	opts := []kgo.Opt{kgo.ConsumeTopics(topics...), kgo.ConsumeResetOffset(start)}
-	if f.group != "" {
-		opts = append(opts, kgo.ConsumerGroup(f.group), kgo.AutoCommitMarks())
+	if f.count < 0 {
+		return usageErrorf("-n %d: a number of records, or 0 for all", f.count)
 	}
-	client, err := connect(c, opts...)
+	if f.group != "" && len(f.partitions) > 0 {
+		return usageErrorf("--group and --partition exclude each other: a group shares out the partitions itself")
+	}
+	if _, err := parsePosition("-f", f.format); err == nil {
+		return &cliError{code: exitUsage, err: fmt.Errorf("-f %s: a format without a %%", f.format), hint: "--from " + f.format + " says where to begin"}
+	}
+	_, err = parseRecordFormat(f.format)
+	return err
+}
+
+func consume(c *cobra.Command, f consumeFlags, topics []string) error {
+	if err := f.check(); err != nil {
+		return err
+	}
+	client, err := connect(c, f.options(topics)...)
 	if err != nil {
 		return err
 	}
@@ -93,6 +95,25 @@ func consume(c *cobra.Command, f consumeFlags, topics []string) error {
 	out := bufio.NewWriter(c.OutOrStdout())
 	err = f.poll(c.Context(), client, left, out)
 	return errors.Join(err, out.Flush(), leave(c.Context(), client, f.group))
+}
+
+// options ask for control records too: where a partition ends in one, --exit would wait for ever.
+func (f consumeFlags) options(topics []string) []kgo.Opt {
+	opts := []kgo.Opt{kgo.ConsumeResetOffset(f.start.offset()), kgo.KeepControlRecords()}
+	if f.group != "" {
+		return append(opts, kgo.ConsumeTopics(topics...), kgo.ConsumerGroup(f.group), kgo.AutoCommitMarks())
+	}
+	if len(f.partitions) == 0 {
+		return append(opts, kgo.ConsumeTopics(topics...))
+	}
+	places := map[string]map[int32]kgo.Offset{}
+	for _, t := range topics {
+		places[t] = map[int32]kgo.Offset{}
+		for _, p := range f.partitions {
+			places[t][p] = f.start.offset()
+		}
+	}
+	return append(opts, kgo.ConsumePartitions(places))
 }
 
 // leave commits what was printed. It runs after Ctrl-C as well.
@@ -121,34 +142,22 @@ func remaining(ctx context.Context, client *kgo.Client, f consumeFlags, topics [
 		if t.Err != nil {
 			return nil, named("topic", t.Topic, t.Err, "")
 		}
+		for _, p := range f.partitions {
+			if _, ok := t.Partitions[p]; !ok {
+				return nil, &missingPartition{t.Topic, p}
+			}
+		}
 	}
 	if !f.exit {
 		return nil, nil
 	}
-	positions, err := f.positions(ctx, admin, topics)
-	if err != nil {
-		return nil, err
-	}
-	listed, err := admin.ListEndOffsets(ctx, topics...)
-	if err != nil {
-		return nil, err
-	}
-	left := ends{}
-	listed.Each(func(end kadm.ListedOffset) {
-		if positions(end) < end.Offset {
-			if left[end.Topic] == nil {
-				left[end.Topic] = map[int32]int64{}
-			}
-			left[end.Topic][end.Partition] = end.Offset
-		}
-	})
-	return left, nil
+	return f.remaining(ctx, admin, topics)
 }
 
-// positions tells for each partition, given its end, where reading begins: what --exit waits for must be what will
-// come. A group's commit goes before --from.
-func (f consumeFlags) positions(ctx context.Context, admin *kadm.Client, topics []string) (func(end kadm.ListedOffset) int64, error) {
-	starts, err := admin.ListStartOffsets(ctx, topics...)
+// remaining tells what --exit waits for, which must be what will come: reading begins at a group's commit, else at
+// --from.
+func (f consumeFlags) remaining(ctx context.Context, admin *kadm.Client, topics []string) (ends, error) {
+	b, err := f.start.bounds(ctx, admin, topics...)
 	if err != nil {
 		return nil, err
 	}
@@ -158,35 +167,41 @@ func (f consumeFlags) positions(ctx context.Context, admin *kadm.Client, topics 
 			return nil, err
 		}
 	}
-	from, err := f.offset()
-	if err != nil {
-		return nil, err
-	}
-	offset := from.EpochOffset().Offset
-	var after kadm.ListedOffsets
-	if strings.HasPrefix(f.from, "@") {
-		if after, err = admin.ListOffsetsAfterMilli(ctx, offset, topics...); err != nil {
+	left := ends{}
+	for _, end := range listed(b.ends) {
+		if !f.reads(end.Partition) {
+			continue
+		}
+		begin, err := b.resolve(f.start, end.Topic, end.Partition)
+		if err != nil {
 			return nil, err
 		}
-	}
-	return func(end kadm.ListedOffset) int64 {
-		start, _ := starts.Lookup(end.Topic, end.Partition)
 		if c, ok := committed.Lookup(end.Topic, end.Partition); ok && c.Err == nil && c.At >= 0 {
-			return max(c.At, start.Offset)
+			begin = c.At
 		}
-		if found, ok := after.Lookup(end.Topic, end.Partition); ok {
-			return max(found.Offset, start.Offset)
+		if begin < end.Offset {
+			if left[end.Topic] == nil {
+				left[end.Topic] = map[int32]int64{}
+			}
+			left[end.Topic][end.Partition] = end.Offset
 		}
-		switch n, err := strconv.ParseInt(f.from, 10, 64); {
-		case f.from == "end":
-			return end.Offset
-		case err == nil && n < 0:
-			return max(end.Offset+n, start.Offset)
-		case err == nil:
-			return max(n, start.Offset)
+	}
+	return left, nil
+}
+
+func listed(offsets kadm.ListedOffsets) []kadm.ListedOffset {
+	var list []kadm.ListedOffset
+	offsets.Each(func(o kadm.ListedOffset) { list = append(list, o) })
+	return list
+}
+
+func (f consumeFlags) reads(partition int32) bool {
+	for _, p := range f.partitions {
+		if p == partition {
+			return true
 		}
-		return start.Offset
-	}, nil
+	}
+	return len(f.partitions) == 0
 }
 
 // done notes that r was read and reports whether nothing is left.
@@ -204,7 +219,7 @@ func (f consumeFlags) poll(ctx context.Context, client *kgo.Client, left ends, o
 	if f.exit && len(left) == 0 {
 		return nil
 	}
-	print, err := f.printer(out)
+	print, err := recordPrinter(out, f.output == "json", f.format)
 	if err != nil {
 		return err
 	}
@@ -218,14 +233,14 @@ func (f consumeFlags) poll(ctx context.Context, client *kgo.Client, left ends, o
 		}
 		for it := fetches.RecordIter(); !it.Done(); {
 			r := it.Next()
-			if err := print(r); err != nil {
-				return err
-			}
 			client.MarkCommitRecords(r)
-			if n++; n == f.count {
-				return nil
+			if !r.Attrs.IsControl() {
+				if err := print(r); err != nil {
+					return err
+				}
+				n++
 			}
-			if f.exit && left.done(r.Topic, r.Partition, r.Offset+1) {
+			if n > 0 && n == f.count || f.exit && left.done(r.Topic, r.Partition, r.Offset+1) {
 				return nil
 			}
 		}
@@ -233,100 +248,4 @@ func (f consumeFlags) poll(ctx context.Context, client *kgo.Client, left ends, o
 			return err
 		}
 	}
-}
-
-// consumed is a record as -o json prints it. Keys and values that are not UTF-8 are given in base64 instead.
-type consumed struct {
-	Topic       string            `json:"topic"`
-	Partition   int32             `json:"partition"`
-	Offset      int64             `json:"offset"`
-	Timestamp   time.Time         `json:"timestamp"`
-	Key         *string           `json:"key"`
-	Value       *string           `json:"value"`
-	KeyBase64   []byte            `json:"key_base64,omitempty"`
-	ValueBase64 []byte            `json:"value_base64,omitempty"`
-	Headers     map[string]string `json:"headers,omitempty"`
-}
-
-func (f consumeFlags) printer(out io.Writer) (func(*kgo.Record) error, error) {
-	if f.output == "json" {
-		encoder := json.NewEncoder(out)
-		encoder.SetEscapeHTML(false)
-		return func(r *kgo.Record) error {
-			c := consumed{Topic: r.Topic, Partition: r.Partition, Offset: r.Offset, Timestamp: r.Timestamp}
-			c.Key, c.KeyBase64 = text(r.Key)
-			c.Value, c.ValueBase64 = text(r.Value)
-			for _, h := range r.Headers {
-				if c.Headers == nil {
-					c.Headers = map[string]string{}
-				}
-				c.Headers[h.Key] = string(h.Value)
-			}
-			return encoder.Encode(c)
-		}, nil
-	}
-	unescape := strings.NewReplacer(`\n`, "\n", `\t`, "\t", `\r`, "\r", `\\`, `\`)
-	parts, err := parseFormat(unescape.Replace(f.format))
-	if err != nil {
-		return nil, err
-	}
-	return func(r *kgo.Record) error {
-		for _, part := range parts {
-			if _, err := io.WriteString(out, part(r)); err != nil {
-				return err
-			}
-		}
-		return nil
-	}, nil
-}
-
-func text(b []byte) (*string, []byte) {
-	if b == nil {
-		return nil, nil
-	}
-	if !utf8.Valid(b) {
-		return nil, b
-	}
-	s := string(b)
-	return &s, nil
-}
-
-func parseFormat(format string) ([]func(*kgo.Record) string, error) {
-	var parts []func(*kgo.Record) string
-	for format != "" {
-		literal, rest, found := strings.Cut(format, "%")
-		if literal != "" {
-			parts = append(parts, func(*kgo.Record) string { return literal })
-		}
-		if !found {
-			break
-		}
-		if rest == "" {
-			return nil, usageErrorf("--format ends in %%")
-		}
-		verb, ok := formatVerbs[rest[0]]
-		if !ok {
-			return nil, usageErrorf("--format: there is no %%%c", rest[0])
-		}
-		parts = append(parts, verb)
-		format = rest[1:]
-	}
-	return parts, nil
-}
-
-var formatVerbs = map[byte]func(*kgo.Record) string{
-	't': func(r *kgo.Record) string { return r.Topic },
-	'p': func(r *kgo.Record) string { return strconv.Itoa(int(r.Partition)) },
-	'o': func(r *kgo.Record) string { return strconv.FormatInt(r.Offset, 10) },
-	'k': func(r *kgo.Record) string { return string(r.Key) },
-	'v': func(r *kgo.Record) string { return string(r.Value) },
-	'T': func(r *kgo.Record) string { return strconv.FormatInt(r.Timestamp.UnixMilli(), 10) },
-	'%': func(*kgo.Record) string { return "%" },
-	'h': func(r *kgo.Record) string {
-		var headers []string
-		for _, h := range r.Headers {
-			headers = append(headers, h.Key+"="+string(h.Value))
-		}
-		return strings.Join(headers, ",")
-	},
 }

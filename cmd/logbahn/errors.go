@@ -19,6 +19,8 @@ const (
 	exitNotFound    = 3   // the topic or group that was named does not exist
 	exitRefused     = 4   // the broker refuses: it exists already, is in use, is not allowed
 	exitUnreachable = 5   // no broker answers, or not in time
+	exitAuth        = 6   // the broker knows who asks, or not, and does not allow it
+	exitPartial     = 7   // of several things that were asked for, some were done and some failed
 	exitInterrupted = 130 // Ctrl-C
 )
 
@@ -49,6 +51,16 @@ func checkArgs(ok func(got int) bool) cobra.PositionalArgs {
 	}
 }
 
+// outcome is the error of a command that was asked for several things: of done some came to pass, and failed are the
+// errors of the others, nil ones left out.
+func outcome(done int, failed ...error) error {
+	err := errors.Join(failed...)
+	if err == nil || done == 0 {
+		return err
+	}
+	return &cliError{code: exitPartial, err: err, hint: hintOf(err)}
+}
+
 func exitCode(err error) int {
 	var cli *cliError
 	switch {
@@ -58,6 +70,8 @@ func exitCode(err error) int {
 		return exitInterrupted
 	case isUnreachable(err):
 		return exitUnreachable
+	case isDenied(err):
+		return exitAuth
 	case isNotFound(err):
 		return exitNotFound
 	case isRefused(err):
@@ -68,9 +82,12 @@ func exitCode(err error) int {
 
 func hintOf(err error) string {
 	var cli *cliError
+	var partition *missingPartition
 	switch {
 	case errors.As(err, &cli):
 		return cli.hint
+	case errors.As(err, &partition):
+		return "`logbahn topic describe " + partition.topic + "` shows its partitions"
 	case isUnreachable(err):
 		return "is a broker running there? `logbahn start` starts one; --brokers or LOGBAHN_BROKERS names another address"
 	case errors.Is(err, kerr.UnknownTopicOrPartition):
@@ -96,8 +113,20 @@ func isNotFound(err error) bool {
 
 func isRefused(err error) bool {
 	for _, refusal := range []error{kerr.TopicAlreadyExists, kerr.NonEmptyGroup, kerr.InvalidTopicException, kerr.InvalidConfig,
-		kerr.InvalidPartitions, kerr.InvalidReplicationFactor, kerr.PolicyViolation, kerr.TopicDeletionDisabled, kerr.MessageTooLarge} {
+		kerr.InvalidPartitions, kerr.InvalidReplicationFactor, kerr.PolicyViolation, kerr.TopicDeletionDisabled, kerr.MessageTooLarge,
+		kerr.GroupSubscribedToTopic, kerr.UnknownMemberID, kerr.InvalidRequest, kerr.OffsetOutOfRange, kerr.RebalanceInProgress} {
 		if errors.Is(err, refusal) {
+			return true
+		}
+	}
+	return false
+}
+
+func isDenied(err error) bool {
+	for _, denial := range []error{kerr.SaslAuthenticationFailed, kerr.UnsupportedSaslMechanism, kerr.IllegalSaslState,
+		kerr.TopicAuthorizationFailed, kerr.GroupAuthorizationFailed, kerr.ClusterAuthorizationFailed,
+		kerr.TransactionalIDAuthorizationFailed, kerr.DelegationTokenAuthorizationFailed} {
+		if errors.Is(err, denial) {
 			return true
 		}
 	}

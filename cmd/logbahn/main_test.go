@@ -28,13 +28,13 @@ func TestMain(m *testing.M) { testscript.Main(m, map[string]func(){"logbahn": ma
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:      "testdata",
-		Deadline: time.Now().Add(time.Minute),
+		Deadline: time.Now().Add(4 * time.Minute),
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("HOME", env.WorkDir)
 			env.Values["spawned"] = map[string]*spawned{}
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"spawn": spawn, "term": term, "status": status},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"spawn": spawn, "term": terminate, "status": status},
 	})
 }
 
@@ -90,7 +90,7 @@ func (p *spawned) readAll(r io.ReadCloser, ready *regexp.Regexp, matched chan<- 
 	}
 }
 
-func term(ts *testscript.TestScript, neg bool, args []string) {
+func terminate(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) != 1 {
 		ts.Fatalf("usage: term NAME")
 	}

@@ -27,8 +27,13 @@ func produceCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "produce TOPIC [VALUE...]",
 		Short: "Write records: the values given, or a line of standard input each",
-		Args:  minArgs(1),
-		RunE:  func(c *cobra.Command, args []string) error { return produce(c, f, args[0], args[1:]) },
+		Example: `  logbahn produce rides 'a value' 'another'
+  logbahn produce rides -k ID-1 -H source=phone 80
+  kubectl logs -f pod | logbahn produce logs -z zstd
+  logbahn produce rides -K : < keyed-lines.txt`,
+		Args:              minArgs(1),
+		ValidArgsFunction: first(completeTopics),
+		RunE:              func(c *cobra.Command, args []string) error { return produce(c, f, args[0], args[1:]) },
 	}
 	brokersFlag(c)
 	c.Flags().StringVarP(&f.key, "key", "k", "", "key of every record")
@@ -36,6 +41,7 @@ func produceCommand() *cobra.Command {
 	c.Flags().StringArrayVarP(&f.headers, "header", "H", nil, "a header, key=value (repeatable)")
 	c.Flags().Int32VarP(&f.partition, "partition", "p", -1, "partition (-1: by the key, else spread)")
 	c.Flags().StringVarP(&f.codec, "compression", "z", "none", "none, gzip, snappy, lz4 or zstd")
+	_ = c.RegisterFlagCompletionFunc("compression", cobra.FixedCompletions([]string{"none", "gzip", "snappy", "lz4", "zstd"}, cobra.ShellCompDirectiveNoFileComp))
 	c.Flags().StringVar(&f.acks, "acks", "all", "all (on every in-sync replica's disk), 1 (on the leader's), 0 (none)")
 	return c
 }

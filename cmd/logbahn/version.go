@@ -11,13 +11,19 @@ import (
 // release is the version of this source tree.
 const release = "0.1.0"
 
+type versionInfo struct {
+	Version  string `json:"version" doc:"release, and the revision behind a +"`
+	Go       string `json:"go" doc:"version of the toolchain"`
+	Platform string `json:"platform" doc:"operating system and processor"`
+}
+
 func versionCommand() *cobra.Command {
-	c := &cobra.Command{Use: "version", Short: "Print the version", Args: exactArgs(0)}
+	c := &cobra.Command{Use: "version", Short: "Print the version", Args: exactArgs(0), ValidArgsFunction: cobra.NoFileCompletions}
 	outputFlag(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		v := map[string]string{"version": version(), "go": runtime.Version(), "platform": runtime.GOOS + "/" + runtime.GOARCH}
-		if format, _ := c.Flags().GetString("output"); format == "table" {
-			_, err := fmt.Fprintf(c.OutOrStdout(), "logbahn %s (%s, %s)\n", v["version"], v["go"], v["platform"])
+		v := versionInfo{version(), runtime.Version(), runtime.GOOS + "/" + runtime.GOARCH}
+		if forPeople(c) {
+			_, err := fmt.Fprintf(c.OutOrStdout(), "logbahn %s (%s, %s)\n", v.Version, v.Go, v.Platform)
 			return err
 		}
 		return show(c, v, "", nil)
