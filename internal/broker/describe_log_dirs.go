@@ -9,7 +9,8 @@ import (
 	"github.com/logbahn/logbahn/internal/partition"
 )
 
-// DescribeLogDirs, versions 0 to 4. v4 tells the space of the volume (KIP-827); its total is not known here (-1).
+// DescribeLogDirs, versions 0 to 5. v4 tells the space of the volume (KIP-827); its total is not known here (-1). v5
+// tells whether the directory takes new replicas (KIP-1066): ours always does.
 
 // LogDir is where this broker's logs are.
 type LogDir struct {
