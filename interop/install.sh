@@ -37,12 +37,16 @@ if ! have python095; then
   done_ python095
 fi
 
-# kafkajs
-if ! have node; then
+# kafkajs with the codecs that it leaves to others, @platformatic/kafka, and the Node.js that this asks for
+node_packages="kafkajs@2.2.4 kafkajs-snappy@1.1.0 lz4js@0.2.0 @platformatic/kafka@2.12.1 node@22"
+if [ "$(cat node.done 2>/dev/null)" != "$node_packages" ]; then
   mkdir -p node
-  (cd node && npm init -y >/dev/null && npm install --silent --no-audit --no-fund kafkajs@2.2.4)
-  done_ node
+  (cd node && npm init -y >/dev/null && npm install --silent --no-audit --no-fund $node_packages)
+  echo "$node_packages" > node.done
 fi
+
+# The drivers of Go's clients; their module names the versions.
+(cd "$here/clients/go" && go build -o "$dir/go/" ./cmd/...)
 
 # maven DIR ARTIFACT:VERSION... fills DIR/lib with artifacts of org.apache.kafka and all that they need.
 maven() {
