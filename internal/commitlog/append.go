@@ -19,6 +19,18 @@ type batchInfo struct {
 // It patches offsets, leader epoch and, if configured, LogAppendTime into batches. It returns as soon as the bytes are
 // written; they are durable once FlushedOffset has passed LastOffset. Either all batches are appended or none.
 func (l *Log) Append(batches []byte, o AppendOptions) (Appended, error) {
+	for {
+		a, err := l.append(batches, &o)
+		if !errors.Is(err, errUnnamed) {
+			return a, err
+		}
+		if err := l.syncName(); err != nil {
+			return Appended{}, err
+		}
+	}
+}
+
+func (l *Log) append(batches []byte, o *AppendOptions) (Appended, error) {
 	c := l.config.Load()
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -44,7 +56,7 @@ func (l *Log) Append(batches []byte, o AppendOptions) (Appended, error) {
 	}
 	next := appended.FirstOffset
 	for i := range infos {
-		next = assign(batches, &infos[i], next, &o, c.LogAppendTime)
+		next = assign(batches, &infos[i], next, o, c.LogAppendTime)
 	}
 	if c.LogAppendTime {
 		appended.LogAppendTime = o.Now
@@ -77,6 +89,18 @@ func assign(batches []byte, info *batchInfo, offset int64, o *AppendOptions, log
 // AppendReplica writes batches that have their offsets and leader epochs already, as a follower has fetched them. The
 // first one must not begin before EndOffset; a gap is what compaction left at the leader.
 func (l *Log) AppendReplica(batches []byte) (Appended, error) {
+	for {
+		a, err := l.appendReplica(batches)
+		if !errors.Is(err, errUnnamed) {
+			return a, err
+		}
+		if err := l.syncName(); err != nil {
+			return Appended{}, err
+		}
+	}
+}
+
+func (l *Log) appendReplica(batches []byte) (Appended, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if err := l.writable(); err != nil {
@@ -128,6 +152,9 @@ func (l *Log) parse(batches []byte, sizeMax int64) ([]batchInfo, error) {
 // write appends placed batches to the active segment and makes them visible.
 func (l *Log) write(batches []byte, infos []batchInfo, nowMs int64, c *Config) error {
 	if l.mustRoll(infos, int64(len(batches)), nowMs, c) {
+		if l.unnamed() {
+			return errUnnamed
+		}
 		l.roll(infos[0].BaseOffset, c)
 	}
 	a := &l.mu.active
@@ -170,17 +197,39 @@ func (l *Log) writeFailed(err error) error {
 	return l.fail(err)
 }
 
-// openActive opens the last segment's file, and makes it when this is the first write to it. If the segment before was
-// made since the last sync too, its name is made durable first: after a power cut a log must not begin with the second.
+// unnamed tells whether the active segment was made since the last sync. No other may be made then: after a power cut a
+// log must not begin with the second one. It must be called with mu held.
+func (l *Log) unnamed() bool {
+	return l.mu.active.created && (l.mu.unsyncedNew.segment || l.mu.naming)
+}
+
+// errUnnamed asks for syncName, without mu, and for another try.
+var errUnnamed = errors.New("the last segment's name is not durable")
+
+// syncName makes the names of the segments durable.
+func (l *Log) syncName() error {
+	l.syncMu.Lock() // a sync that is under way does it
+	defer l.syncMu.Unlock()
+	l.mu.Lock()
+	err, unsynced := l.writable(), l.mu.unsyncedNew.segment
+	l.mu.Unlock()
+	if err != nil || !unsynced {
+		return err
+	}
+	if err := l.fs.SyncDir(l.path); err != nil {
+		return l.fail(err)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.mu.unsyncedNew.segment = false // no other was made meanwhile
+	return nil
+}
+
+// openActive opens the last segment's file, and makes it when this is the first write to it.
 func (l *Log) openActive() (*handle, error) {
 	a := &l.mu.active
 	if a.created {
 		return a.segment.file.acquire()
-	}
-	if l.mu.unsyncedNew.segment || l.mu.naming {
-		if err := l.fs.SyncDir(l.path); err != nil {
-			return nil, err
-		}
 	}
 	h, err := a.segment.file.create()
 	if err == nil {

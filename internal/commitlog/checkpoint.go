@@ -41,7 +41,10 @@ func (c checkpoint) encode() []byte {
 	return b
 }
 
-func decodeCheckpoint(b []byte) (checkpoint, error) {
+func decodeCheckpoint(b []byte) (checkpoint, error) { return decodeOffsets(b, 0) }
+
+// decodeOffsets reads a checkpoint whose offsets are at least offsetMin.
+func decodeOffsets(b []byte, offsetMin int64) (checkpoint, error) {
 	lines, err := checkpointLines(b)
 	if err != nil {
 		return nil, err
@@ -53,8 +56,8 @@ func decodeCheckpoint(b []byte) (checkpoint, error) {
 			return nil, fmt.Errorf("%w: checkpoint line %q", ErrCorrupt, line)
 		}
 		partition, err1 := parseNumber(fields[1], 32)
-		offset, err2 := parseNumber(fields[2], 64)
-		if err1 != nil || err2 != nil {
+		offset, err2 := strconv.ParseInt(fields[2], 10, 64)
+		if err1 != nil || err2 != nil || offset < offsetMin {
 			return nil, fmt.Errorf("%w: checkpoint line %q", ErrCorrupt, line)
 		}
 		c[TopicPartition{fields[0], int32(partition)}] = offset
@@ -85,13 +88,8 @@ func parseNumber(s string, bits int) (int64, error) {
 	return n, err
 }
 
-// loadCheckpoint reads a checkpoint, which is empty when there is none. One that cannot be read is an error for the
-// log start offsets, whose loss would show deleted records again; for the others it is as if it were not there.
 func loadCheckpoint(fsys vfs.FS, dir, name string) (checkpoint, error) {
 	b, err := vfs.ReadFile(fsys, path.Join(dir, name), checkpointBytesMax)
-	if errors.Is(err, fs.ErrNotExist) {
-		return make(checkpoint), nil
-	}
 	if err != nil {
 		return nil, err
 	}
@@ -103,6 +101,25 @@ type checkpointed struct {
 	name   string
 	on     checkpoint // disk
 	unsure bool       // a write failed: on may not be what is there
+}
+
+// load reads the file; one that is not there is empty. One that cannot be read is an error for the log start offsets, whose
+// loss would show deleted records again; for the others it is as if it were not there.
+func (c *checkpointed) load(d *Dir, name string, required bool) (err error) {
+	c.name = name
+	c.on, err = loadCheckpoint(d.fs, d.path, name)
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, fs.ErrNotExist):
+	case isCorruption(err) && !required:
+		d.log.Warn("checkpoint is corrupt and ignored", "file", name, "err", err)
+		c.unsure = true
+	default:
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	c.on = make(checkpoint)
+	return nil
 }
 
 // put replaces the file unless it says the same already.

@@ -86,16 +86,17 @@ type Dir struct {
 
 	mu struct {
 		sync.Mutex
-		logs   map[TopicPartition]*Log
-		doomed []doomed
-		closed bool
+		logs      map[TopicPartition]*Log
+		doomed    []doomed
+		undeleted []OnDisk // folders of deleted logs that could not be renamed
+		closed    bool
 	}
 	queue struct {
 		sync.Mutex
 		dirty, spare []*Log
 	}
 	checkpointMu sync.Mutex
-	recovery     checkpointed
+	recovery     recoveryPoints
 	starts       checkpointed
 	replication  checkpointed
 	cleaned      checkpointed
@@ -143,28 +144,21 @@ func (d *Dir) load() (err error) {
 	if d.meta, err = loadMeta(&d.cfg); err != nil {
 		return err
 	}
-	for _, c := range []struct {
-		*checkpointed
-		name     string
-		required bool
-	}{
-		{&d.recovery, recoveryFile, false},
-		{&d.starts, logStartFile, true},
-		{&d.replication, replicationFile, false},
-		{&d.cleaned, cleanerFile, false},
-	} {
-		c.checkpointed.name = c.name
-		c.on, err = loadCheckpoint(d.fs, d.path, c.name)
-		if errors.Is(err, ErrCorrupt) && !c.required {
-			d.log.Warn("checkpoint is corrupt and ignored", "file", c.name, "err", err)
-			c.on, c.unsure, err = make(checkpoint), true, nil
-		}
-		if err != nil {
-			return fmt.Errorf("%s: %w", c.name, err)
-		}
+	if err := errors.Join(
+		d.recovery.load(d, d.List),
+		d.starts.load(d, logStartFile, true),
+		d.replication.load(d, replicationFile, false),
+		d.cleaned.load(d, cleanerFile, false),
+	); err != nil {
+		return err
 	}
 	if err := d.takeCleanMarker(); err != nil {
 		return err
+	}
+	if d.recovery.unsure { // from here on a missing file is a loss
+		if err := d.recovery.put(d, d.recovery.on); err != nil {
+			return err
+		}
 	}
 	return d.findDoomed()
 }
@@ -178,7 +172,7 @@ func (d *Dir) takeCleanMarker() error {
 	if err != nil {
 		return err
 	}
-	d.wasClean = !d.recovery.unsure
+	d.wasClean = true
 	return d.fs.SyncDir(d.path)
 }
 

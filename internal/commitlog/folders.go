@@ -74,6 +74,7 @@ func (d *Dir) removeDoomed() error {
 	for _, x := range due {
 		if err := d.fs.RemoveAll(x.path); err != nil {
 			errs = append(errs, err)
+			d.doom(x.path, 0)
 		}
 	}
 	return errors.Join(errs...)
@@ -112,7 +113,7 @@ func (d *Dir) release(tp TopicPartition) {
 }
 
 // Delete closes a log for ever. Its folder is renamed at once, so that the partition can be made again, and removed in
-// the background.
+// the background. When the folder cannot be renamed that is tried again in the background.
 func (d *Dir) Delete(l *Log) error {
 	l.filesMu.Lock() // what maintenance or the flusher are doing still finds its files
 	defer l.filesMu.Unlock()
@@ -130,6 +131,9 @@ func (d *Dir) Delete(l *Log) error {
 	}
 	name := path.Join(d.path, asideName(l.tp, doomedSuffix))
 	if err := d.fs.Rename(l.path, name); err != nil {
+		d.mu.Lock()
+		d.mu.undeleted = append(d.mu.undeleted, OnDisk{l.tp, l.topicID})
+		d.mu.Unlock()
 		return err
 	}
 	d.doom(name, time.Duration(l.config.Load().FileDeleteDelayMs)*time.Millisecond)
@@ -137,6 +141,44 @@ func (d *Dir) Delete(l *Log) error {
 		return err
 	}
 	return d.forget(l.tp)
+}
+
+// deleteAgain renames the folders that Delete could not.
+func (d *Dir) deleteAgain() error {
+	d.mu.Lock()
+	undeleted := d.mu.undeleted
+	d.mu.undeleted = nil
+	d.mu.Unlock()
+	var errs []error
+	for _, x := range undeleted {
+		if err := d.deleteFolder(x); err != nil {
+			errs = append(errs, err)
+			d.mu.Lock()
+			d.mu.undeleted = append(d.mu.undeleted, x)
+			d.mu.Unlock()
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// deleteFolder deletes the folder of a log that is closed, unless another one has taken the name: Open sets a folder of
+// another topic aside.
+func (d *Dir) deleteFolder(x OnDisk) error {
+	if err := d.reserve(x.TopicPartition); err != nil {
+		return nil
+	}
+	defer d.release(x.TopicPartition)
+	id, err := d.folderTopicID(x.String())
+	switch {
+	case errors.Is(err, fs.ErrNotExist) || err == nil && id != x.TopicID:
+		return nil
+	case err != nil:
+		return err
+	}
+	if err := d.setAside(x.TopicPartition, doomedSuffix); err != nil {
+		return err
+	}
+	return d.forget(x.TopicPartition)
 }
 
 // shut marks the log closed, and returns false when it was.
@@ -203,7 +245,8 @@ func (l *Log) closeHandles() {
 func (d *Dir) marksOf(tp TopicPartition) marks {
 	d.checkpointMu.Lock()
 	defer d.checkpointMu.Unlock()
-	m := marks{recoveryPoint: d.recovery.on[tp], start: d.starts.on[tp], highWatermark: -1, cleanerPoint: d.cleaned.on[tp]}
+	m := marks{recoveryPoint: d.recovery.on[tp], start: d.starts.on[tp], highWatermark: -1, cleanerPoint: d.cleaned.on[tp],
+		doubt: d.recovery.doubt[tp]}
 	if hw, ok := d.replication.on[tp]; ok {
 		m.highWatermark = hw
 	}
@@ -214,36 +257,50 @@ func (d *Dir) marksOf(tp TopicPartition) marks {
 func (d *Dir) forget(tp TopicPartition) error {
 	d.checkpointMu.Lock()
 	defer d.checkpointMu.Unlock()
-	for _, c := range []*checkpointed{&d.recovery, &d.starts, &d.replication, &d.cleaned} {
-		if _, ok := c.on[tp]; !ok && !c.unsure {
-			continue
-		}
-		without := make(checkpoint, len(c.on))
-		for k, v := range c.on {
-			if k != tp {
-				without[k] = v
-			}
-		}
-		if err := c.put(d, without); err != nil {
+	d.recovery.clear(tp)
+	if err := d.recovery.put(d, without(d.recovery.on, tp)); err != nil {
+		return err
+	}
+	for _, c := range []*checkpointed{&d.starts, &d.replication, &d.cleaned} {
+		if err := c.put(d, without(c.on, tp)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// lowerRecoveryPoint makes sure that the checkpoint on disk has at most point for a partition.
-func (d *Dir) lowerRecoveryPoint(tp TopicPartition, point int64) error {
+// without returns c if tp is not in it, and otherwise a copy that has all the rest.
+func without(c checkpoint, tp TopicPartition) checkpoint {
+	if _, ok := c[tp]; !ok {
+		return c
+	}
+	rest := copyOf(c)
+	delete(rest, tp)
+	return rest
+}
+
+// lowerPoints makes sure that the checkpoints on disk have at most point as a partition's recovery point, and at most end
+// for how far it is compacted and committed: other records will have those offsets.
+func (d *Dir) lowerPoints(tp TopicPartition, point, end int64) error {
 	d.checkpointMu.Lock()
 	defer d.checkpointMu.Unlock()
-	if d.recovery.on[tp] <= point && !d.recovery.unsure {
-		return nil
+	if err := d.recovery.put(d, lowered(d.recovery.on, tp, point)); err != nil {
+		return err
 	}
-	lower := make(checkpoint, len(d.recovery.on))
-	for k, v := range d.recovery.on {
-		lower[k] = v
+	if err := d.cleaned.put(d, lowered(d.cleaned.on, tp, end)); err != nil {
+		return err
 	}
-	lower[tp] = min(point, lower[tp])
-	return d.recovery.put(d, lower)
+	return d.replication.put(d, lowered(d.replication.on, tp, end))
+}
+
+// lowered returns c if it has at most offset for tp, and otherwise a copy that has.
+func lowered(c checkpoint, tp TopicPartition, offset int64) checkpoint {
+	if c[tp] <= offset {
+		return c
+	}
+	lower := copyOf(c)
+	lower[tp] = offset
+	return lower
 }
 
 // writeIndex replaces both index files. The caller makes their names durable; until then the old ones may come back, but

@@ -132,6 +132,12 @@ func (l *Log) SetHighWatermark(offset int64) {
 	}
 }
 
+// lowerMark makes the high watermark at most end, where the log is being cut.
+func (l *Log) lowerMark(end int64) {
+	for m := l.mark.Load(); m > end && !l.mark.CompareAndSwap(m, end); m = l.mark.Load() {
+	}
+}
+
 // HighWatermark returns what SetHighWatermark was told last, or, from before the log was opened, what the checkpoint
 // has of it: never more than is in the log. It is StartOffset when neither is known.
 func (l *Log) HighWatermark() int64 {

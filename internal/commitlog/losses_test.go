@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"runtime"
 	"slices"
 	"strings"
 	"syscall"
@@ -125,7 +126,7 @@ func TestCheckpointOfReplacedLog(t *testing.T) {
 	openLog(t, openDir(t, mem.Kill()), DefaultConfig())
 }
 
-// TestRollDuringFirstSync cuts the power while the first sync of a log runs and the log has rolled meanwhile.
+// TestRollDuringFirstSync cuts the power while the first sync of a log runs and an append wants to roll it.
 func TestRollDuringFirstSync(t *testing.T) {
 	for seed := range uint64(100) {
 		mem := vfs.NewMem()
@@ -133,12 +134,20 @@ func TestRollDuringFirstSync(t *testing.T) {
 		l := openLog(t, openDir(t, faults), smallSegments(300))
 		mustAppend(t, l, batch(3, 1, nil))
 		var crashed *vfs.Mem
+		appended := make(chan error, 1)
 		faults.Add(vfs.Rule{Times: 1, Match: vfs.Exactly(vfs.OpSync, segmentFile(l.path, 0, logSuffix)),
 			Fault: vfs.Fault{Before: func() {
-				mustAppend(t, l, batch(3, 1, nil))
+				go func() {
+					_, err := l.Append(batch(3, 1, nil), AppendOptions{LeaderEpoch: 1})
+					appended <- err
+				}()
+				if seed%2 == 0 {
+					runtime.Gosched()
+				}
 				crashed = mem.Crash(seed)
 			}}})
 		_ = l.Flush()
+		<-appended
 		l = openLog(t, openDir(t, crashed), smallSegments(300))
 		if l.StartOffset() != 0 {
 			t.Fatalf("seed %d: the log begins at %d after a power cut", seed, l.StartOffset())
@@ -175,4 +184,98 @@ func TestSnapshotOfLostBatchesStaysAway(t *testing.T) {
 			t.Fatalf("seed %d: the snapshot is back: %v", seed, err)
 		}
 	}
+}
+
+// TestDeleteThatFails cannot rename a folder at first. It goes later, unless another log has taken its place.
+func TestDeleteThatFails(t *testing.T) {
+	for _, again := range []bool{false, true} {
+		mem := vfs.NewMem()
+		faults := vfs.Inject(mem)
+		d := openDir(t, faults)
+		c := DefaultConfig()
+		c.FileDeleteDelayMs = 0
+		l := openLog(t, d, c)
+		mustAppend(t, l, batch(3, 1, nil))
+		must(t, l.Flush())
+		faults.Add(vfs.Rule{Times: 2, Match: func(op vfs.Op, name string) bool {
+			return op == vfs.OpRename && strings.HasSuffix(name, doomedSuffix)
+		}, Fault: vfs.Fault{Err: syscall.EIO}})
+		if err := d.Delete(l); !errors.Is(err, syscall.EIO) {
+			t.Fatal(err)
+		}
+		if err := d.deleteAgain(); !errors.Is(err, syscall.EIO) {
+			t.Fatal(err)
+		}
+		if again {
+			l, err := d.Open(testTP, [16]byte{9}, c, Hooks{})
+			must(t, err)
+			mustAppend(t, l, batch(1, 1, nil))
+			must(t, l.Flush())
+		}
+		must(t, d.deleteAgain())
+		if list, err := d.List(); err != nil || again != (len(list) == 1) {
+			t.Fatalf("%v, %v", list, err)
+		}
+	}
+}
+
+// TestPointsAfterTruncation writes other records where compacted and committed ones were, and cuts the power: the checkpoints
+// must not take the new ones for the old ones.
+func TestPointsAfterTruncation(t *testing.T) {
+	mem := vfs.NewMem()
+	d := openDir(t, mem)
+	l := openLog(t, d, DefaultConfig())
+	for range 4 {
+		mustAppend(t, l, batch(5, 1, nil))
+	}
+	must(t, l.Flush())
+	l.SetHighWatermark(20)
+	l.mu.Lock()
+	l.mu.cleanerPoint = 15
+	l.mu.Unlock()
+	must(t, d.checkpoint(true))
+	must(t, l.TruncateSuffix(10))
+	mustAppend(t, l, batch(10, 1, nil))
+	must(t, l.Flush())
+	if hw := l.HighWatermark(); hw != 10 {
+		t.Fatalf("high watermark %d", hw)
+	}
+	for seed := range uint64(5) {
+		mem = mem.Crash(seed)
+		d = openDir(t, mem)
+		l = openLog(t, d, DefaultConfig())
+		if m := d.marksOf(testTP); l.HighWatermark() != 10 || m.cleanerPoint != 10 {
+			t.Fatalf("high watermark %d, compacted up to %d", l.HighWatermark(), m.cleanerPoint)
+		}
+	}
+}
+
+// TestNoSyncUnderLock rolls a log twice between two flushes: the folder is synced in between, and meanwhile the log answers.
+func TestNoSyncUnderLock(t *testing.T) {
+	faults := vfs.Inject(vfs.NewMem())
+	d := openDir(t, faults)
+	l := openLog(t, d, smallSegments(300))
+	syncs := 0
+	faults.Add(vfs.Rule{Match: func(op vfs.Op, _ string) bool { return op == vfs.OpSync || op == vfs.OpSyncDir },
+		Fault: vfs.Fault{Before: func() {
+			syncs++
+			l.Producers() // takes the lock
+		}}})
+	mustAppend(t, l, batch(3, 1, nil))
+	if syncs > 0 {
+		t.Fatal("the first append has synced")
+	}
+	for range 3 {
+		mustAppend(t, l, batch(3, 1, nil))
+		_, err := l.AppendReplica(placed(batch(3, 1, nil), l.EndOffset(), 1))
+		must(t, err)
+	}
+	if n := len(*l.segments.Load()); n < 4 || syncs == 0 {
+		t.Fatalf("%d segments, %d syncs", n, syncs)
+	}
+}
+
+func placed(b []byte, offset int64, epoch int32) []byte {
+	record.PatchOffsets(b, offset, epoch)
+	return b
 }

@@ -66,6 +66,7 @@ func (d *Dir) maintain() {
 	if due(&d.maintenance.sweep, now, sweepInterval) {
 		d.sweepLogs()
 	}
+	d.report("deletion of a log", d.deleteAgain())
 	d.report("removal of deleted files", d.removeDoomed())
 }
 

@@ -16,6 +16,8 @@ import (
 // marks is what the checkpoints say of one partition.
 type marks struct {
 	recoveryPoint, start, highWatermark, cleanerPoint int64
+
+	doubt bool // the recovery point is lost: see witness.go
 }
 
 // Open opens a partition, made empty when it has no folder, and recovers it unless the directory was closed cleanly.
@@ -60,11 +62,8 @@ func (l *Log) open() error {
 	if err != nil {
 		return err
 	}
-	l.mu.unsyncedNew = unsyncedNew{segment: true, partition: true}
+	l.mu.unsyncedNew = unsyncedNew{partition: true}
 	if !found {
-		if err := l.dir.forget(l.tp); err != nil {
-			return err
-		}
 		l.beginEmpty(0)
 		return nil
 	}
@@ -75,7 +74,10 @@ func (l *Log) open() error {
 	}
 	l.mu.cleanerPoint = m.cleanerPoint
 	l.mark.Store(m.highWatermark)
-	return l.load(files, m)
+	if err := l.load(files, m); err != nil {
+		return err
+	}
+	return l.dir.opened(l.tp)
 }
 
 // beginEmpty makes the log one without records that begins at offset.
@@ -111,6 +113,8 @@ func (l *Log) adopt() (found bool, err error) {
 	if _, err = l.fs.Stat(l.path); err == nil {
 		found = true
 	} else if !errors.Is(err, fs.ErrNotExist) {
+		return false, err
+	} else if err = l.dir.forget(l.tp); err != nil { // first: a crash may leave the folder
 		return false, err
 	} else if err = l.fs.MkdirAll(l.path); err != nil {
 		return false, err
@@ -243,7 +247,7 @@ func (l *Log) load(f folder, m marks) error {
 		return nil
 	}
 	start := max(m.start, segments[0].base)
-	r := &recovery{log: l, segments: segments, start: start, point: m.recoveryPoint, snapshots: f.snapshots}
+	r := &recovery{log: l, segments: segments, start: start, point: m.recoveryPoint, doubt: m.doubt, snapshots: f.snapshots}
 	if err := r.run(l.dir.wasClean); err != nil {
 		return err
 	}

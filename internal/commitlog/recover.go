@@ -37,6 +37,7 @@ type recovery struct {
 	snapshots []int64
 	start     int64 // of the log
 	point     int64 // below it everything must be good
+	doubt     bool  // nobody knows how far that was: nothing may be cut off
 
 	known []epochEntry // what leader-epoch-checkpoint says of the offsets below point
 
@@ -161,6 +162,10 @@ func (r *recovery) recover() error {
 				return err
 			}
 			continue
+		}
+		if r.doubt {
+			c.Reason += "; the recovery point is lost, so that nobody knows whether this was on disk before"
+			return c
 		}
 		if err := r.cut(i, good, bad); err != nil {
 			return err

@@ -96,7 +96,7 @@ func (s *segment) olderThan(ms int64) (bool, error) {
 func (l *Log) rollAt(end int64) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.writable() != nil || l.end.Load() != end {
+	if l.writable() != nil || l.end.Load() != end || l.unnamed() {
 		return false
 	}
 	l.roll(end, l.config.Load())

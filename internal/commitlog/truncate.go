@@ -36,7 +36,7 @@ func (l *Log) TruncateSuffix(end int64) error {
 	}
 	segments := *l.segments.Load()
 	lower := min(end, segments[segmentAt(segments, end)].base) // the last batch may end before end, after compaction
-	return l.cutting(lower, func() error {
+	return l.cutting(lower, end, func() error {
 		if err := l.truncate(end); err != nil {
 			return err
 		}
@@ -47,15 +47,16 @@ func (l *Log) TruncateSuffix(end int64) error {
 	})
 }
 
-// cutting calls cut with mu held, after everything is synced and the recovery point is at most end.
-func (l *Log) cutting(end int64, cut func() error) error {
+// cutting calls cut with mu held, after everything is synced, the recovery point is at most point, and no checkpoint speaks
+// of what lies behind end.
+func (l *Log) cutting(point, end int64, cut func() error) error {
 	if err := l.syncHeld(); err != nil {
 		return err
 	}
 	l.mu.Lock()
-	l.mu.recoverFrom = end
+	l.mu.recoverFrom = point
 	l.mu.Unlock()
-	err := l.dir.lowerRecoveryPoint(l.tp, end)
+	err := l.dir.lowerPoints(l.tp, point, end)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	defer func() { l.mu.recoverFrom = unbounded }()
@@ -98,6 +99,7 @@ func (l *Log) truncate(end int64) error {
 	}
 	l.setEpochs(below)
 	l.mu.changed = true
+	l.lowerMark(end)
 	l.end.Store(end)
 	l.flushed.Store(end)
 	l.synced.Store(end)
@@ -252,12 +254,13 @@ func (l *Log) ResetTo(offset int64) error {
 	l.syncMu.Lock()
 	defer l.syncMu.Unlock()
 	base := (*l.segments.Load())[0].base
-	if err := l.cutting(min(base, offset), func() error { return l.truncate(base) }); err != nil {
+	point := min(base, offset)
+	if err := l.cutting(point, point, func() error { return l.truncate(base) }); err != nil {
 		return err
 	}
 	l.mu.Lock()
 	l.setEnds(max(base, offset), max(base, offset))
-	l.mu.recoverFrom = min(base, offset)
+	l.mu.recoverFrom = point
 	l.mu.Unlock()
 	err := l.dir.saveStarts() // from here on, what is left below is on its way out
 	l.mu.Lock()
