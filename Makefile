@@ -1,10 +1,14 @@
-# Counts and ranges: SEEDS=from:to, FUZZTIME=10m, KILLS=200.
+# Counts and ranges: SEEDS=from:to, FUZZTIME=10m, KILLS=200,
+# SECTION=latency,raw, ROUNDS=3, BUDGET=24m.
 SEEDS    ?= 0:10000
 FUZZTIME ?= 1m
 KILLS    ?= 200
 BIN      := bin/logbahn
+SECTION  ?=
+ROUNDS   ?= 3
+BUDGET   ?= 24m
 
-.PHONY: build check test race crash fuzz interop kill figures clean
+.PHONY: build check test race crash fuzz interop kill bench figures clean
 
 build: ## the stripped static binary
 	CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o $(BIN) ./cmd/logbahn
@@ -40,8 +44,18 @@ interop: ## real clients against the built binary
 kill: ## kill -9 under load
 	LOGBAHN_KILLS=$(KILLS) go test -count=1 -timeout 2h -v -run TestKillUnderLoad ./interop/
 
-figures: build ## start time, idle memory, binary size
-	go run ./bench/start -binary $(BIN)
+# The benchmark is a module of its own, so that the peers' code is no dependency of Logbahn's.
+bin/bench: FORCE
+	cd bench && go build -o ../bin/bench .
+
+.PHONY: FORCE
+
+bench: build bin/bench ## Logbahn beside its peers, 25 minutes; SECTION=clients,latency chooses, ROUNDS=5 repeats
+	cd bench && ../bin/bench run -section=$(SECTION) -rounds=$(ROUNDS) -budget=$(BUDGET)
+	cd bench && ../bin/bench report
+
+figures: build bin/bench ## start time, idle memory, binary size
+	cd bench && ../bin/bench figures
 
 clean:
 	rm -rf bin

@@ -43,7 +43,6 @@ var clientHalf = map[string][]string{
 	"apps/payd/fleet":   {"apps/payd/trip"},
 	"apps/payd/web":     nil,
 	"apps/payd":         {"apps/payd/trip", "apps/payd/habit", "apps/payd/premium", "apps/payd/fleet", "apps/payd/web"},
-	"bench/start":       nil,
 	"cmd/logbahn":       {"", "apps/payd", "internal/config", "internal/wire"},
 	"interop":           {"", "interop/kafka"},
 	"interop/kafka":     nil,

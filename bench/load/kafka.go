@@ -1,0 +1,105 @@
+package load
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// kafkaClient is franz-go, with acks=all and the idempotent producer, as it comes, and a linger of 5 ms.
+type kafkaClient struct {
+	addr  string
+	codec kgo.CompressionCodec
+	admin *kadm.Client
+}
+
+// NewKafka returns a client of a broker; its producers compress with codec.
+func NewKafka(addr string, codec kgo.CompressionCodec) (Client, error) {
+	client, err := kgo.NewClient(kgo.SeedBrokers(addr))
+	if err != nil {
+		return nil, err
+	}
+	return &kafkaClient{addr, codec, kadm.NewClient(client)}, nil
+}
+
+func (c *kafkaClient) Close() { c.admin.Close() }
+
+func (c *kafkaClient) Create(ctx context.Context, topic string, partitions int) error {
+	if _, err := c.admin.CreateTopic(ctx, int32(partitions), 1, nil, topic); err != nil {
+		return fmt.Errorf("create %s: %w", topic, err)
+	}
+	for { // a broker may answer before it leads all partitions
+		offsets, err := c.admin.ListStartOffsets(ctx, topic)
+		if err == nil {
+			err = offsets.Error()
+		}
+		if err == nil && len(offsets[topic]) == partitions {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%s is not ready: %w", topic, errors.Join(ctx.Err(), err))
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+// bufferedMax is how many records wait in the producer.
+const bufferedMax = 50_000
+
+func (c *kafkaClient) Produce(ctx context.Context, topic string, value []byte, l Limits) (*Result, error) {
+	client, err := kgo.NewClient(kgo.SeedBrokers(c.addr), kgo.DefaultProduceTopic(topic), kgo.ProducerLinger(5*time.Millisecond),
+		kgo.ProducerBatchCompression(c.codec), kgo.MaxBufferedRecords(bufferedMax), kgo.MaxBufferedBytes(256<<20))
+	if err != nil {
+		return nil, err
+	}
+	defer client.Close()
+	var failed atomic.Pointer[error]
+	done := func(_ *kgo.Record, err error) {
+		if err != nil {
+			failed.CompareAndSwap(nil, &err)
+		}
+	}
+	r := &Result{}
+	begin := time.Now()
+	for r.Bytes < l.Bytes && (r.Records%64 != 0 || time.Since(begin) < l.Time) && failed.Load() == nil && ctx.Err() == nil {
+		client.Produce(ctx, &kgo.Record{Value: value}, done)
+		r.Records++
+		r.Bytes += int64(len(value))
+	}
+	if err := client.Flush(ctx); err != nil {
+		return nil, err
+	}
+	r.Elapsed = time.Since(begin)
+	if err := failed.Load(); err != nil {
+		return nil, *err
+	}
+	return r, nil
+}
+
+func (c *kafkaClient) Consume(ctx context.Context, topic string, records int64) (*Result, error) {
+	client, err := kgo.NewClient(kgo.SeedBrokers(c.addr), kgo.ConsumeTopics(topic))
+	if err != nil {
+		return nil, err
+	}
+	defer client.Close()
+	r := &Result{}
+	begin := time.Now()
+	for r.Records < records {
+		fetches := client.PollFetches(ctx)
+		if err := fetches.Err(); err != nil {
+			return nil, fmt.Errorf("%d of %d records: %w", r.Records, records, err)
+		}
+		fetches.EachRecord(func(record *kgo.Record) {
+			r.Records++
+			r.Bytes += int64(len(record.Value))
+		})
+	}
+	r.Elapsed = time.Since(begin)
+	return r, nil
+}

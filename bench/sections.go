@@ -1,0 +1,354 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/logbahn/logbahn/bench/load"
+	"github.com/logbahn/logbahn/bench/system"
+)
+
+// The systems by what they promise.
+var (
+	everything = []string{system.LogbahnSync, system.KafkaFlush, system.KfakeSync, system.NATSSync,
+		system.LogbahnOS, system.KafkaDefault, system.KfakeDisk, system.KfakeMemory, system.NATS}
+	inShort = []string{system.LogbahnSync, system.LogbahnOS, system.KafkaDefault, system.KafkaFlush, system.KfakeDisk, system.KfakeMemory, system.NATS}
+)
+
+// sections is everything that is measured, in the order of the document.
+var sections = []section{
+	{
+		name: "raw", title: "Raw frames", share: 4,
+		about: "Produce and Fetch requests that were encoded before, five in flight on each connection (Fetch: one). The bare loop " +
+			"reads a frame, writes it with pwrite and sends a canned reply; of a Fetch it sends header and 1 MiB with sendfile. " +
+			"CPU is the broker's alone, for 10^9 bytes of batches. s/GB below 0.05 apart are one tick of the kernel's clock.",
+		cases: []testCase{{
+			systems: []string{system.BareLoop, system.LogbahnOS, system.BareAhead, system.LogbahnSync, system.KfakeMemory, system.KafkaDefault},
+			run:     rawFrames,
+		}},
+	},
+	{
+		name: "clients", title: "Client libraries", share: 8,
+		about: "franz-go (acks=all, idempotent, 5 ms linger) for Kafka's protocol, nats.go (asynchronous publishing, 8192 in " +
+			"flight, file storage, a stream for a partition) for JetStream. Client and broker share the processors, so that " +
+			"throughput is what both leave each other.",
+		cases: []testCase{
+			{systems: everything, run: produceConsume("1 KiB, 1 partition", 1<<10, 1)},
+			{systems: everything, run: produceConsume("1 KiB, 6 partitions", 1<<10, 6)},
+			{systems: inShort, run: produceConsume("100 B, 1 partition", 100, 1)},
+			{systems: inShort, run: produceConsume("100 KiB, 1 partition", 100<<10, 1)},
+		},
+	},
+	{
+		name: "latency", title: "Latency at a fixed rate", share: 3,
+		about: "2,000 requests a second of one record of 1 KiB to six partitions, open loop: latency counts from the time that " +
+			"the request was due. Raw frames over a connection for each partition, for JetStream nats.go. A consumer follows " +
+			"all partitions; visible is the time from when an append was due until the consumer had it.",
+		cases: []testCase{{systems: everything, run: latency(2000)}},
+	},
+	{
+		name: "codecs", title: "Compression", share: 1.5,
+		about: "1 KiB records of JSON through franz-go with each codec, one partition. Bytes are those of the values before compression.",
+		cases: []testCase{{systems: []string{system.LogbahnOS, system.KafkaDefault}, run: codecs}},
+	},
+	{
+		name: "partitions", title: "Partitions", share: 2.5,
+		about: "Raw frames of 16 KiB over four connections, dealt out to all partitions. Apache Kafka is not asked for 10,000: to " +
+			"create them takes longer than a run may.",
+		cases: []testCase{
+			{systems: []string{system.LogbahnOS, system.KafkaDefault}, run: partitions(1, 10, 100)},
+			{systems: []string{system.LogbahnOS, system.KafkaDefault}, run: partitions(1000)},
+			{systems: []string{system.LogbahnOS}, run: partitions(10000)},
+		},
+	},
+	{
+		name: "connections", title: "Connections", share: 2,
+		about: "Raw frames of one 1 KiB record to six partitions, one in flight on each connection.",
+		cases: []testCase{{systems: []string{system.LogbahnSync, system.KafkaFlush, system.LogbahnOS, system.KafkaDefault}, run: connections}},
+	},
+	{
+		name: "cold", title: "Cold reads", share: 1,
+		about: "A log of 400 MB whose pages the kernel was told to forget (posix_fadvise DONTNEED), read once with Fetch requests of 1 MiB.",
+		cases: []testCase{{systems: []string{system.LogbahnOS, system.KafkaDefault, system.KfakeDisk}, run: coldRead}},
+	},
+	{
+		name: "start", title: "Start and memory", share: 2.5,
+		about: "From exec on an empty directory (Kafka's is formatted before the clock starts) to the first reply, and resident " +
+			"memory a second later. Idle connections have had one request answered and have been silent for 21 s; trimmed is after " +
+			"a garbage collection that gives memory back. Allocations are counted inside the broker's process.",
+		cases: []testCase{
+			{systems: []string{system.LogbahnSync, system.KafkaDefault, system.KfakeMemory, system.NATS}, run: startUp},
+			{systems: []string{system.LogbahnProbe}, run: allocations},
+			{systems: []string{system.LogbahnSync, system.LogbahnProbe, system.KafkaDefault, system.KfakeMemory}, rounds: 1, run: idleConnections(10000)},
+		},
+	},
+}
+
+// warmUp is how long a load runs before it is measured.
+func (r *round) warmUp() time.Duration {
+	if r.Slow {
+		return 1500 * time.Millisecond
+	}
+	return 300 * time.Millisecond
+}
+
+// create makes a topic over the system's protocol; the bare loops know none.
+func (r *round) create(ctx context.Context, topic string, partitions int) error {
+	if r.Protocol == system.Bare {
+		return nil
+	}
+	c, err := r.client("none")
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	return c.Create(ctx, topic, partitions)
+}
+
+func (r *round) client(codec string) (load.Client, error) {
+	if r.Protocol == system.JetStream {
+		return load.NewJetStream(r.Addr)
+	}
+	return load.NewKafka(r.Addr, load.Codecs[codec])
+}
+
+// rawShapes are the sizes of batches and the numbers of connections of raw produce loads.
+var rawShapes = []struct {
+	name           string
+	conns, records int
+	valueBytes     int
+}{
+	{"produce 1 x 930 KB", 1, 900, 1 << 10},
+	{"produce 1 x 66 KB", 1, 64, 1 << 10},
+	{"produce 4 x 16.6 KB", 4, 16, 1 << 10},
+	{"produce 16 x 1.1 KB", 16, 1, 1 << 10},
+}
+
+const (
+	rawTime  = 1200 * time.Millisecond
+	rawBytes = 1500 << 20
+)
+
+func rawFrames(ctx context.Context, r *round) error {
+	for i, shape := range rawShapes {
+		topic := fmt.Sprintf("raw-%d", i)
+		if err := r.create(ctx, topic, 1); err != nil {
+			return err
+		}
+		l := load.ProduceLoad{Addr: r.Addr, Topic: topic, Partitions: 1, Conns: shape.conns, InFlight: 5, Acks: -1,
+			Batch: load.Batch(shape.records, shape.valueBytes), Records: shape.records, Bare: r.Protocol == system.Bare,
+			Limits: load.Limits{Time: r.warmUp(), Bytes: rawBytes / 4}}
+		if _, err := l.Run(ctx); err != nil {
+			return err
+		}
+		l.Limits = load.Limits{Time: rawTime, Bytes: rawBytes}
+		_, m, err := r.measured(func() (*load.Result, error) { return l.Run(ctx) })
+		if err != nil {
+			return fmt.Errorf("%s: %w", shape.name, err)
+		}
+		r.record(shape.name, only(m, "mb_s", "cpu_s_gb", "cpu_us_request", "p50_ms", "p99_ms"))
+	}
+	return rawFetches(ctx, r, "raw-0")
+}
+
+func rawFetches(ctx context.Context, r *round, topic string) error {
+	for _, shape := range []struct {
+		name  string
+		conns int
+		bytes int32
+	}{{"fetch 1 x 1 MiB", 1, 1 << 20}, {"fetch 4 x 1 MiB", 4, 1 << 20}, {"fetch 4 x 64 KiB", 4, 64 << 10}} {
+		if r.Protocol == system.Bare && shape.bytes != system.BareFetchBytes {
+			continue
+		}
+		l := load.FetchLoad{Addr: r.Addr, Topic: topic, Conns: shape.conns, BytesMax: shape.bytes, Bare: r.Protocol == system.Bare,
+			Limits: load.Limits{Time: r.warmUp(), Bytes: rawBytes / 4}}
+		if _, err := l.Run(ctx); err != nil {
+			return err
+		}
+		l.Limits = load.Limits{Time: rawTime, Bytes: 2 * rawBytes}
+		_, m, err := r.measured(func() (*load.Result, error) { return l.Run(ctx) })
+		if err != nil {
+			return fmt.Errorf("%s: %w", shape.name, err)
+		}
+		r.record(shape.name, only(m, "mb_s", "cpu_s_gb", "p50_ms", "p99_ms"))
+	}
+	return nil
+}
+
+// clientLimits bound a run with a client library.
+var clientLimits = load.Limits{Time: 1500 * time.Millisecond, Bytes: 1 << 30}
+
+// produceConsume writes and reads the same records.
+func produceConsume(workload string, valueBytes, partitions int) func(context.Context, *round) error {
+	return func(ctx context.Context, r *round) error {
+		return r.produceConsume(ctx, workload, "none", valueBytes, partitions)
+	}
+}
+
+func (r *round) produceConsume(ctx context.Context, workload, codec string, valueBytes, partitions int) error {
+	c, err := r.client(codec)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	value := load.Value(valueBytes)
+	topic := "bench-" + codec
+	if err := c.Create(ctx, topic, partitions); err != nil {
+		return err
+	}
+	warm, err := c.Produce(ctx, topic, value, load.Limits{Time: r.warmUp(), Bytes: clientLimits.Bytes / 4})
+	if err != nil {
+		return err
+	}
+	produced, m, err := r.measured(func() (*load.Result, error) { return c.Produce(ctx, topic, value, clientLimits) })
+	if err != nil {
+		return fmt.Errorf("produce: %w", err)
+	}
+	m = only(m, "krecords_s", "mb_s", "cpu_s_gb")
+	if rss, err := r.ResidentBytes(); err == nil {
+		m["rss_mb"] = float64(rss) / 1e6
+	}
+	r.record("produce "+workload, m)
+	_, m, err = r.measured(func() (*load.Result, error) { return c.Consume(ctx, topic, warm.Records+produced.Records) })
+	if err != nil {
+		return fmt.Errorf("consume: %w", err)
+	}
+	r.record("consume "+workload, only(m, "krecords_s", "mb_s", "cpu_s_gb"))
+	return nil
+}
+
+func codecs(ctx context.Context, r *round) error {
+	for _, codec := range []string{"none", "gzip", "snappy", "lz4", "zstd"} {
+		if err := r.produceConsume(ctx, codec, codec, 1<<10, 1); err != nil {
+			return fmt.Errorf("%s: %w", codec, err)
+		}
+	}
+	return nil
+}
+
+const latencyPartitions = 6
+
+func latency(rate int) func(context.Context, *round) error {
+	return func(ctx context.Context, r *round) error {
+		const topic = "paced"
+		if err := r.create(ctx, topic, latencyPartitions); err != nil {
+			return err
+		}
+		l := load.PacedLoad{Addr: r.Addr, Topic: topic, Partitions: latencyPartitions, Rate: rate, Warm: time.Second,
+			Time: 4 * time.Second, Batch: load.Batch(1, 1<<10)}
+		if r.Slow {
+			l.Warm *= 3
+		}
+		_, m, err := r.measured(func() (*load.Result, error) {
+			if r.Protocol == system.JetStream {
+				l.Batch = load.Value(1 << 10)
+				return load.PacedStreams{Addr: r.Addr, Topic: topic, Load: l}.Run(ctx)
+			}
+			return l.Run(ctx)
+		})
+		if err != nil {
+			return err
+		}
+		m["cpu_pct"] *= float64(l.Time) / float64(l.Time+l.Warm) // the processor time is that of both
+		r.record(fmt.Sprintf("%d a second", rate), only(m, "p50_ms", "p99_ms", "p999_ms", "visible_p50_ms", "visible_p99_ms", "cpu_pct"))
+		return nil
+	}
+}
+
+func partitions(counts ...int) func(context.Context, *round) error {
+	return func(ctx context.Context, r *round) error {
+		for _, n := range counts {
+			topic := fmt.Sprintf("of-%d", n)
+			begin := time.Now()
+			if err := r.create(ctx, topic, n); err != nil {
+				return err
+			}
+			created := time.Since(begin)
+			l := load.ProduceLoad{Addr: r.Addr, Topic: topic, Partitions: n, Conns: 4, InFlight: 5, Acks: -1,
+				Batch: load.Batch(16, 1<<10), Records: 16, Limits: load.Limits{Time: r.warmUp(), Bytes: rawBytes / 4}}
+			if _, err := l.Run(ctx); err != nil {
+				return err
+			}
+			l.Limits = load.Limits{Time: rawTime, Bytes: rawBytes}
+			_, m, err := r.measured(func() (*load.Result, error) { return l.Run(ctx) })
+			if err != nil {
+				return err
+			}
+			m = only(m, "mb_s", "cpu_s_gb", "p50_ms", "p99_ms")
+			m["create_ms"] = float64(created.Microseconds()) / 1e3
+			if rss, err := r.ResidentBytes(); err == nil {
+				m["rss_mb"] = float64(rss) / 1e6
+			}
+			r.record(fmt.Sprintf("%d partitions", n), m)
+		}
+		return nil
+	}
+}
+
+func connections(ctx context.Context, r *round) error {
+	const topic = "connections"
+	if err := r.create(ctx, topic, latencyPartitions); err != nil {
+		return err
+	}
+	for _, n := range []int{1, 10, 100, 1000} {
+		l := load.ProduceLoad{Addr: r.Addr, Topic: topic, Partitions: latencyPartitions, Conns: n, InFlight: 1, Acks: -1,
+			Batch: load.Batch(1, 1<<10), Records: 1, Limits: load.Limits{Time: r.warmUp(), Bytes: rawBytes / 4}}
+		if _, err := l.Run(ctx); err != nil {
+			return err
+		}
+		l.Limits = load.Limits{Time: rawTime, Bytes: rawBytes}
+		_, m, err := r.measured(func() (*load.Result, error) { return l.Run(ctx) })
+		if err != nil {
+			return err
+		}
+		m = only(m, "krequests_s", "cpu_us_request", "p50_ms", "p99_ms")
+		if rss, err := r.ResidentBytes(); err == nil {
+			m["rss_mb"] = float64(rss) / 1e6
+		}
+		r.record(fmt.Sprintf("%d connections", n), m)
+	}
+	return nil
+}
+
+const coldBytes = 400e6
+
+func coldRead(ctx context.Context, r *round) error {
+	const topic = "cold"
+	if err := r.create(ctx, topic, 1); err != nil {
+		return err
+	}
+	fill := load.ProduceLoad{Addr: r.Addr, Topic: topic, Partitions: 1, Conns: 1, InFlight: 5, Acks: -1,
+		Batch: load.Batch(200, 1<<10), Records: 200, Limits: load.Limits{Time: 20 * time.Second, Bytes: coldBytes}}
+	if _, err := fill.Run(ctx); err != nil {
+		return err
+	}
+	read := load.FetchLoad{Addr: r.Addr, Topic: topic, Conns: 1, BytesMax: 1 << 20, Once: true,
+		Limits: load.Limits{Time: 20 * time.Second, Bytes: 2 * coldBytes}}
+	for _, workload := range []string{"cold", "again, from the page cache"} {
+		if workload == "cold" {
+			if err := r.DropCache(); err != nil {
+				return err
+			}
+		}
+		_, m, err := r.measured(func() (*load.Result, error) { return read.Run(ctx) })
+		if err != nil {
+			return err
+		}
+		r.record(workload, only(m, "mb_s", "cpu_s_gb", "p50_ms", "p99_ms"))
+	}
+	return nil
+}
+
+// sortedMillis returns durations in order, in milliseconds.
+func sortedMillis(list []time.Duration) []float64 {
+	var ms []float64
+	for _, d := range list {
+		ms = append(ms, float64(d.Microseconds())/1e3)
+	}
+	slices.Sort(ms)
+	return ms
+}
