@@ -65,11 +65,6 @@ func (l *library) DescribeTokens(ctx context.Context) error {
 	return err
 }
 
-func (l *library) DescribeQuotas(ctx context.Context) (int, error) {
-	described, err := l.DescribeClientQuotas(ctx, false, nil)
-	return len(described), err
-}
-
 func (l *library) SetQuota(ctx context.Context, clientID string, bytesPerSecond float64) error {
 	altered, err := l.AlterClientQuotas(ctx, []kadm.AlterClientQuotaEntry{{
 		Entity: kadm.ClientQuotaEntity{{Type: "client-id", Name: &clientID}},
@@ -81,16 +76,17 @@ func (l *library) SetQuota(ctx context.Context, clientID string, bytesPerSecond 
 	return err
 }
 
-func (l *library) Quota(ctx context.Context, clientID string) (float64, error) {
+func (l *library) Quotas(ctx context.Context, clientID string) ([]float64, error) {
 	described, err := l.DescribeClientQuotas(ctx, true, []kadm.DescribeClientQuotaComponent{{
 		Type: "client-id", MatchName: &clientID, MatchType: kmsg.QuotasMatchTypeExact,
 	}})
+	var values []float64
 	for _, quota := range described {
 		for _, value := range quota.Values {
-			return value.Value, nil
+			values = append(values, value.Value)
 		}
 	}
-	return 0, err
+	return values, err
 }
 
 type transaction struct{ cl *kgo.Client }
