@@ -108,14 +108,19 @@ func named(what, name string, err error, message string) error {
 	if errors.As(err, &partition) {
 		return err
 	}
-	var code *kerr.Error
-	if message != "" && errors.As(err, &code) {
-		return fmt.Errorf("%s %q: %w", what, name, &brokerError{code: code, message: message})
-	}
-	if isNotFound(err) {
+	if message == "" && isNotFound(err) {
 		return &missing{what: what, name: name, code: err}
 	}
-	return fmt.Errorf("%s %q: %w", what, name, err)
+	return fmt.Errorf("%s %q: %w", what, name, brokerSays(err, message))
+}
+
+// brokerSays puts the broker's own words, where it sent some, in the place of the code's description.
+func brokerSays(err error, message string) error {
+	var code *kerr.Error
+	if message != "" && errors.As(err, &code) {
+		return &brokerError{code: code, message: message}
+	}
+	return err
 }
 
 // missing is a topic or group that does not exist, in plainer words than the code's.

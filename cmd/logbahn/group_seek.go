@@ -98,12 +98,8 @@ func activeMembers(g kadm.DescribedGroupLag) error {
 		names = append(names, printable(fmt.Sprintf("%s (%s)", memberName(m), memberHost(m))))
 	}
 	slices.Sort(names)
-	who := "members"
-	if len(names) == 1 {
-		who = "member"
-	}
 	return &cliError{code: exitRefused,
-		err:  fmt.Errorf("group %q is %s with %d %s: offsets would be overwritten", g.Group, g.State, len(names), who),
+		err:  fmt.Errorf("group %q is %s with %s: offsets would be overwritten", g.Group, g.State, counted(len(names), "member")),
 		hint: "stop " + strings.Join(names, ", ") + " first; without --execute this only previews"}
 }
 

@@ -240,3 +240,11 @@ func bytesText(n int64) string {
 	}
 	return strconv.FormatFloat(size, 'f', digits, 64) + " " + units[unit]
 }
+
+// counted writes a number of things.
+func counted(n int, thing string) string {
+	if n != 1 {
+		thing += "s"
+	}
+	return strconv.Itoa(n) + " " + thing
+}

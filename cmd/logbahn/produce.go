@@ -126,7 +126,7 @@ func produce(c *cobra.Command, f produceFlags, topic string, values []string) er
 		return err
 	}
 	if sent.quiet {
-		fmt.Fprintf(c.ErrOrStderr(), "%d records\n", sent.count)
+		fmt.Fprintln(c.ErrOrStderr(), counted(sent.count, "record"))
 	}
 	return sent.err()
 }

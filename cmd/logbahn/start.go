@@ -52,7 +52,7 @@ func readSettings(files, overrides []string) (config.Settings, error) {
 		if err != nil {
 			return nil, &cliError{code: exitUsage, err: fmt.Errorf("settings: %w", err), hint: "without a file `logbahn start` uses the defaults"}
 		}
-		read, err := config.ParseProperties(name, data)
+		read, err := config.Parse(name, data)
 		if err != nil {
 			return nil, &cliError{code: exitUsage, err: err}
 		}

@@ -85,7 +85,7 @@ func hint(name string, unknown int) string {
 	if unknown > suggestionsMax {
 		return ""
 	}
-	if meant := suggest(name); meant != "" {
+	if meant := Suggest(name); meant != "" {
 		return "; did you mean " + meant + "?"
 	}
 	return ""

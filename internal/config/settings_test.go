@@ -156,7 +156,7 @@ func TestSuggest(t *testing.T) {
 		"":                       "",
 		strings.Repeat("a", 999): "",
 	} {
-		if got := suggest(name); got != want {
+		if got := Suggest(name); got != want {
 			t.Errorf("for %.30q %q is suggested, want %q", name, got, want)
 		}
 	}

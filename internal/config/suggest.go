@@ -5,8 +5,8 @@ import "strings"
 // suggestNameMax bounds the length of a name for which another is looked for.
 const suggestNameMax = 100
 
-// suggest returns the key that somebody may have meant, or "".
-func suggest(name string) string {
+// Suggest returns the broker's key that somebody may have meant by a name that is none, or "".
+func Suggest(name string) string {
 	if len(name) > suggestNameMax {
 		return ""
 	}
