@@ -41,6 +41,10 @@ type loopState struct {
 	index   uint64         // of the last applied entry
 	voters  map[uint64]Voter
 
+	// What was proposed here and committed, for Status.
+	commits    int64
+	commitTime time.Duration
+
 	// The rest is of a leader.
 	leading  bool
 	term     uint64
@@ -55,7 +59,8 @@ type loopState struct {
 type pending struct {
 	request *request
 	resp    kmsg.Response
-	entry   bool // false: it only waits for those before it
+	since   time.Time // of the proposal
+	entry   bool      // false: it only waits for those before it
 }
 
 // begin handles what raft has to say before anything happens, and lets a voter that is alone lead at once.
@@ -195,7 +200,7 @@ func (q *Quorum) handle(r *request) {
 		return
 	}
 	s.proposed = next
-	s.pending = append(s.pending, pending{request: r, resp: resp, entry: true})
+	s.pending = append(s.pending, pending{request: r, resp: resp, since: now, entry: true})
 }
 
 // park keeps a request until there is a leader. Those whose callers have gone make room.
@@ -326,6 +331,8 @@ func (q *Quorum) apply(e *pb.Entry) error {
 	s.applied = next
 	p := publication{image: next, delta: delta}
 	if s.leading && e.GetTerm() == s.term && len(s.pending) > 0 {
+		s.commits++
+		s.commitTime += q.now().Sub(s.pending[0].since)
 		s.pending[0].entry = false
 		p.answers = []pending{s.pending[0]}
 		s.pending = slices.Delete(s.pending, 0, 1)

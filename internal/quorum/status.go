@@ -3,6 +3,7 @@ package quorum
 import (
 	"cmp"
 	"slices"
+	"time"
 
 	"go.etcd.io/raft/v3"
 	"go.etcd.io/raft/v3/tracker"
@@ -16,7 +17,11 @@ type Status struct {
 	Epoch         int32          // raft's term
 	HighWatermark int64          // the offset behind the last committed entry
 	EndOffset     int64          // of this node's log
-	Members       []Member       // sorted by node id; where the others stand is known to the leader only
+	Vote          cluster.NodeID // whom this node voted for in the epoch, NoLeader for nobody
+	// Commits counts the proposals of this node that were committed, CommitTime how long that took in all.
+	Commits    int64
+	CommitTime time.Duration
+	Members    []Member // sorted by node id; where the others stand is known to the leader only
 }
 
 // Member is a voter or a learner.
@@ -37,6 +42,12 @@ func (q *Quorum) publishStatus() {
 		Epoch:         int32(raftStatus.GetTerm()),
 		HighWatermark: int64(raftStatus.GetCommit()),
 		EndOffset:     q.cfg.Log.EndOffset(),
+		Vote:          cluster.NoLeader,
+		Commits:       q.loop.commits,
+		CommitTime:    q.loop.commitTime,
+	}
+	if v, ok := q.loop.voters[raftStatus.GetVote()]; ok {
+		status.Vote = v.NodeID
 	}
 	for id, v := range q.loop.voters {
 		m := Member{Voter: v, EndOffset: endOffset(raftStatus, id)}
