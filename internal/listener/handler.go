@@ -28,11 +28,11 @@ type Finish func(ctx context.Context) wire.Response
 type Observer interface {
 	// Finished is called with a reply before it is encoded, and with nil when none is sent (acks=0).
 	Finished(c *Conn, h wire.RequestHeader, reply wire.Response)
-	// Sent is called when the reply of a request has left, or when there was none, took after the request had arrived.
-	// The sizes are those of whole frames, in bytes.
-	Sent(c *Conn, h wire.RequestHeader, took time.Duration, requestBytes, replyBytes int)
+	// Sent is called when the reply of a request has left, or would have left had there been one. arrived is when the
+	// request was there whole. The sizes are those of whole frames, in bytes.
+	Sent(c *Conn, h wire.RequestHeader, arrived, left time.Time, requestBytes, replyBytes int)
 	// Refused is called with a request that ends its connection: its API or version is not served, or its body is no
-	// request. h has what could be read of its header.
+	// request. h has what could be read of its header. It comes from the goroutine that reads.
 	Refused(c *Conn, h wire.RequestHeader, err error)
 }
 

@@ -35,8 +35,8 @@ func (w *witness) Finished(_ *Conn, h wire.RequestHeader, r wire.Response) {
 	w.say("finished %d %v", h.Key, r)
 }
 
-func (w *witness) Sent(_ *Conn, h wire.RequestHeader, took time.Duration, in, out int) {
-	w.say("sent %d %d %d %v", h.Key, in, out, took > 0)
+func (w *witness) Sent(_ *Conn, h wire.RequestHeader, arrived, left time.Time, in, out int) {
+	w.say("sent %d %d %d %v", h.Key, in, out, !left.Before(arrived))
 }
 
 func (w *witness) Refused(_ *Conn, h wire.RequestHeader, err error) {

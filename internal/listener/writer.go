@@ -96,7 +96,7 @@ func (c *Conn) answer(r reply) (err error) {
 		return err
 	}
 	if observer != nil {
-		observer.Sent(c, r.header, time.Since(r.arrived), r.bytes+wire.FrameHeaderSize, size)
+		observer.Sent(c, r.header, r.arrived, time.Now(), r.bytes+wire.FrameHeaderSize, size)
 	}
 	return nil
 }
