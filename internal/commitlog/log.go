@@ -110,6 +110,9 @@ func (l *Log) Size() int64 {
 	return n
 }
 
+// SegmentCount returns the number of segments.
+func (l *Log) SegmentCount() int { return len(*l.segments.Load()) }
+
 // Err returns why the log has failed, nil while it has not. It wraps ErrStorage.
 func (l *Log) Err() error {
 	if p := l.failure.Load(); p != nil {

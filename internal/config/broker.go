@@ -27,6 +27,14 @@ type Broker struct {
 	Offsets     Offsets
 	Producers   Producers
 	Fetch       Fetch
+	Ops         Ops
+}
+
+// Ops is the operations endpoint.
+type Ops struct {
+	Listener    string // host:port, "": not said, OpsOff: none
+	ConsumerLag bool
+	SeriesMax   int32
 }
 
 // Network is listeners, sockets and the limits on connections.
@@ -181,6 +189,11 @@ func (l Layers) Broker() (Broker, error) {
 		Producers: Producers{
 			ExpirationMs:              r.int32("producer.id.expiration.ms"),
 			ExpirationCheckIntervalMs: r.int32("producer.id.expiration.check.interval.ms"),
+		},
+		Ops: Ops{
+			Listener:    r.get("ops.listener").text,
+			ConsumerLag: r.bool("ops.consumer.lag.enable"),
+			SeriesMax:   r.int32("ops.metrics.series.max"),
 		},
 		Fetch: Fetch{
 			BytesMax:    r.int32("fetch.max.bytes"),

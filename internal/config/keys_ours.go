@@ -9,6 +9,12 @@ const (
 var ourBrokerKeys = []Def{
 	{Name: "flush", Type: String, Default: FlushSync, Valid: oneOf(FlushSync, FlushOS),
 		Doc: "When a record counts as written: sync after it is on disk, os after it is with the operating system, as in Kafka."},
+	{Name: "ops.consumer.lag.enable", Type: Boolean, Default: "true",
+		Doc: "Whether /metrics tells how far consumer groups are behind."},
+	{Name: "ops.listener", Type: String, Valid: hostPort,
+		Doc: "The address of the operations endpoint, as host:port: metrics, health, clients, profiles. logbahn start takes 127.0.0.1:9644 when nothing is said; off is none."},
+	{Name: "ops.metrics.series.max", Type: Int, Default: "200000", Valid: atLeast(0),
+		Doc: "Most series of partitions and of consumer groups in one answer of /metrics. A kind of series that finds no room is left out whole. 0 leaves all of them out."},
 }
 
 // dynamicOnlyKeys are keys that Kafka takes from clients and not from server.properties.

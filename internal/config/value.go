@@ -2,6 +2,7 @@ package config
 
 import (
 	"math"
+	"net"
 	"regexp"
 	"slices"
 	"strconv"
@@ -168,6 +169,21 @@ var gzipLevel = &Rule{"1 to 9, or -1", func(_ *Def, v value) (string, string) {
 		return v.text, "Value must be between 1 and 9 or equal to -1"
 	}
 	return "", ""
+}}
+
+// OpsOff is the value of ops.listener for no endpoint.
+const OpsOff = "off"
+
+var hostPort = &Rule{"host:port, or off", func(_ *Def, v value) (string, string) {
+	if v.text == "" || v.text == OpsOff {
+		return "", ""
+	}
+	if _, port, err := net.SplitHostPort(v.text); err == nil {
+		if _, err := strconv.ParseUint(port, 10, 16); err == nil {
+			return "", ""
+		}
+	}
+	return v.text, "must be host:port, or off"
 }}
 
 var replicaPair = regexp.MustCompile(`^[0-9]+:[0-9]+$`)

@@ -8,6 +8,7 @@ import (
 	"net"
 	"path"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/logbahn/logbahn/internal/broker"
@@ -16,6 +17,7 @@ import (
 	"github.com/logbahn/logbahn/internal/config"
 	"github.com/logbahn/logbahn/internal/coordinator"
 	"github.com/logbahn/logbahn/internal/listener"
+	"github.com/logbahn/logbahn/internal/ops"
 	"github.com/logbahn/logbahn/internal/partition"
 	"github.com/logbahn/logbahn/internal/quorum"
 	"github.com/logbahn/logbahn/internal/vfs"
@@ -28,7 +30,11 @@ type Config struct {
 	Settings config.Settings
 	// InProcess opens no socket: the node is reached by Dial only.
 	InProcess bool
-	Log       *slog.Logger // discarded when nil
+	// OpsListener is where the operations endpoint listens when ops.listener does not say; "" is nowhere. That this
+	// address is taken is a warning; that one of the settings is, an error.
+	OpsListener string
+	Version     string       // of the program, for those who ask the endpoint
+	Log         *slog.Logger // discarded when nil
 }
 
 // Node is a running broker.
@@ -46,6 +52,10 @@ type Node struct {
 	server  *broker.Broker
 	serving []*serving
 
+	ops     *ops.Server // nil: there is none
+	clients *ops.Clients
+	changes ops.Changes
+
 	stop     chan struct{}
 	stopOnce sync.Once
 	stopErr  error
@@ -58,7 +68,7 @@ type Node struct {
 type serving struct {
 	config.Listener // as bound: the port is the real one
 	sockets         []net.Listener
-	server          *listener.Server
+	server          atomic.Pointer[listener.Server] // nil until it serves
 }
 
 const tickInterval = 5 * time.Second
@@ -82,11 +92,12 @@ func Start(ctx context.Context, cfg Config) (_ *Node, err error) {
 			err = errors.Join(err, n.Stop(stopCtx))
 		}
 	}()
-	for _, step := range []func(context.Context) error{n.bind, n.openDir, n.openQuorum, n.openReplicas, n.register, n.serve} {
+	for _, step := range []func(context.Context) error{n.bind, n.openOps, n.openDir, n.openQuorum, n.openReplicas, n.register, n.serve} {
 		if err := step(ctx); err != nil {
 			return nil, err
 		}
 	}
+	n.opsState(ops.Ready)
 	// Not before: a failure stops what has been started, and must not do so while more is being started.
 	n.running.Add(1)
 	go n.watch()
@@ -153,6 +164,7 @@ func (n *Node) openReplicas(context.Context) error {
 		Log:        n.log,
 	})
 	n.quorum.Subscribe(func(img *cluster.Image, d cluster.Delta) {
+		n.changes.Applied(d)
 		n.set.Apply(img, d)
 		n.groups.ImageApplied(coordinator.DeletedTopics(d))
 	})
@@ -161,6 +173,7 @@ func (n *Node) openReplicas(context.Context) error {
 		Settings: broker.SettingsOf(n.broker), Static: n.static, Log: n.log,
 		Dir: broker.LogDir{Path: n.dir.Path(), Free: func() (int64, error) { return n.cfg.FS.Free(n.dir.Path()) }},
 	})
+	n.attachOps()
 	n.running.Add(1)
 	go n.tick()
 	return nil

@@ -243,7 +243,7 @@ func TestConnectionsEndWithTheirClients(t *testing.T) {
 	n := start(t, vfs.NewMem())
 	produce(t, n, "orders", "a", "b")
 	consume(t, n, "orders", 2)
-	server := n.serving[0].server
+	server := n.serving[0].server.Load()
 	for deadline := time.Now().Add(10 * time.Second); server.Stats().ConnectionsOpen > 0; {
 		if time.Now().After(deadline) {
 			t.Fatalf("%+v", server.Stats())

@@ -103,6 +103,7 @@ func (n *Node) serve(context.Context) error {
 	for _, s := range n.serving {
 		server, err := listener.New(listener.Config{
 			Handler:             handler{n.server},
+			Observer:            n.observer(),
 			Name:                s.Name,
 			RequestBytesMax:     int(network.RequestBytesMax),
 			BudgetBytes:         max(network.QueuedRequestBytesMax, 0),
@@ -114,7 +115,7 @@ func (n *Node) serve(context.Context) error {
 		if err != nil {
 			return err
 		}
-		s.server = server
+		s.server.Store(server)
 		for _, socket := range s.sockets {
 			n.warnOpen(socket.Addr())
 			n.running.Add(1)
@@ -143,7 +144,7 @@ func (n *Node) warnOpen(addr net.Addr) {
 // accept is the goroutine of one socket.
 func (n *Node) accept(s *serving, socket net.Listener) {
 	defer n.running.Done()
-	if err := s.server.Serve(socket); !errors.Is(err, listener.ErrClosed) {
+	if err := s.server.Load().Serve(socket); !errors.Is(err, listener.ErrClosed) {
 		n.log.Error("listener has ended", "listener", s.Name, "err", err)
 	}
 }
@@ -162,7 +163,7 @@ func (n *Node) Addr() string {
 
 // Dial returns a connection inside the process to the first listener.
 func (n *Node) Dial(ctx context.Context) (net.Conn, error) {
-	return n.serving[0].server.DialInProcess(ctx)
+	return n.serving[0].server.Load().DialInProcess(ctx)
 }
 
 // handler gives the listener's requests to the broker.
@@ -199,11 +200,6 @@ func (h handler) Lookup(key, version int16) (listener.API, error) {
 }
 
 func (h handler) Start(ctx context.Context, c *listener.Conn, header wire.RequestHeader, body any) (listener.Finish, error) {
-	conn, ok := c.State.(*broker.Conn)
-	if !ok {
-		conn = &broker.Conn{ID: c.ID, Listener: c.Listener, LocalAddr: c.LocalAddr(), RemoteAddr: c.RemoteAddr()}
-		c.State = conn
-	}
-	finish, err := h.broker.Start(ctx, &broker.Request{Header: header, Body: body, Conn: conn})
+	finish, err := h.broker.Start(ctx, &broker.Request{Header: header, Body: body, Conn: &stateOf(c).Conn})
 	return listener.Finish(finish), err
 }

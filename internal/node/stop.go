@@ -3,6 +3,8 @@ package node
 import (
 	"context"
 	"errors"
+
+	"github.com/logbahn/logbahn/internal/ops"
 )
 
 // Stop stops the node: no new requests, an end to those in flight as long as the context allows, then everything that
@@ -24,10 +26,14 @@ func (n *Node) end(ctx context.Context, failure error) error {
 func (n *Node) shutdown(ctx context.Context) error {
 	var errs []error
 	close(n.stop)
+	n.opsState(ops.Draining)
 	for _, s := range n.serving {
 		errs = append(errs, s.shutdown(ctx))
 	}
 	n.running.Wait()
+	if n.ops != nil {
+		n.ops.Close()
+	}
 	if n.groups != nil {
 		n.groups.Close()
 	}
@@ -41,8 +47,8 @@ func (n *Node) shutdown(ctx context.Context) error {
 }
 
 func (s *serving) shutdown(ctx context.Context) error {
-	if s.server != nil {
-		return s.server.Shutdown(ctx)
+	if server := s.server.Load(); server != nil {
+		return server.Shutdown(ctx)
 	}
 	var errs []error
 	for _, socket := range s.sockets {
@@ -54,6 +60,7 @@ func (s *serving) shutdown(ctx context.Context) error {
 // fail ends a node that cannot keep its promises. Requests in flight get no time: they could not be answered rightly.
 func (n *Node) fail(err error) {
 	n.log.Error("the node stops", "err", err)
+	n.opsState(ops.Failed)
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	_ = n.end(ctx, err) // err is the one that counts
