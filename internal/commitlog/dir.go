@@ -81,6 +81,7 @@ type Dir struct {
 	lock io.Closer
 
 	wasClean  bool
+	takenOver bool        // from Kafka: no witness was there
 	noReserve atomic.Bool // the file system cannot preallocate
 	changed   atomic.Bool // something to checkpoint
 
@@ -90,6 +91,8 @@ type Dir struct {
 		doomed    []doomed
 		undeleted []OnDisk // folders of deleted logs that could not be renamed
 		closed    bool
+
+		distrusted map[TopicPartition]bool // logs that were closed after they had failed
 	}
 	queue struct {
 		sync.Mutex
@@ -121,7 +124,7 @@ func OpenDir(cfg DirConfig) (*Dir, error) {
 	cfg.setDefaults()
 	d := &Dir{cfg: cfg, fs: cfg.FS, path: cfg.Path, log: cfg.Log,
 		queued: make(chan struct{}, 1), kicked: make(chan struct{}, 1), stop: make(chan struct{})}
-	d.mu.logs = make(map[TopicPartition]*Log)
+	d.mu.logs, d.mu.distrusted = make(map[TopicPartition]*Log), make(map[TopicPartition]bool)
 	if err := vfs.MkdirAllSync(d.fs, d.path); err != nil {
 		return nil, err
 	}
@@ -282,7 +285,10 @@ func (d *Dir) Close() error {
 	if err := d.checkpoint(true); err != nil {
 		errs = append(errs, err)
 	}
-	if len(errs) == 0 {
+	d.mu.Lock()
+	clean := len(errs) == 0 && len(d.mu.distrusted) == 0
+	d.mu.Unlock()
+	if clean {
 		if err := vfs.WriteFileAtomic(d.fs, path.Join(d.path, cleanFile), encodeCleanShutdown()); err != nil {
 			errs = append(errs, err)
 		}

@@ -198,9 +198,25 @@ func (l *Log) Close() error {
 	err := l.closeFiles()
 	if err == nil {
 		err = l.dir.checkpoint(false)
+	} else {
+		l.dir.distrust(l.tp)
 	}
 	l.dir.release(l.tp)
 	return err
+}
+
+// distrust makes the next Open of a partition recover it, however the directory was left.
+func (d *Dir) distrust(tp TopicPartition) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.mu.distrusted[tp] = true
+}
+
+// trusts tells whether a partition is as a clean stop has left it.
+func (d *Dir) trusts(tp TopicPartition) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.wasClean && !d.mu.distrusted[tp]
 }
 
 // closeFiles leaves the folder so that it can be opened without reading it.
@@ -253,8 +269,19 @@ func (d *Dir) marksOf(tp TopicPartition) marks {
 	return m
 }
 
+// neverFlushed tells whether a folder, whose partition.metadata could not be read because of metaErr, was made by this program
+// and never flushed: the first flush makes that file durable, and without one no record was acknowledged.
+func (d *Dir) neverFlushed(tp TopicPartition, metaErr error) bool {
+	m := d.marksOf(tp)
+	torn := errors.Is(metaErr, fs.ErrNotExist) || errors.As(metaErr, new(tornError))
+	return torn && m.recoveryPoint == 0 && !m.doubt && !d.takenOver
+}
+
 // forget removes a partition from the checkpoints before its name is used for a new log, to which they do not apply.
 func (d *Dir) forget(tp TopicPartition) error {
+	d.mu.Lock()
+	delete(d.mu.distrusted, tp)
+	d.mu.Unlock()
 	d.checkpointMu.Lock()
 	defer d.checkpointMu.Unlock()
 	d.recovery.clear(tp)

@@ -279,3 +279,35 @@ func placed(b []byte, offset int64, epoch int32) []byte {
 	record.PatchOffsets(b, offset, epoch)
 	return b
 }
+
+// TestFailedCutIsNotTrusted truncates a log with a sync that fails, and opens it again in the same directory. What it shows
+// then must be on disk: the records that were cut off must not come back.
+func TestFailedCutIsNotTrusted(t *testing.T) {
+	for _, restart := range []bool{false, true} {
+		mem := vfs.NewMem()
+		d := openDir(t, mem)
+		l := openLog(t, d, DefaultConfig())
+		mustAppend(t, l, batch(3, 1, nil))
+		must(t, d.Close())
+		faults := vfs.Inject(mem)
+		d = openDir(t, faults)
+		l = openLog(t, d, DefaultConfig())
+		faults.Add(vfs.BadSync(segmentFile(l.path, 0, logSuffix), 1))
+		if err := l.TruncateSuffix(0); !errors.Is(err, ErrStorage) {
+			t.Fatal(err)
+		}
+		faults.Clear()
+		if err := l.Close(); !errors.Is(err, ErrStorage) {
+			t.Fatal(err)
+		}
+		if restart {
+			must(t, d.Close())
+			d = openDir(t, mem)
+		}
+		shown := openLog(t, d, DefaultConfig()).EndOffset()
+		mem = mem.Crash(3)
+		if end := openLog(t, openDir(t, mem), DefaultConfig()).EndOffset(); end != shown {
+			t.Fatalf("restart %v: the log ended at %d, and at %d after a power cut", restart, shown, end)
+		}
+	}
+}

@@ -147,10 +147,35 @@ func encodePartitionMeta(topicID [16]byte) []byte {
 func decodePartitionMeta(b []byte) ([16]byte, error) {
 	version, id, ok := strings.Cut(strings.TrimSuffix(string(b), "\n"), "\n")
 	id, named := strings.CutPrefix(id, "topic_id: ")
+	if tornPartitionMeta(b) {
+		return [16]byte{}, tornError{}
+	}
 	if !ok || !named || version != "version: 0" {
 		return [16]byte{}, fmt.Errorf("%w: %s", ErrCorrupt, partitionMetaFile)
 	}
 	return parseID(id)
+}
+
+// tornError is ErrCorrupt for a partition.metadata that a power cut can have left: it is too short or has zeros in it, and
+// otherwise says what it should.
+type tornError struct{}
+
+func (tornError) Error() string { return partitionMetaFile + " was never synced" }
+func (tornError) Unwrap() error { return ErrCorrupt }
+
+func tornPartitionMeta(b []byte) bool {
+	whole := encodePartitionMeta([16]byte{})
+	lost := len(b) < len(whole)
+	head := len("version: 0\ntopic_id: ")
+	for i, c := range b {
+		switch {
+		case c == 0:
+			lost = true
+		case i >= len(whole), i < head && c != whole[i]:
+			return false
+		}
+	}
+	return lost
 }
 
 // encodeCleanShutdown is the marker's content since Kafka 3.8; the broker epoch is not known to a directory.

@@ -40,6 +40,7 @@ func (d *Dir) Open(tp TopicPartition, topicID [16]byte, cfg Config, hooks Hooks)
 		return nil, fmt.Errorf("open %s: %w", tp, err)
 	}
 	d.mu.logs[tp] = l
+	delete(d.mu.distrusted, tp)
 	return l, nil
 }
 
@@ -101,25 +102,39 @@ func (l *Log) adopt() (found bool, err error) {
 	switch {
 	case err == nil && id != l.topicID && id != [16]byte{} && l.topicID != [16]byte{}:
 		l.log.Warn("folder of another topic is set aside", "partition", l.tp.String(), "topic id", formatID(id))
-		if err := l.dir.setAside(l.tp, straySuffix); err != nil {
-			return false, err
-		}
-	case err == nil:
+		return false, errors.Join(l.dir.setAside(l.tp, straySuffix), l.makeFolder())
+	case err == nil && l.dir.marksOf(l.tp).recoveryPoint > 0:
 		return true, nil
-	case !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, ErrCorrupt):
+	case err == nil: // if its first sync has failed, it looks as if it were on disk
+		return true, l.writePartitionMeta()
+	case !errors.Is(err, fs.ErrNotExist) && !isCorruption(err):
 		return false, err
 	}
-	// Without a readable partition.metadata no record of the folder was ever acknowledged, or an older Kafka wrote it.
-	if _, err = l.fs.Stat(l.path); err == nil {
-		found = true
-	} else if !errors.Is(err, fs.ErrNotExist) {
-		return false, err
-	} else if err = l.dir.forget(l.tp); err != nil { // first: a crash may leave the folder
-		return false, err
-	} else if err = l.fs.MkdirAll(l.path); err != nil {
+	if _, statErr := l.fs.Stat(l.path); errors.Is(statErr, fs.ErrNotExist) {
+		return false, l.makeFolder()
+	} else if statErr != nil {
+		return false, statErr
+	}
+	if l.dir.neverFlushed(l.tp, err) {
+		// What it may have of records was never acknowledged, and is perhaps another topic's.
+		l.log.Warn("folder that was never flushed is set aside", "partition", l.tp.String())
+		return false, errors.Join(l.dir.setAside(l.tp, straySuffix), l.makeFolder())
+	}
+	if err := l.writePartitionMeta(); err != nil { // a Kafka of before 2.8 has written no such file
 		return false, err
 	}
-	return found, l.writePartitionMeta()
+	return true, errors.Join(l.fs.SyncDir(l.path), l.syncPartition())
+}
+
+// makeFolder makes an empty folder. The checkpoints forget the name first: a crash may leave the folder.
+func (l *Log) makeFolder() error {
+	if err := l.dir.forget(l.tp); err != nil {
+		return err
+	}
+	if err := l.fs.MkdirAll(l.path); err != nil {
+		return err
+	}
+	return l.writePartitionMeta()
 }
 
 // writePartitionMeta does not sync: the first flush of the log does.
@@ -248,7 +263,7 @@ func (l *Log) load(f folder, m marks) error {
 	}
 	start := max(m.start, segments[0].base)
 	r := &recovery{log: l, segments: segments, start: start, point: m.recoveryPoint, doubt: m.doubt, snapshots: f.snapshots}
-	if err := r.run(l.dir.wasClean); err != nil {
+	if err := r.run(l.dir.trusts(l.tp)); err != nil {
 		return err
 	}
 	if err := l.install(r, start); err != nil {

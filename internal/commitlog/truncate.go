@@ -66,6 +66,7 @@ func (l *Log) cutting(point, end int64, cut func() error) error {
 	if err := l.writable(); err != nil {
 		return err
 	}
+	l.lowerMark(end)
 	if err := cut(); err != nil {
 		return l.fail(err)
 	}
@@ -99,7 +100,6 @@ func (l *Log) truncate(end int64) error {
 	}
 	l.setEpochs(below)
 	l.mu.changed = true
-	l.lowerMark(end)
 	l.end.Store(end)
 	l.flushed.Store(end)
 	l.synced.Store(end)
@@ -304,7 +304,18 @@ func (l *Log) restartAt(offset int64) error {
 		return err
 	}
 	l.setEpochs(nil)
-	return l.saveEpochs()
+	if err := l.saveEpochs(); err != nil {
+		return err
+	}
+	l.mu.unsyncedNew.segment = false
+	if !l.mu.unsyncedNew.partition {
+		return nil
+	}
+	if err := l.syncPartition(); err != nil {
+		return err
+	}
+	l.mu.unsyncedNew.partition = false
+	return nil
 }
 
 func (l *Log) removeAllSnapshots() error {
@@ -318,6 +329,11 @@ func (l *Log) removeAllSnapshots() error {
 // SetStartOffset makes offset the first one that may be read; what lies below it is deleted some time. It is durable
 // when it returns. An offset that is not above the start changes nothing; one beyond the end is ErrOffsetOutOfRange.
 func (l *Log) SetStartOffset(offset int64) error {
+	if offset > l.synced.Load() && offset <= l.end.Load() { // else a power cut could leave an end below the start
+		if err := l.sync(); err != nil {
+			return err
+		}
+	}
 	if err := l.raiseStart(offset); err != nil {
 		return err
 	}

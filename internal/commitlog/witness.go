@@ -43,6 +43,7 @@ func (r *recoveryPoints) load(d *Dir, present func() ([]OnDisk, error)) error {
 			return err
 		}
 	}
+	d.takenOver = errors.Is(witnessErr, fs.ErrNotExist)
 	r.unsure = kafkaErr != nil || witnessErr != nil
 	switch {
 	case kafkaErr == nil && witnessErr == nil, witnessErr == nil:
