@@ -91,15 +91,22 @@ func (g *Groups) OffsetDelete(ctx context.Context, client Client, req *kmsg.Offs
 	valid.Topics = nil
 	var unknown []kmsg.OffsetDeleteResponseTopic
 	for _, t := range req.Topics {
-		if _, code := g.resolve(t.Topic, [16]byte{}, false); code == 0 {
-			valid.Topics = append(valid.Topics, t)
-			continue
-		}
-		rt := kmsg.OffsetDeleteResponseTopic{Topic: t.Topic}
+		topic, code := g.resolve(t.Topic, [16]byte{}, false)
+		known, rt := t, kmsg.OffsetDeleteResponseTopic{Topic: t.Topic}
+		known.Partitions = nil
 		for _, p := range t.Partitions {
-			rt.Partitions = append(rt.Partitions, kmsg.OffsetDeleteResponseTopicPartition{Partition: p.Partition, ErrorCode: kerr.UnknownTopicOrPartition.Code})
+			if topic.codeFor(p.Partition, code) == 0 {
+				known.Partitions = append(known.Partitions, p)
+			} else {
+				rt.Partitions = append(rt.Partitions, kmsg.OffsetDeleteResponseTopicPartition{Partition: p.Partition, ErrorCode: kerr.UnknownTopicOrPartition.Code})
+			}
 		}
-		unknown = append(unknown, rt)
+		if len(known.Partitions) > 0 {
+			valid.Topics = append(valid.Topics, known)
+		}
+		if len(rt.Partitions) > 0 {
+			unknown = append(unknown, rt)
+		}
 	}
 	finish := ask(ctx, g, req.Group, client, &valid, func(code int16) *kmsg.OffsetDeleteResponse {
 		resp := kmsg.NewPtrOffsetDeleteResponse()
