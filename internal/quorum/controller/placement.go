@@ -20,7 +20,7 @@ func place(brokers []cluster.Broker, n int, rf int, start uint64) ([][]cluster.N
 	switch {
 	case len(brokers) == 0 || rf > len(brokers):
 		return nil, unplaceable(rf, fmt.Sprintf(
-			"The target replication factor of %d cannot be reached because only %d broker(s) are registered.", rf, len(brokers)))
+			"The target replication factor of %d cannot be reached because only %d broker(s) are registered or some brokers have all their log directories cordoned.", rf, len(brokers)))
 	case len(ring) == 0:
 		return nil, unplaceable(rf, "All brokers are currently fenced.")
 	}
