@@ -45,13 +45,14 @@ var clientHalf = map[string][]string{
 	"apps/payd/fleet":   {"apps/payd/trip"},
 	"apps/payd/web":     nil,
 	"apps/payd":         {"apps/payd/trip", "apps/payd/habit", "apps/payd/premium", "apps/payd/fleet", "apps/payd/web"},
-	"cmd/logbahn":       {"", "apps/payd", "internal/config", "internal/wire"},
+	"internal/kafkacli": {"internal/config"},
+	"cmd/logbahn":       {"", "apps/payd", "internal/config", "internal/kafkacli", "internal/wire"},
 	"interop":           {"", "interop/kafka"},
 	"interop/kafka":     nil,
 }
 
 // testOnly lists packages that only tests import.
-var testOnly = []string{"internal/vfs/vfstest"}
+var testOnly = []string{"internal/vfs/vfstest", "internal/kafkacli/transcript"}
 
 type room struct {
 	pkg    string

@@ -18,7 +18,12 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
-	code := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
+	var code int
+	if name, ok := kafkaTool(os.Args[0]); ok {
+		code = runKafkaTool(ctx, name, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
+	} else {
+		code = run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
+	}
 	stop()
 	os.Exit(code)
 }
@@ -31,8 +36,12 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	err := root.ExecuteContext(ctx)
-	if err == nil {
+	var status exitStatus
+	switch {
+	case err == nil:
 		return exitOK
+	case errors.As(err, &status):
+		return int(status)
 	}
 	if !errors.Is(err, context.Canceled) {
 		fmt.Fprintln(stderr, "error:", err)
@@ -55,6 +64,7 @@ func rootCommand() *cobra.Command {
 		return &cliError{code: exitUsage, err: err, hint: fmt.Sprintf("%s --help shows the flags", c.CommandPath())}
 	})
 	root.AddCommand(startCommand(), demoCommand(), topicCommand(), groupCommand(), clusterCommand(), configCommand(), produceCommand(), consumeCommand(), versionCommand())
+	root.AddCommand(kafkaCommands()...)
 	needsSubcommand(root)
 	return root
 }

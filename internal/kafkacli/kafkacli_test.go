@@ -1,0 +1,62 @@
+package kafkacli_test
+
+import (
+	"bytes"
+	"context"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/logbahn/logbahn/internal/kafkacli"
+	"github.com/logbahn/logbahn/internal/kafkacli/transcript"
+	"github.com/logbahn/logbahn/logbahntest"
+)
+
+const transcripts = "../../interop/testdata/tools"
+
+// TestTranscripts runs these tools against this broker and compares with what Kafka's own tools printed of Kafka.
+func TestTranscripts(t *testing.T) {
+	files, err := filepath.Glob(filepath.Join(transcripts, "*.txt"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no transcripts in %s: %v", transcripts, err)
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
+			t.Parallel()
+			script, err := transcript.Load(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			script.Compare(t, ours(t, logbahntest.Run(t, logbahntest.Dir(t.TempDir()))))
+		})
+	}
+}
+
+// ours is these tools in this process.
+func ours(t *testing.T, broker *logbahntest.Broker) transcript.Target {
+	client := append(broker.ClientOptions(), kgo.MetadataMinAge(50*time.Millisecond))
+	return transcript.Target{
+		Server: "in-process:9092", Ours: true,
+		Run: func(stdin string, args []string) transcript.Result {
+			return run(t, client, stdin, args...)
+		},
+		Join: func(group, topic string) func() { return transcript.Member(t, group, topic, client...) },
+	}
+}
+
+func run(t *testing.T, client []kgo.Opt, stdin string, args ...string) transcript.Result {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	var stdout, stderr bytes.Buffer
+	name, ok := kafkacli.Lookup(args[0])
+	if !ok {
+		t.Fatalf("there is no tool %s", args[0])
+	}
+	env := kafkacli.Env{Stdin: strings.NewReader(stdin), Stdout: &stdout, Stderr: &stderr, Client: client}
+	code := kafkacli.Run(ctx, env, name, args[1:])
+	return transcript.Result{Code: code, Stdout: stdout.String(), Stderr: stderr.String()}
+}

@@ -1,0 +1,116 @@
+package transcript
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// mask takes out of a result what differs from run to run, from machine to machine, or by design.
+type mask struct{ server, dir string }
+
+var (
+	topicID     = regexp.MustCompile(`(TopicId: |Cluster ID: )[A-Za-z0-9_-]{22}`)
+	longID      = regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`)
+	millis      = regexp.MustCompile(`\b1[78]\d{11}\b`)
+	dateTime    = regexp.MustCompile(`\d{4}-\d{2}-\d{2} \d{2}:\d{2}:\d{2}:\d{3}`)
+	clientHost  = regexp.MustCompile(`/(127\.0\.0\.1|0:0:0:0:0:0:0:1|in-process)\b`)
+	number      = regexp.MustCompile(`-?\d+(\.\d+)?|NaN|Infinity`)
+	blanks      = regexp.MustCompile(` +`)
+	logLine     = regexp.MustCompile(`^\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}\] (WARN|ERROR) `)
+	stackLine   = regexp.MustCompile(`^(\s+at |\s+\.\.\. \d+ more|Caused by: )`)
+	className   = regexp.MustCompile(`^(Exception in thread "main" )?(([a-z]\w*\.)+[A-Z][\w$]*(Exception|Error|Failure)(: |$))+`)
+	deprecation = regexp.MustCompile(`is deprecated and will be removed in a future version|^Warning: --zookeeper is deprecated`)
+	hashList    = regexp.MustCompile(`\[(\[[a-z-]+\](, )?)+\]|(Valid (states|types) are|Unexpected config names|takes (at most )?(one of these|the following) options): .*`)
+	csvTrial    = regexp.MustCompile("^Cannot deserialize value of type |^ at \\[Source")
+	helpBegins  = regexp.MustCompile(`^(Option( \(\* = required\))? +Description *|usage: .*)$`)
+	helpEnds    = regexp.MustCompile(`^[a-z-]+( [a-z-]+)?: error: `)
+)
+
+// advertisement is what Kafka's consumers say of a newer protocol.
+const advertisement = "The consumer rebalance protocol (KIP-848) is production-ready!"
+
+func (m mask) result(r Result, st *step) Result {
+	stdout, moved := m.stdout(r.Stdout)
+	r.Stdout = m.values(stdout, st)
+	r.Stderr = m.values(m.stderr(moved+r.Stderr), st)
+	return r
+}
+
+// stdout takes the warnings of old spellings out, which here are on standard error.
+func (m mask) stdout(s string) (rest, moved string) {
+	var keep strings.Builder
+	for line := range strings.Lines(s) {
+		if deprecation.MatchString(line) {
+			moved += line
+		} else {
+			keep.WriteString(line)
+		}
+	}
+	return keep.String(), moved
+}
+
+// stderr leaves the messages: no stack traces, no names of classes, no log lines, no help texts.
+func (m mask) stderr(s string) string {
+	var keep []string
+	help := false
+	for _, line := range strings.Split(s, "\n") {
+		line = strings.TrimRight(line, " \r")
+		help = (help || helpBegins.MatchString(line)) && !helpEnds.MatchString(line)
+		line = className.ReplaceAllString(line, "")
+		switch {
+		case help, line == "", logLine.MatchString(line), stackLine.MatchString(line), csvTrial.MatchString(line), strings.HasPrefix(line, advertisement),
+			slices.Contains(keep, line):
+		default:
+			keep = append(keep, line)
+		}
+	}
+	if len(keep) == 0 {
+		return ""
+	}
+	return strings.Join(keep, "\n") + "\n"
+}
+
+func (m mask) values(s string, st *step) string {
+	if s == "" {
+		return ""
+	}
+	if m.server != "" {
+		s = strings.NewReplacer(m.server, "{server}", m.dir, "{dir}").Replace(s)
+	}
+	s = topicID.ReplaceAllString(s, "${1}{id}")
+	s = longID.ReplaceAllString(s, "{uuid}")
+	s = dateTime.ReplaceAllString(s, "{time}")
+	s = millis.ReplaceAllString(s, "{ms}")
+	s = clientHost.ReplaceAllString(s, "/{host}")
+	s = hashList.ReplaceAllStringFunc(s, sortList)
+	if st.has("numbers") {
+		s = number.ReplaceAllString(s, "{n}")
+	}
+	if strings.Contains(s, "{server}") || strings.Contains(s, "{uuid}") || strings.Contains(s, "/{host}") {
+		s = blanks.ReplaceAllString(s, " ") // the width of a column follows its content
+	}
+	if !strings.HasSuffix(s, "\n") {
+		s += "\n"
+	}
+	if st.has("unordered") {
+		lines := strings.Split(strings.TrimSuffix(s, "\n"), "\n")
+		slices.Sort(lines)
+		s = strings.Join(lines, "\n") + "\n"
+	}
+	return s
+}
+
+// sortList sorts what Kafka prints in the order of a hash table.
+func sortList(list string) string {
+	head, rest := "", list
+	if i := strings.Index(list, ": "); i >= 0 {
+		head, rest = list[:i+2], list[i+2:]
+	}
+	items := strings.Split(strings.TrimSuffix(strings.TrimPrefix(rest, "[["), "]]"), ", ")
+	for i := range items {
+		items[i] = strings.Trim(items[i], "[]")
+	}
+	slices.Sort(items)
+	return head + "[" + strings.Join(items, ", ") + "]"
+}
