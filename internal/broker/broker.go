@@ -46,6 +46,7 @@ type Broker struct {
 	now         func() time.Time
 	log         *slog.Logger
 	sessions    *sessionCache
+	fetchMemory fetchMemory
 	producerIDs producerIDs
 	rotation    atomic.Uint32 // where the next fetch of a client without order of its own starts
 }
@@ -59,6 +60,7 @@ func New(cfg Config) *Broker {
 	if b.log == nil {
 		b.log = slog.New(slog.DiscardHandler)
 	}
+	b.fetchMemory.total = fetchBytesTotal
 	b.sessions = newSessionCache(cfg.Settings.FetchSessionsMax, b.now)
 	return b
 }

@@ -7,8 +7,8 @@
 // reply. Finishes are called in the same order, at most one at a time per connection. An API whose Pipelines is false is
 // started only when all replies before it have left; its whole work is in Finish, so that the reader never blocks.
 //
-// A reply that holds record data reads it while it is encoded, and gives it back then: wire.Response.AppendTo is called
-// exactly once, or the reply is garbage.
+// A reply that holds record data reads it while it is encoded: wire.Response.AppendTo is called once at most. A reply that
+// has a method Release holds files or memory until that is called, once, when the reply has left or nobody wants it.
 //
 // The image of the cluster is loaded once per request and passed down: one reply never mixes two images.
 //

@@ -33,6 +33,8 @@ type fetchCall struct {
 	img   *cluster.Image
 	items []fetchItem
 	found []fetched // one for each item
+	// reserved is what the reply has of the memory for fetches.
+	reserved int
 }
 
 // fetched is what is known of one item.
@@ -60,6 +62,7 @@ func (b *Broker) fetch(ctx context.Context, r *Request, req *wire.FetchRequest) 
 	c.readEnough(ctx)
 	if ctx.Err() != nil { // nobody will encode the reply, which would let go of the files
 		release(c.found)
+		b.fetchMemory.release(c.reserved)
 		return Disconnect
 	}
 	c.convert()
@@ -159,7 +162,8 @@ func (c *fetchCall) readEnough(ctx context.Context) {
 
 // readAll reads every partition within the limits and reports whether the reply may leave.
 func (c *fetchCall) readAll() bool {
-	budget := c.bytesMax()
+	wanted := c.bytesMax()
+	budget := c.reserve(wanted)
 	bytes, readable, urgent := 0, 0, false
 	start := c.firstToRead()
 	for n := range c.found {
@@ -175,8 +179,22 @@ func (c *fetchCall) readAll() bool {
 		bytes += f.read.Chunk.Size()
 		urgent = urgent || f.reply.Error != wire.None || f.read.Diverging != nil
 	}
-	enough := bytes >= min(int(c.req.MinBytes), c.bytesMax())
+	c.keep(bytes)
+	enough := bytes >= min(int(c.req.MinBytes), wanted) || bytes > 0 && budget < int(c.req.MinBytes)
 	return enough || urgent || readable == 0 || c.req.MaxWaitMillis <= 0
+}
+
+// reserve takes memory for the reply, in the place of what it has.
+func (c *fetchCall) reserve(n int) int {
+	c.b.fetchMemory.release(c.reserved)
+	c.reserved = c.b.fetchMemory.reserve(n)
+	return c.reserved
+}
+
+// keep gives back what of the reserved memory the reply does not need. A first batch may need more than was granted.
+func (c *fetchCall) keep(n int) {
+	c.b.fetchMemory.release(c.reserved - n)
+	c.reserved = n
 }
 
 // firstToRead returns the index of the item to begin with. Clients up to v2 cannot limit the whole reply and do not
@@ -246,7 +264,7 @@ const (
 
 // respond makes the reply of what was read.
 func (c *fetchCall) respond(s *fetchSession) wire.Response {
-	reply := &fetchReply{FetchResponse: wire.FetchResponse{Version: c.req.Version}, b: c.b, found: c.found}
+	reply := &fetchReply{FetchResponse: wire.FetchResponse{Version: c.req.Version}, b: c.b, found: c.found, reserved: c.reserved}
 	replies := make([]wire.FetchPartitionReply, len(c.found))
 	for i := range c.found {
 		c.count(&c.found[i])
@@ -328,11 +346,19 @@ func (c *chunkRecords) AppendTo(dst []byte) ([]byte, error) {
 	return dst, c.err
 }
 
-// fetchReply is a FetchResponse that lets go of the log's files once it is encoded.
+// fetchReply is a FetchResponse that lets go of the log's files once it is encoded, and of its memory once it has left.
 type fetchReply struct {
 	wire.FetchResponse
-	b     *Broker
-	found []fetched
+	b        *Broker
+	found    []fetched
+	reserved int
+}
+
+// Release gives back what the reply holds. It is called when the reply has left, or instead of AppendTo when nobody is
+// there to read it.
+func (r *fetchReply) Release() {
+	release(r.found)
+	r.b.fetchMemory.release(r.reserved)
 }
 
 // AppendTo implements wire.Response. Partitions whose records turn out to be unreadable become errors; the others are

@@ -149,6 +149,9 @@ func (n *node) unfence(epoch int64) {
 }
 
 func (n *node) close() {
+	if used := n.broker.fetchMemory.used.Load(); used != 0 {
+		n.t.Errorf("replies that have left hold %d bytes", used)
+	}
 	n.groups.Close()
 	n.quorum.Close()
 	_ = n.dir.Close()
@@ -194,6 +197,9 @@ func (n *node) start(req kmsg.Request) func() []byte {
 		resp := finish(n.t.Context())
 		if resp == nil {
 			return nil
+		}
+		if held, ok := resp.(interface{ Release() }); ok {
+			defer held.Release()
 		}
 		b, err := resp.AppendTo([]byte("before"))
 		if err != nil {

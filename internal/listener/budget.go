@@ -2,6 +2,7 @@ package listener
 
 import (
 	"context"
+	"sync/atomic"
 
 	"golang.org/x/sync/semaphore"
 )
@@ -9,13 +10,14 @@ import (
 // budget is the memory that frames may take. Claims are served in order of arrival, so that a large one is not starved
 // by small ones; one larger than the whole is let in alone.
 type budget struct {
-	total int64
-	sem   *semaphore.Weighted
-	count *counters
+	total   int64
+	sem     *semaphore.Weighted
+	waiting atomic.Int64 // claims that wait
+	count   *counters
 }
 
-func newBudget(total int64, count *counters) budget {
-	return budget{total: total, sem: semaphore.NewWeighted(total), count: count}
+func newBudget(total int64, count *counters) *budget {
+	return &budget{total: total, sem: semaphore.NewWeighted(total), count: count}
 }
 
 // claim waits for n bytes. It fails only when the context ends, with its error.
@@ -23,7 +25,10 @@ func (b *budget) claim(ctx context.Context, n int) error {
 	share := min(int64(n), b.total)
 	if !b.sem.TryAcquire(share) {
 		b.count.budgetWaits.Add(1)
-		if err := b.sem.Acquire(ctx, share); err != nil {
+		b.waiting.Add(1)
+		err := b.sem.Acquire(ctx, share)
+		b.waiting.Add(-1)
+		if err != nil {
 			return err
 		}
 	}
@@ -31,8 +36,23 @@ func (b *budget) claim(ctx context.Context, n int) error {
 	return nil
 }
 
+// contended tells whether somebody waits for what others hold.
+func (b *budget) contended() bool { return b.waiting.Load() > 0 }
+
 // release gives a claim back.
 func (b *budget) release(n int) {
 	b.count.budgetUsed.Add(-int64(n))
 	b.sem.Release(min(int64(n), b.total))
+}
+
+// largeShare is the part of the budget above which a frame is large. Large frames have one half of the budget, all
+// others the other half: who sends a huge one, at whatever pace, does not hold up the common ones.
+const largeShare = 32
+
+// budgetOf returns the half of the budget that pays for a frame of the length.
+func (s *Server) budgetOf(length int) *budget {
+	if int64(length) > s.cfg.BudgetBytes/largeShare {
+		return s.large
+	}
+	return s.common
 }

@@ -17,6 +17,9 @@ type Config struct {
 	RequestBytesMax int
 	// BudgetBytes bounds the memory of all frames between their first byte and the end of their Start. 128 MiB.
 	BudgetBytes int64
+	// ReplyBytesMax is how much memory replies may take before the connections of clients that do not read theirs are
+	// closed early. 128 MiB.
+	ReplyBytesMax int64
 	// ConnectionsMax and ConnectionsPerIPMax bound the connections. Unbounded. In-process ones count for the first only.
 	ConnectionsMax      int
 	ConnectionsPerIPMax int
@@ -24,7 +27,8 @@ type Config struct {
 	PipelinedMax int
 	// IdleTimeout closes a connection without requests (connections.max.idle.ms). 10 minutes.
 	IdleTimeout time.Duration
-	// FrameTimeout is how long a frame may take to arrive once it has begun, beside one second for every 128 KiB. 30 s.
+	// FrameTimeout is how long a frame may take to arrive once it has begun, beside one second for every 128 KiB that have
+	// arrived. 30 s.
 	FrameTimeout time.Duration
 	// WriteTimeout is how long a client may take to read one MiB of replies. 30 s.
 	WriteTimeout time.Duration
@@ -37,6 +41,7 @@ const frameBytesPerSecondMin = 128 << 10
 func (c Config) withDefaults() Config {
 	setDefault(&c.RequestBytesMax, 100<<20)
 	setDefault(&c.BudgetBytes, 128<<20)
+	setDefault(&c.ReplyBytesMax, 128<<20)
 	setDefault(&c.PipelinedMax, 64)
 	setDefault(&c.IdleTimeout, 10*time.Minute)
 	setDefault(&c.FrameTimeout, 30*time.Second)
@@ -61,7 +66,7 @@ func (c Config) Validate() error {
 		return fmt.Errorf("listener %s: no handler", c.Name)
 	}
 	for name, value := range map[string]int64{
-		"RequestBytesMax": int64(c.RequestBytesMax), "BudgetBytes": c.BudgetBytes, "ConnectionsMax": int64(c.ConnectionsMax),
+		"RequestBytesMax": int64(c.RequestBytesMax), "BudgetBytes": c.BudgetBytes, "ReplyBytesMax": c.ReplyBytesMax, "ConnectionsMax": int64(c.ConnectionsMax),
 		"ConnectionsPerIPMax": int64(c.ConnectionsPerIPMax), "PipelinedMax": int64(c.PipelinedMax),
 		"IdleTimeout": int64(c.IdleTimeout), "FrameTimeout": int64(c.FrameTimeout), "WriteTimeout": int64(c.WriteTimeout),
 	} {

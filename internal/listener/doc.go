@@ -14,10 +14,14 @@
 //
 // # What bounds memory
 //
-// A frame's memory is claimed from the server's budget before the frame is read, but for its first [firstChunkBytes],
-// and given back when Start has returned. Claims are served in order of arrival; one larger than the budget is let in
-// alone. A long frame's buffer grows with what arrives, not with what was announced. Servers do not share budgets:
-// traffic that others wait for gets a server of its own.
+// A frame's buffer grows with what has arrived of it, not with what was announced. Beyond its first [unclaimedBytes] its
+// memory is claimed from the server's budget, and given back when Start has returned. Claims are served in order of
+// arrival, large frames out of one half of the budget and all others out of the other; one larger than its half is let in
+// alone. While somebody waits, a frame that holds memory and does not arrive at a decent pace ends its connection.
+// Servers do not share budgets: traffic that others wait for gets a server of its own.
+//
+// A reply is in memory until the client has taken it. When all replies together take more than ReplyBytesMax, clients that
+// take nothing of theirs are not waited for. Nobody waits for reply memory: who reads is served at once.
 //
 // # What ends a connection
 //

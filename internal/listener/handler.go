@@ -23,6 +23,11 @@ type Handler interface {
 // encoding fails closes the connection.
 type Finish func(ctx context.Context) wire.Response
 
+// Releaser is a reply that holds something: Release is called once, when the reply has left or never will.
+type Releaser interface {
+	Release()
+}
+
 // Observer is told what becomes of requests. It is called by many connections at once, but for one connection Finished
 // and Sent come from one goroutine at a time. It must not wait: what it does is part of every request's way.
 type Observer interface {

@@ -12,12 +12,22 @@ import (
 	"github.com/logbahn/logbahn/internal/wire"
 )
 
-// firstChunkBytes is read of each frame before memory is claimed for the rest: requests of this size are never held up,
-// and to hold up those of others a client has to send as much first.
-const firstChunkBytes = 64 << 10
+// A frame's buffer grows with what has arrived of it, by growth at a time: to announce a length costs nothing here.
+const (
+	startBytes = 4 << 10
+	growth     = 4
+	// unclaimedBytes of each frame are read before memory is claimed for the rest: requests of this size are never held
+	// up, and to hold up those of others a client has to send as much first.
+	unclaimedBytes = 64 << 10
+	// grownChunkBytes is how long the buffer may be at once when the rest has been claimed.
+	grownChunkBytes = 1 << 20
+)
 
-// grownChunkBytes is how long a frame's buffer may be before the data for it has arrived.
-const grownChunkBytes = 1 << 20
+// While others wait for memory, a frame that holds some has to arrive at this pace or its connection is closed.
+const (
+	paceTick      = time.Second
+	paceBytesTick = 256 << 10
+)
 
 var (
 	errTooLarge  = errors.New("frame length out of bounds")
@@ -56,52 +66,71 @@ func foreignProtocol(start [wire.FrameHeaderSize]byte) string {
 
 // request reads the frame that has been announced, and starts its request.
 func (c *Conn) request(length int) error {
-	frame, claimed, err := c.readFrame(length)
-	if err != nil {
+	in := arrival{length: length, began: time.Now()}
+	defer func() { c.release(&in) }()
+	if err := c.readFrame(&in); err != nil {
 		return err
 	}
 	c.server.count.requests.Add(1)
 	c.server.count.requestBytes.Add(int64(length) + wire.FrameHeaderSize)
-	defer c.release(frame, claimed)
-	return c.start(frame.bytes)
+	return c.start(in.frame.bytes)
 }
 
-func (c *Conn) release(frame *buffer, claimed int) {
-	frame.free()
-	if claimed > 0 {
-		c.server.budget.release(claimed)
+// arrival is a frame on its way in.
+type arrival struct {
+	length int
+	frame  *buffer
+	budget *budget // that has paid for the frame, nil while none had to
+	began  time.Time
+	waited time.Duration // for the budget, which is not the client's fault
+	seen   int           // bytes that had arrived when its pace was last looked at
+}
+
+func (c *Conn) release(in *arrival) {
+	in.frame.free()
+	if in.budget != nil {
+		in.budget.release(in.length)
 	}
 }
 
-// readFrame reads a frame of the length. Beyond the first chunk it claims memory from the budget, and says how much.
-func (c *Conn) readFrame(length int) (frame *buffer, claimed int, err error) {
-	limit := time.Now().Add(c.server.cfg.FrameTimeout + time.Duration(length/frameBytesPerSecondMin)*time.Second)
-	frame = newBuffer(min(length, firstChunkBytes))
-	if err := c.readMore(frame, min(length, firstChunkBytes), limit); err != nil {
-		frame.free()
-		return nil, 0, err
-	}
-	if length <= firstChunkBytes {
-		return frame, 0, nil
-	}
-	if err := c.judgeSize(frame.bytes, length); err != nil {
-		frame.free()
-		return nil, 0, err
-	}
-	waited := time.Now()
-	if err := c.server.budget.claim(c.ctx, length); err != nil {
-		frame.free()
-		return nil, 0, context.Cause(c.ctx)
-	}
-	limit = limit.Add(time.Since(waited)) // that was not the client's fault
-	for size := grownChunkBytes; len(frame.bytes) < length; size *= 2 {
-		frame = frame.grown(min(size, length))
-		if err := c.readMore(frame, min(size, length), limit); err != nil {
-			c.release(frame, length)
-			return nil, 0, err
+// readFrame reads a frame. For what lies beyond the unclaimed bytes it claims memory from the budget.
+func (c *Conn) readFrame(in *arrival) error {
+	size := min(in.length, startBytes)
+	in.frame = newBuffer(size)
+	for {
+		if err := c.readMore(in, size); err != nil || size == in.length {
+			return err
 		}
+		switch {
+		case size < unclaimedBytes:
+			size = min(size*growth, in.length, unclaimedBytes)
+		case in.budget == nil:
+			if err := c.claim(in); err != nil {
+				return err
+			}
+			size = min(grownChunkBytes, in.length)
+		default:
+			size = min(2*size, in.length)
+		}
+		in.frame = in.frame.grown(size)
 	}
-	return frame, length, nil
+}
+
+// claim waits until the budget has granted the frame's memory.
+func (c *Conn) claim(in *arrival) error {
+	if err := c.judgeSize(in.frame.bytes, in.length); err != nil {
+		return err
+	}
+	asked := time.Now()
+	budget := c.server.budgetOf(in.length)
+	if err := budget.claim(c.ctx, in.length); err != nil {
+		return context.Cause(c.ctx)
+	}
+	in.budget = budget
+	now := time.Now()
+	in.waited, in.seen = now.Sub(asked), len(in.frame.bytes)
+	c.setDeadline(now.Add(min(paceTick, c.tick())))
+	return nil
 }
 
 // judgeSize refuses a long frame by its API's limit, before memory is made for it.
@@ -117,8 +146,9 @@ func (c *Conn) judgeSize(start []byte, length int) error {
 	return nil
 }
 
-// readMore reads until frame has the length, which it has room for.
-func (c *Conn) readMore(frame *buffer, length int, limit time.Time) error {
+// readMore reads until the frame has the length, which it has room for.
+func (c *Conn) readMore(in *arrival, length int) error {
+	frame := in.frame
 	for len(frame.bytes) < length {
 		n, err := c.raw.Read(frame.bytes[len(frame.bytes):length])
 		frame.bytes = frame.bytes[:len(frame.bytes)+n]
@@ -128,15 +158,32 @@ func (c *Conn) readMore(frame *buffer, length int, limit time.Time) error {
 		if !errors.Is(err, os.ErrDeadlineExceeded) {
 			return c.ended(err, len(frame.bytes)+wire.FrameHeaderSize)
 		}
-		now := time.Now()
 		if c.draining.Load() {
 			return errDraining
 		}
-		if !now.Before(limit) {
-			return errSlow
+		if err := c.judgePace(in); err != nil {
+			return err
 		}
-		c.setDeadline(now.Add(c.tick()))
 	}
+	return nil
+}
+
+// judgePace decides, when a read deadline has passed in the middle of a frame, whether to wait for longer, and sets the
+// next deadline.
+func (c *Conn) judgePace(in *arrival) error {
+	now, got := time.Now(), len(in.frame.bytes)
+	patience := c.server.cfg.FrameTimeout + in.waited + time.Duration(got/frameBytesPerSecondMin)*time.Second
+	if now.Sub(in.began) >= patience {
+		return errSlow
+	}
+	tick := c.tick()
+	if in.budget != nil {
+		if in.budget.contended() && got-in.seen < paceBytesTick {
+			return fmt.Errorf("%w, while others wait for memory: %d bytes in a second", errSlow, got-in.seen)
+		}
+		in.seen, tick = got, min(tick, paceTick)
+	}
+	c.setDeadline(now.Add(tick))
 	return nil
 }
 

@@ -18,7 +18,8 @@ var ErrClosed = errors.New("the listener is closed")
 // Server serves one Kafka listener: any number of sockets, and connections inside the process, under one budget.
 type Server struct {
 	cfg    Config
-	budget budget
+	common *budget // of frames that are not large
+	large  *budget
 	count  counters
 	nextID atomic.Int64
 
@@ -41,7 +42,8 @@ func New(cfg Config) (*Server, error) {
 	s := &Server{
 		cfg: cfg.withDefaults(), sockets: map[net.Listener]struct{}{}, conns: map[*Conn]struct{}{}, ofPeer: map[netip.Addr]int{},
 	}
-	s.budget = newBudget(s.cfg.BudgetBytes, &s.count)
+	s.large = newBudget(max(s.cfg.BudgetBytes/2, 1), &s.count)
+	s.common = newBudget(max(s.cfg.BudgetBytes-s.cfg.BudgetBytes/2, 1), &s.count)
 	s.ctx, s.cancel = context.WithCancelCause(context.Background())
 	return s, nil
 }

@@ -2,10 +2,11 @@ package listener
 
 import "sync/atomic"
 
-// Stats counts what a Server has seen since it was made. The first two are levels, the rest only grow.
+// Stats counts what a Server has seen since it was made. The first three are levels, the rest only grow.
 type Stats struct {
 	ConnectionsOpen int64
 	BudgetUsedBytes int64
+	ReplyHeldBytes  int64 // the memory of replies that have not left
 
 	ConnectionsAccepted      int64
 	ConnectionsRefused       int64 // ConnectionsMax was reached
@@ -28,7 +29,7 @@ type Stats struct {
 }
 
 type counters struct {
-	open, budgetUsed                              atomic.Int64
+	open, budgetUsed, replyHeld                   atomic.Int64
 	accepted, refused, refusedOfPeer              atomic.Int64
 	requests, requestBytes, replyBytes            atomic.Int64
 	budgetWaits                                   atomic.Int64
@@ -40,7 +41,7 @@ type counters struct {
 func (s *Server) Stats() Stats {
 	c := &s.count
 	return Stats{
-		ConnectionsOpen: c.open.Load(), BudgetUsedBytes: c.budgetUsed.Load(),
+		ConnectionsOpen: c.open.Load(), BudgetUsedBytes: c.budgetUsed.Load(), ReplyHeldBytes: c.replyHeld.Load(),
 		ConnectionsAccepted: c.accepted.Load(), ConnectionsRefused: c.refused.Load(),
 		ConnectionsRefusedOfPeer: c.refusedOfPeer.Load(),
 		Requests:                 c.requests.Load(), RequestBytes: c.requestBytes.Load(), ReplyBytes: c.replyBytes.Load(),

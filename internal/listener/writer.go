@@ -82,6 +82,9 @@ func (c *Conn) answer(r reply) (err error) {
 		ctx = c.patience
 	}
 	response := r.finish(ctx)
+	if held, ok := response.(Releaser); ok {
+		defer held.Release()
+	}
 	if c.ctx.Err() != nil {
 		return context.Cause(c.ctx)
 	}
@@ -108,7 +111,10 @@ func (c *Conn) encodeAndSend(r reply, response wire.Response) (size int, err err
 	size = len(out.bytes)
 	if err == nil {
 		recycle(r.body)
+		held := int64(cap(out.bytes))
+		c.server.count.replyHeld.Add(held)
 		err = c.send(out.bytes)
+		c.server.count.replyHeld.Add(-held)
 	} else {
 		err = fmt.Errorf("%w: %w", errHandler, err)
 	}
@@ -121,16 +127,36 @@ func (c *Conn) send(b []byte) error {
 	c.server.count.replyBytes.Add(int64(len(b)))
 	for len(b) > 0 {
 		chunk := b[:min(len(b), replyChunkBytes)]
-		if err := c.raw.SetWriteDeadline(time.Now().Add(c.server.cfg.WriteTimeout)); err != nil {
-			return c.ended(err, 1)
-		}
-		if _, err := c.raw.Write(chunk); err != nil {
-			if errors.Is(err, os.ErrDeadlineExceeded) {
-				return errNotReading
-			}
-			return c.ended(err, 1)
+		if err := c.sendChunk(chunk); err != nil {
+			return err
 		}
 		b = b[len(chunk):]
 	}
 	return nil
+}
+
+// sendTick is how often a client that does not read is looked at.
+const sendTick = time.Second
+
+// sendChunk waits until the client has taken the chunk. While replies take too much memory, a client that takes nothing
+// at all for a tick is given up.
+func (c *Conn) sendChunk(chunk []byte) error {
+	s := c.server
+	tick := min(sendTick, s.cfg.WriteTimeout)
+	for waited := time.Duration(0); ; {
+		if err := c.raw.SetWriteDeadline(time.Now().Add(tick)); err != nil {
+			return c.ended(err, 1)
+		}
+		n, err := c.raw.Write(chunk)
+		if err == nil {
+			return nil
+		}
+		if !errors.Is(err, os.ErrDeadlineExceeded) {
+			return c.ended(err, 1)
+		}
+		chunk, waited = chunk[n:], waited+tick
+		if waited >= s.cfg.WriteTimeout || n == 0 && s.count.replyHeld.Load() > s.cfg.ReplyBytesMax {
+			return errNotReading
+		}
+	}
 }

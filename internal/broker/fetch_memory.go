@@ -1,0 +1,33 @@
+package broker
+
+import "sync/atomic"
+
+// fetchMemory bounds the record data of all Fetch replies between their reading and the end of their sending. Nobody
+// waits for it: when it becomes scarce replies become smaller, which the protocol allows, down to a size that keeps every
+// consumer going. Clients that ask for much and do not read it so cost little more than that.
+type fetchMemory struct {
+	total int64
+	used  atomic.Int64
+}
+
+const (
+	fetchBytesTotal = 128 << 20
+	// fetchShare is the part of what is free that one reply may have.
+	fetchShare = 4
+	// fetchBytesScarce is what a reply gets when nothing is free. A larger batch is still read whole.
+	fetchBytesScarce = 64 << 10
+)
+
+// reserve takes memory for up to n bytes and returns how much it got.
+func (m *fetchMemory) reserve(n int) int {
+	for {
+		used := m.used.Load()
+		got := min(int64(n), max((m.total-used)/fetchShare, fetchBytesScarce))
+		if m.used.CompareAndSwap(used, used+got) {
+			return int(got)
+		}
+	}
+}
+
+// release gives memory back.
+func (m *fetchMemory) release(n int) { m.used.Add(-int64(n)) }
