@@ -361,6 +361,9 @@ func (r *fetchReply) Release() {
 	r.b.fetchMemory.release(r.reserved)
 }
 
+// Discard implements wire.Discarder.
+func (r *fetchReply) Discard() { release(r.found) }
+
 // AppendTo implements wire.Response. Partitions whose records turn out to be unreadable become errors; the others are
 // encoded again.
 func (r *fetchReply) AppendTo(dst []byte) ([]byte, error) {

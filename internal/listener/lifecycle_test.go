@@ -157,6 +157,30 @@ func TestClientLeavesDuringLongPoll(t *testing.T) {
 	}
 }
 
+// holding is a response that holds something until it is encoded or discarded.
+type holding struct {
+	plain
+	discarded chan struct{}
+}
+
+func (h holding) Discard() { close(h.discarded) }
+
+// TestReplyForNobodyIsDiscarded has a reply when its client has left.
+func TestReplyForNobodyIsDiscarded(t *testing.T) {
+	discarded := make(chan struct{})
+	s, _ := newServer(t, Config{Handler: script{func(context.Context, *Conn, wire.RequestHeader, any) (Finish, error) {
+		return func(ctx context.Context) wire.Response {
+			<-ctx.Done()
+			return holding{"too late", discarded}
+		}, nil
+	}}})
+	c := dial(t, s)
+	c.send(metadata(1))
+	waitFor(t, func() bool { return s.Stats().Requests > 0 })
+	c.Close()
+	<-discarded
+}
+
 func TestShutdownFinishesWhatHasStarted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, _ := newServer(t, Config{Handler: script{func(context.Context, *Conn, wire.RequestHeader, any) (Finish, error) {

@@ -86,6 +86,9 @@ func (c *Conn) answer(r reply) (err error) {
 		defer held.Release()
 	}
 	if c.ctx.Err() != nil {
+		if d, ok := response.(wire.Discarder); ok {
+			d.Discard()
+		}
 		return context.Cause(c.ctx)
 	}
 	observer := c.server.cfg.Observer
