@@ -18,12 +18,14 @@
 // # Storage
 //
 // Raft's entry i is one batch of one record at offset i-1 of the log, its term the batch's leader epoch (entry.go).
-// quorum-state holds term, vote and members (state.go). A snapshot is a file of its own (snapshot.go). What is damaged is
-// refused at Open, with the way out; nothing is repaired by guessing.
+// quorum-state holds term, vote and members (state.go). A snapshot is a file of its own (snapshot.go). quorum-acknowledged
+// tells how far the log has been on disk (acknowledged.go): a voter whose log is shorter has lost what it has promised. What
+// is damaged or missing is refused at Open, with the way out; nothing is repaired by guessing.
 //
 // # Concurrency
 //
 // Every method may be called by any goroutine, and none from within a subscriber. A Quorum owns two goroutines: the loop
 // (loop.go) is the only one that touches raft, the machine and the storage; the publisher (publish.go) calls the
-// subscribers in order and then answers those who wait for them. Both end with Close.
+// subscribers in order and then answers those who wait for them. A third one runs while a snapshot is written
+// (snapshot.go). All end with Close.
 package quorum

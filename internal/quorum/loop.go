@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"runtime/debug"
 	"slices"
 	"time"
 
@@ -41,6 +42,8 @@ type loopState struct {
 	index   uint64         // of the last applied entry
 	voters  map[uint64]Voter
 
+	snapshotting bool // a snapshot is being written beside the loop
+
 	// What was proposed here and committed, for Status.
 	commits    int64
 	commitTime time.Duration
@@ -64,7 +67,12 @@ type pending struct {
 }
 
 // begin handles what raft has to say before anything happens, and lets a voter that is alone lead at once.
-func (q *Quorum) begin() error {
+func (q *Quorum) begin() (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("raft: %v", p)
+		}
+	}()
 	if err := q.drain(); err != nil {
 		return err
 	}
@@ -90,6 +98,12 @@ func (q *Quorum) alone() bool {
 // runLoop is the loop goroutine: it ends with Close, or when the storage fails.
 func (q *Quorum) runLoop() {
 	defer q.done.Done()
+	defer func() {
+		if p := recover(); p != nil { // raft's way to say that its log is not what it was
+			q.log.Error("the quorum's loop has panicked", "panic", p, "stack", string(debug.Stack()))
+			q.fail(fmt.Errorf("raft: %v", p))
+		}
+	}()
 	var ticks <-chan time.Time
 	if !q.alone() {
 		ticker := time.NewTicker(q.cfg.TickInterval)
@@ -97,6 +111,7 @@ func (q *Quorum) runLoop() {
 		ticks = ticker.C
 	}
 	for {
+		var err error
 		select {
 		case <-q.stop:
 			return
@@ -108,8 +123,13 @@ func (q *Quorum) runLoop() {
 			_ = q.raft.Step(m)
 		case r := <-q.requests:
 			q.take(r)
+		case r := <-q.snapshots:
+			err = q.covered(r)
 		}
-		if err := q.drain(); err != nil {
+		if err == nil {
+			err = q.drain()
+		}
+		if err != nil {
 			q.fail(err)
 			return
 		}
@@ -234,6 +254,11 @@ func (q *Quorum) answerUnblocked() {
 func (q *Quorum) drain() error {
 	for q.raft.HasReady() {
 		rd := q.raft.Ready()
+		if !raft.IsEmptySnap(rd.Snapshot) {
+			if err := q.awaitSnapshot(); err != nil {
+				return err
+			}
+		}
 		if err := q.storage.save(rd, q.conf()); err != nil {
 			return err
 		}
@@ -252,12 +277,7 @@ func (q *Quorum) drain() error {
 		q.raft.Advance(rd)
 		q.publishStatus()
 	}
-	// After a crash the entries of the log can be enough for a snapshot before it is known again that they are committed.
-	if q.storage.written < q.cfg.SnapshotBytes || q.loop.index <= q.storage.covered {
-		return nil
-	}
-	q.storage.written = 0
-	return q.storage.takeSnapshot(q.loop.index, q.conf(), encodeImage(q.loop.voters, q.loop.applied))
+	return q.snapshotIfDue()
 }
 
 // conf returns the members as raft has applied them.

@@ -121,16 +121,17 @@ type Quorum struct {
 	storage *storage
 	raft    *raft.RawNode
 
-	image    atomic.Pointer[cluster.Image] // as published
-	status   atomic.Pointer[Status]
-	publish  publisher
-	requests chan *request
-	inbox    chan *pb.Message
-	stop     chan struct{}
-	stopOnce sync.Once
-	done     sync.WaitGroup
-	failed   chan struct{} // closed when the loop has failed
-	failure  atomic.Pointer[error]
+	image     atomic.Pointer[cluster.Image] // as published
+	status    atomic.Pointer[Status]
+	publish   publisher
+	requests  chan *request
+	inbox     chan *pb.Message
+	snapshots chan snapshotResult // capacity 1: one is written at a time
+	stop      chan struct{}
+	stopOnce  sync.Once
+	done      sync.WaitGroup
+	failed    chan struct{} // closed when the loop has failed
+	failure   atomic.Pointer[error]
 
 	loop loopState
 }
@@ -139,25 +140,20 @@ type Quorum struct {
 func Open(cfg Config) (*Quorum, error) {
 	q := &Quorum{
 		cfg: cfg, log: cfg.Logger, now: cfg.Now,
-		requests: make(chan *request, requestsQueued),
-		inbox:    make(chan *pb.Message, messagesQueued),
-		stop:     make(chan struct{}),
-		failed:   make(chan struct{}),
+		requests:  make(chan *request, requestsQueued),
+		inbox:     make(chan *pb.Message, messagesQueued),
+		snapshots: make(chan snapshotResult, 1),
+		stop:      make(chan struct{}),
+		failed:    make(chan struct{}),
 	}
 	q.setDefaults()
 	var err error
 	if q.storage, err = openStorage(cfg.FS, cfg.Dir, cfg.Log); err != nil {
 		return nil, err
 	}
-	if err := q.openRaft(); err != nil {
-		return nil, err
-	}
-	if err := q.openImage(); err != nil {
-		return nil, err
-	}
-	// What is known to be committed is applied before anybody sees an image.
-	if err := q.begin(); err != nil {
-		return nil, err
+	if err := q.join(); err != nil {
+		q.done.Wait()
+		return nil, errors.Join(err, q.storage.acked.close())
 	}
 	for _, p := range q.publish.take() {
 		q.deliver(p)
@@ -166,6 +162,17 @@ func Open(cfg Config) (*Quorum, error) {
 	go q.runLoop()
 	go q.runPublisher()
 	return q, nil
+}
+
+// join brings raft, the image and the files together. What is known to be committed is applied before anybody sees an image.
+func (q *Quorum) join() error {
+	if err := q.openRaft(); err != nil {
+		return err
+	}
+	if err := q.openImage(); err != nil {
+		return err
+	}
+	return q.begin()
 }
 
 func (q *Quorum) setDefaults() {
@@ -319,8 +326,9 @@ func (q *Quorum) Step(m *pb.Message) {
 	}
 }
 
-// Close ends both goroutines. The log stays open.
+// Close ends all goroutines. The log stays open.
 func (q *Quorum) Close() {
 	q.stopOnce.Do(func() { close(q.stop) })
 	q.done.Wait()
+	_ = q.storage.acked.close() // nothing in it has to be kept; a second Close finds it closed
 }

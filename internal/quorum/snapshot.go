@@ -32,25 +32,85 @@ func snapshotName(index, term uint64) string {
 	return fmt.Sprintf("%020d-%010d%s", index, term, snapshotSuffix)
 }
 
-// takeSnapshot writes the image (encodeImage) at the applied index, forgets the entries that it covers, and removes older snapshots.
-func (s *storage) takeSnapshot(index uint64, conf *pb.ConfState, image []byte) error {
-	snap, err := s.memory.CreateSnapshot(index, conf, image)
+// A snapshot of our own is encoded and written beside the loop, one at a time: the image does not change, and with many
+// partitions that takes long enough for an election. The loop takes the result over (covered).
+
+// snapshotJob is what a snapshot is made of.
+type snapshotJob struct {
+	index, term uint64
+	conf        *pb.ConfState
+	voters      map[uint64]Voter
+	image       *cluster.Image
+}
+
+// snapshotResult is a snapshot that is on disk.
+type snapshotResult struct {
+	snap *pb.Snapshot
+	err  error
+}
+
+// snapshotIfDue starts a snapshot when there are enough entries for one.
+func (q *Quorum) snapshotIfDue() error {
+	s := &q.loop
+	// After a crash the entries of the log can be enough for a snapshot before it is known again that they are committed.
+	if s.snapshotting || q.storage.written < q.cfg.SnapshotBytes || s.index <= q.storage.covered {
+		return nil
+	}
+	term, err := q.storage.memory.Term(s.index)
 	if err != nil {
 		return err
 	}
-	if err := s.writeSnapshot(snap); err != nil {
+	q.storage.written, s.snapshotting = 0, true
+	job := snapshotJob{index: s.index, term: term, conf: q.conf(), voters: maps.Clone(s.voters), image: s.applied}
+	q.done.Go(func() { q.snapshots <- q.storage.take(job) })
+	return nil
+}
+
+// awaitSnapshot takes over the snapshot that is being written, if there is one.
+func (q *Quorum) awaitSnapshot() error {
+	if !q.loop.snapshotting {
+		return nil
+	}
+	return q.covered(<-q.snapshots)
+}
+
+// covered forgets the entries that a snapshot on disk covers.
+func (q *Quorum) covered(r snapshotResult) error {
+	q.loop.snapshotting = false
+	if r.err != nil {
+		return r.err
+	}
+	meta := r.snap.GetMetadata()
+	memory := q.storage.memory
+	if _, err := memory.CreateSnapshot(meta.GetIndex(), meta.GetConfState(), r.snap.GetData()); err != nil {
 		return err
 	}
-	// A follower that is a little behind is sent entries, not the snapshot.
-	if first := index - min(index, entriesKept); first > 0 {
-		if err := s.memory.Compact(first); err != nil && !errors.Is(err, raft.ErrCompacted) {
+	q.storage.covered = meta.GetIndex()
+	if first := firstKept(meta.GetIndex()); first > 0 {
+		if err := memory.Compact(first); err != nil && !errors.Is(err, raft.ErrCompacted) {
 			return err
 		}
-		return s.log.SetStartOffset(int64(first))
 	}
 	return nil
 }
 
+// firstKept is from where on entries stay: a follower that is a little behind is sent entries, not the snapshot.
+func firstKept(index uint64) uint64 { return index - min(index, entriesKept) }
+
+// take writes a snapshot and drops the entries that it covers from the log. It runs beside the loop, which cuts no entry
+// that is committed meanwhile, and installs no other snapshot.
+func (s *storage) take(job snapshotJob) snapshotResult {
+	snap := &pb.Snapshot{Data: encodeImage(job.voters, job.image), Metadata: &pb.SnapshotMetadata{
+		Index: new(job.index), Term: new(job.term), ConfState: job.conf,
+	}}
+	err := s.writeSnapshot(snap)
+	if first := firstKept(job.index); err == nil && first > 0 {
+		err = s.log.SetStartOffset(int64(first))
+	}
+	return snapshotResult{snap, err}
+}
+
+// writeSnapshot writes the file and removes older ones.
 func (s *storage) writeSnapshot(snap *pb.Snapshot) error {
 	meta, err := proto.Marshal(snap.GetMetadata())
 	if err != nil {
@@ -61,7 +121,6 @@ func (s *storage) writeSnapshot(snap *pb.Snapshot) error {
 	if err := vfs.WriteFileAtomic(s.fs, path.Join(s.dir, name), sealed); err != nil {
 		return fmt.Errorf("write snapshot: %w", err)
 	}
-	s.covered = snap.GetMetadata().GetIndex()
 	names, err := s.snapshots()
 	if err != nil {
 		return err

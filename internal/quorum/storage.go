@@ -27,6 +27,7 @@ type storage struct {
 	saved   state // as in quorum-state
 	builder *record.Builder
 	buffer  []byte
+	acked   *acknowledged
 	covered uint64 // the index of the newest snapshot, 0 without one
 	// written counts the bytes of entries since the last snapshot.
 	written int64
@@ -49,13 +50,35 @@ func openStorage(fsys vfs.FS, dir string, log *commitlog.Log) (*storage, error) 
 			return nil, err
 		}
 	}
-	if start := log.StartOffset(); start > int64(s.covered) {
-		return nil, fmt.Errorf("the metadata log begins at offset %d and no snapshot covers what was before: restore %s from a backup", start, dir)
-	}
-	if err := s.readEntries(s.covered); err != nil {
+	if s.acked, err = openAcknowledged(fsys, dir); err != nil {
 		return nil, err
 	}
-	return s, s.reconcile()
+	if err := s.load(); err != nil {
+		return nil, errors.Join(err, s.acked.close())
+	}
+	return s, nil
+}
+
+// load reads the entries behind the snapshot and compares what the files say of each other.
+func (s *storage) load() error {
+	log, dir := s.log, s.dir
+	last := max(uint64(log.EndOffset()), s.covered)
+	if err := s.acked.check(last, dir); err != nil {
+		return err
+	}
+	if committed := s.saved.hard.GetCommit(); committed > last {
+		return fmt.Errorf("%w: the metadata log ends at offset %d, and what is below %d was committed: restore %s from a backup, or, where other voters hold the metadata, remove this node and add it again with an empty directory", errDamaged, last, committed, dir)
+	}
+	if start := log.StartOffset(); start > int64(s.covered) {
+		return fmt.Errorf("the metadata log begins at offset %d and no snapshot covers what was before: restore %s from a backup", start, dir)
+	}
+	if err := s.readEntries(s.covered); err != nil {
+		return err
+	}
+	if err := s.reconcile(); err != nil {
+		return err
+	}
+	return s.acked.set(last)
 }
 
 // readEntries loads the entries behind the snapshot into memory.
@@ -75,14 +98,17 @@ func (s *storage) readEntries(covered uint64) error {
 		if err != nil {
 			return fmt.Errorf("metadata log: %w", err)
 		}
+		if want := covered + uint64(len(entries)) + 1; e.GetIndex() != want {
+			return fmt.Errorf("metadata log: %w: offset %d where %d should be", errDamaged, e.GetIndex()-1, want-1)
+		}
 		entries = append(entries, e)
 		s.written += int64(len(batch))
 	}
 	return s.memory.Append(entries)
 }
 
-// reconcile brings the saved state and the log together: quorum-state is written before the entries that it speaks of,
-// so its commit may be ahead of a log whose end a crash has taken.
+// reconcile brings the saved state and the log together: quorum-state is written when the term or the vote change, so its
+// commit is behind that of the log.
 func (s *storage) reconcile() error {
 	last, err := s.memory.LastIndex()
 	if err != nil {
@@ -109,7 +135,7 @@ func (s *storage) reconcile() error {
 	if len(s.saved.conf.GetVoters()) == 0 {
 		s.saved.conf = snap.GetMetadata().GetConfState()
 	}
-	commit := max(min(s.saved.hard.GetCommit(), last), snap.GetMetadata().GetIndex())
+	commit := max(s.saved.hard.GetCommit(), snap.GetMetadata().GetIndex())
 	s.saved.hard.Commit = new(commit)
 	return s.memory.SetHardState(s.saved.hard)
 }
@@ -148,15 +174,29 @@ func (s *storage) saveHardState(hard *pb.HardState, conf *pb.ConfState) error {
 	if old.hard.GetTerm() == hard.GetTerm() && old.hard.GetVote() == hard.GetVote() && proto.Equal(old.conf, conf) {
 		return nil
 	}
-	return writeState(s.fs, s.dir, s.saved)
+	onDisk := state{hard: proto.Clone(hard).(*pb.HardState), conf: s.saved.conf}
+	last, err := s.memory.LastIndex()
+	if err != nil {
+		return err
+	}
+	onDisk.hard.Commit = new(min(hard.GetCommit(), last)) // the entries that come with it are not on disk yet
+	return writeState(s.fs, s.dir, onDisk)
 }
 
 // install replaces everything by a leader's snapshot.
 func (s *storage) install(snap *pb.Snapshot) error {
+	index := snap.GetMetadata().GetIndex()
+	if err := s.acked.lower(index); err != nil {
+		return err
+	}
 	if err := s.writeSnapshot(snap); err != nil {
 		return err
 	}
-	if err := s.log.ResetTo(int64(snap.GetMetadata().GetIndex())); err != nil {
+	s.covered = index
+	if err := s.log.ResetTo(int64(index)); err != nil {
+		return err
+	}
+	if err := s.acked.set(index); err != nil {
 		return err
 	}
 	s.written = 0
@@ -167,6 +207,9 @@ func (s *storage) install(snap *pb.Snapshot) error {
 func (s *storage) append(entries []*pb.Entry) error {
 	offset := int64(entries[0].GetIndex()) - 1
 	if offset < s.log.EndOffset() {
+		if err := s.acked.lower(uint64(offset)); err != nil {
+			return err
+		}
 		if err := s.log.TruncateSuffix(offset); err != nil {
 			return err
 		}
@@ -182,6 +225,9 @@ func (s *storage) append(entries []*pb.Entry) error {
 		return err
 	}
 	if err := s.log.Flush(); err != nil {
+		return err
+	}
+	if err := s.acked.set(uint64(s.log.EndOffset())); err != nil {
 		return err
 	}
 	s.written += int64(len(s.buffer))
