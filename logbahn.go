@@ -42,6 +42,11 @@ type Config struct {
 	Listeners []string
 	// Settings are Kafka's broker settings, by the keys of server.properties: "num.partitions": "12".
 	Settings map[string]string
+	// Ops is where the operations endpoint (metrics, health, clients, profiles) listens, such as "127.0.0.1:9644"; ""
+	// is nowhere. That the address is taken is a warning. Settings["ops.listener"] goes before it, and insists.
+	Ops string
+	// Version is what the endpoint tells as the version of the program.
+	Version string
 	// Log gets the node's log; nil discards it.
 	Log *slog.Logger
 }
@@ -56,7 +61,7 @@ const memoryDir = "memory"
 // Stop. An error says what to do, and leaves nothing running.
 func Start(ctx context.Context, cfg Config) (*Node, error) {
 	settings := cfg.settings()
-	inner := node.Config{Log: cfg.Log, Settings: settings}
+	inner := node.Config{Log: cfg.Log, Settings: settings, OpsListener: cfg.Ops, Version: cfg.Version}
 	if v := settings.Map(); v["listeners"] == "" && v["port"] == "" && v["host.name"] == "" {
 		inner.InProcess = true
 	}
@@ -117,6 +122,9 @@ func protocolMap(n int) string {
 
 // Addr returns host and port of the first listener, "" when there is none.
 func (n *Node) Addr() string { return n.inner.Addr() }
+
+// OpsAddr returns host and port of the operations endpoint, "" when there is none.
+func (n *Node) OpsAddr() string { return n.inner.OpsAddr() }
 
 // Dir returns the data directory.
 func (n *Node) Dir() string { return n.inner.Dir() }

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -19,17 +20,22 @@ import (
 // drainPatience is what requests in flight get after SIGTERM.
 const drainPatience = 10 * time.Second
 
+// opsListenerDefault is where `logbahn start` has its operations endpoint. A second broker on the machine goes without.
+const opsListenerDefault = "127.0.0.1:9644"
+
 // started is when the process began, as near as a program can tell.
 var started = time.Now()
 
 func startCommand() *cobra.Command {
 	var overrides []string
 	var strict bool
+	var logs logFlags
 	c := &cobra.Command{
 		Use:   "start [server.properties]",
 		Short: "Run a broker",
 		Long: "Run a broker. Its settings are Kafka's: a server.properties, KAFKA_ variables as the Apache image has them, and\n" +
-			"--override key=value, the later ones first. Without any it listens on localhost:9092.",
+			"--override key=value, the later ones first. Without any it listens on localhost:9092, and for metrics and health on\n" +
+			opsListenerDefault + ". SIGTERM and Ctrl-C finish what clients have begun and flush; a second one ends at once.",
 		Args: checkArgs(func(n int) bool { return n <= 1 }),
 	}
 	c.Flags().StringArrayVar(&overrides, "override", nil, "a setting, key=value (repeatable)")
@@ -39,8 +45,13 @@ func startCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return start(c, settings, strict)
+		log, err := logs.newLog(c.ErrOrStderr())
+		if err != nil {
+			return err
+		}
+		return start(c, settings, strict, log)
 	}
+	logs.register(c)
 	return c
 }
 
@@ -85,8 +96,7 @@ func checkSettings(settings config.Settings, strict bool, log *slog.Logger) erro
 	return nil
 }
 
-func start(c *cobra.Command, settings config.Settings, strict bool) error {
-	log := newLog(c.ErrOrStderr())
+func start(c *cobra.Command, settings config.Settings, strict bool, log *slog.Logger) error {
 	if err := checkSettings(settings, strict, log); err != nil {
 		return err
 	}
@@ -102,13 +112,24 @@ func start(c *cobra.Command, settings config.Settings, strict bool) error {
 		dir = "logbahn-data"
 	}
 	delete(values, "log.dirs")
-	node, err := logbahn.Start(c.Context(), logbahn.Config{Dir: dir, Settings: values, Log: log})
+	super := newSupervisor(log)
+	node, err := logbahn.Start(c.Context(), logbahn.Config{
+		Dir: dir, Settings: values, Log: log, Ops: opsListenerDefault, Version: version(),
+	})
 	if err != nil {
 		return startError(err)
 	}
-	log.Info("ready", "kafka", node.Addr(), "after", time.Since(started).Round(time.Millisecond).String(),
+	log.Info("ready", "kafka", node.Addr(), "metrics", metricsURL(node), "after", time.Since(started).Round(time.Millisecond).String(),
 		"version", version(), "node", node.ID(), "cluster", node.ClusterID(), "data", node.Dir())
-	return runUntilDone(c.Context(), node, log)
+	super.tell("READY=1\nSTATUS=Kafka on " + node.Addr())
+	return runUntilDone(c.Context(), node, log, super)
+}
+
+func metricsURL(node *logbahn.Node) string {
+	if node.OpsAddr() == "" {
+		return "none"
+	}
+	return "http://" + node.OpsAddr() + "/metrics"
 }
 
 // listens tells whether the settings name an address, in today's words or in those of the oldest configurations.
@@ -129,14 +150,20 @@ func startError(err error) error {
 
 // runUntilDone waits for SIGTERM, Ctrl-C, or the end of a node that cannot go on. A second signal ends the process at
 // once, since the first has put signals back to their defaults.
-func runUntilDone(ctx context.Context, node *logbahn.Node, log *slog.Logger) error {
+func runUntilDone(ctx context.Context, node *logbahn.Node, log *slog.Logger, super *supervisor) error {
+	watching, endWatch := context.WithCancel(context.WithoutCancel(ctx))
+	var watch sync.WaitGroup
+	watch.Go(func() { super.watch(watching, func() bool { return working(node) }) })
+	defer watch.Wait()
+	defer endWatch()
 	select {
 	case <-node.Done():
 		return fmt.Errorf("the node has stopped: %w", node.Err())
 	case <-ctx.Done():
 	}
 	begin := time.Now()
-	log.Info("stopping")
+	log.Info("stopping", "patience", drainPatience.String())
+	super.tell("STOPPING=1\nSTATUS=finishing what clients have begun")
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainPatience)
 	defer cancel()
 	if err := node.Stop(drain); err != nil {
@@ -146,6 +173,35 @@ func runUntilDone(ctx context.Context, node *logbahn.Node, log *slog.Logger) err
 	return nil
 }
 
-func newLog(w io.Writer) *slog.Logger {
-	return slog.New(slog.NewTextHandler(w, nil))
+// working tells whether the node works: it has not given up.
+func working(node *logbahn.Node) bool {
+	select {
+	case <-node.Done():
+		return false
+	default:
+		return true
+	}
+}
+
+// logFlags say how the log is written.
+type logFlags struct{ format, level string }
+
+func (f *logFlags) register(c *cobra.Command) {
+	c.Flags().StringVar(&f.format, "log-format", "text", "text (key=value) or json, one object a line")
+	c.Flags().StringVar(&f.level, "log-level", "info", "debug, info, warn or error")
+}
+
+func (f *logFlags) newLog(w io.Writer) (*slog.Logger, error) {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(f.level)); err != nil {
+		return nil, usageErrorf("--log-level %s: it is none of debug, info, warn, error", f.level)
+	}
+	options := &slog.HandlerOptions{Level: level}
+	switch f.format {
+	case "text":
+		return slog.New(slog.NewTextHandler(w, options)), nil
+	case "json":
+		return slog.New(slog.NewJSONHandler(w, options)), nil
+	}
+	return nil, usageErrorf("--log-format %s: it is none of text, json", f.format)
 }

@@ -13,6 +13,7 @@ import (
 // a limit can be off.
 type Broker struct {
 	NodeID      int32
+	ClusterID   string // "": not said
 	Rack        string // "": none
 	Roles       []string
 	LogDirs     []string
@@ -167,6 +168,7 @@ func (l Layers) Broker() (Broker, error) {
 	r := reader{l}
 	b := Broker{
 		NodeID:      r.int32("node.id"),
+		ClusterID:   r.get("cluster.id").text,
 		Rack:        r.get("broker.rack").text,
 		Roles:       r.list("process.roles"),
 		LogDirs:     r.list("log.dirs"),

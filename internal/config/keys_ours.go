@@ -7,6 +7,8 @@ const (
 )
 
 var ourBrokerKeys = []Def{
+	{Name: "cluster.id", Type: String, Unset: true, Valid: clusterID,
+		Doc: "The cluster that this node is of. An empty directory is formatted with it, one of another cluster is refused. When nothing is said a new cluster gets one of its own. The Apache image's CLUSTER_ID is the same."},
 	{Name: "flush", Type: String, Default: FlushSync, Valid: oneOf(FlushSync, FlushOS),
 		Doc: "When a record counts as written: sync after it is on disk, os after it is with the operating system, as in Kafka."},
 	{Name: "ops.consumer.lag.enable", Type: Boolean, Default: "true",

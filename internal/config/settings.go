@@ -2,6 +2,8 @@ package config
 
 import (
 	"fmt"
+	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -111,12 +113,18 @@ var notKeys = map[string]bool{
 // bitnamiPrefix is how the images of Bitnami began the name of a key.
 const bitnamiPrefix = "KAFKA_CFG_"
 
+// clusterIDVariable is what the Apache image formats a directory with.
+const clusterIDVariable = "CLUSTER_ID"
+
 // FromEnvironment returns the keys among variables of the form NAME=value, named as for the Apache image: KAFKA_ and the
 // key in capitals, with _ for a dot, __ for an underscore and ___ for a dash. KAFKA_CFG_ in front means the same.
 func FromEnvironment(environ []string) Settings {
 	var settings Settings
 	for _, variable := range environ {
 		name, text, ok := strings.Cut(variable, "=")
+		if ok && name == clusterIDVariable && text != "" {
+			settings = append(settings, Setting{Name: "cluster.id", Value: text, Origin: name})
+		}
 		if !ok || !strings.HasPrefix(name, "KAFKA_") || notKeys[name] {
 			continue
 		}
@@ -128,7 +136,21 @@ func FromEnvironment(environ []string) Settings {
 			settings = append(settings, Setting{Name: key, Value: text, Origin: name})
 		}
 	}
-	return settings
+	return settings.listenWhereAdvertised()
+}
+
+var advertisedHost = regexp.MustCompile(`://[^,]*:`)
+
+// listenWhereAdvertised is the Apache image's rule: who advertises addresses and does not say where to listen listens on
+// the same ports of every address.
+func (s Settings) listenWhereAdvertised() Settings {
+	values := s.Map()
+	advertised := values["advertised.listeners"]
+	if advertised == "" || values["listeners"] != "" || values["process.roles"] == "controller" {
+		return s
+	}
+	at := slices.IndexFunc(s, func(one Setting) bool { return one.Name == "advertised.listeners" })
+	return append(s, Setting{Name: "listeners", Value: advertisedHost.ReplaceAllString(advertised, "://0.0.0.0:"), Origin: s[at].Origin})
 }
 
 var variableLetters = strings.NewReplacer("___", "-", "__", "_", "_", ".")

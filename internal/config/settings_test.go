@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"runtime"
 	"slices"
@@ -184,6 +185,28 @@ func TestFromEnvironment(t *testing.T) {
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %+v", got)
+	}
+}
+
+// As the Apache image: CLUSTER_ID formats, and who only advertises listens everywhere.
+func TestEnvironmentOfTheImage(t *testing.T) {
+	for _, c := range []struct {
+		environ []string
+		want    map[string]string
+	}{
+		{[]string{"CLUSTER_ID=4L6g3nShT-eMCtK--X86sw"}, map[string]string{"cluster.id": "4L6g3nShT-eMCtK--X86sw"}},
+		{[]string{"CLUSTER_ID="}, map[string]string{}},
+		{[]string{"KAFKA_ADVERTISED_LISTENERS=PLAINTEXT://db.example:9092,INTERNAL://[::1]:19092"}, map[string]string{
+			"advertised.listeners": "PLAINTEXT://db.example:9092,INTERNAL://[::1]:19092",
+			"listeners":            "PLAINTEXT://0.0.0.0:9092,INTERNAL://0.0.0.0:19092",
+		}},
+		{[]string{"KAFKA_ADVERTISED_LISTENERS=A://h:1", "KAFKA_LISTENERS=A://:2"}, map[string]string{"advertised.listeners": "A://h:1", "listeners": "A://:2"}},
+		{[]string{"KAFKA_ADVERTISED_LISTENERS=A://h:1", "KAFKA_PROCESS_ROLES=controller"}, map[string]string{"advertised.listeners": "A://h:1", "process.roles": "controller"}},
+		{[]string{"KAFKA_JMX_OPTS=x", "KAFKA_LOG4J_LOGGERS=x", "KAFKA_VERSION=4"}, map[string]string{}},
+	} {
+		if got := FromEnvironment(c.environ).Map(); !maps.Equal(got, c.want) {
+			t.Errorf("%v\n got %v\nwant %v", c.environ, got, c.want)
+		}
 	}
 }
 

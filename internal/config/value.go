@@ -171,6 +171,15 @@ var gzipLevel = &Rule{"1 to 9, or -1", func(_ *Def, v value) (string, string) {
 	return "", ""
 }}
 
+var clusterID = &Rule{"1 to 64 of a-z A-Z 0-9 _ -", func(_ *Def, v value) (string, string) {
+	if !clusterIDText.MatchString(v.text) {
+		return v.text, "must be 1 to 64 of a-z A-Z 0-9 _ -"
+	}
+	return "", ""
+}}
+
+var clusterIDText = regexp.MustCompile(`^[a-zA-Z0-9_-]{1,64}$`)
+
 // OpsOff is the value of ops.listener for no endpoint.
 const OpsOff = "off"
 

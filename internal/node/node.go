@@ -99,8 +99,9 @@ func Start(ctx context.Context, cfg Config) (_ *Node, err error) {
 	}
 	n.opsState(ops.Ready)
 	// Not before: a failure stops what has been started, and must not do so while more is being started.
-	n.running.Add(1)
+	n.running.Add(2)
 	go n.watch()
+	go n.warn()
 	return n, nil
 }
 
@@ -140,7 +141,7 @@ func (n *Node) openDir(context.Context) error {
 	}
 	var err error
 	n.dir, err = commitlog.OpenDir(commitlog.DirConfig{
-		FS: n.cfg.FS, Path: n.broker.LogDirs[0], NodeID: n.broker.NodeID, Flush: flush, Log: n.log,
+		FS: n.cfg.FS, Path: n.broker.LogDirs[0], ClusterID: n.broker.ClusterID, NodeID: n.broker.NodeID, Flush: flush, Log: n.log,
 		CheckpointInterval: milliseconds(min(int64(n.broker.Logs.RecoveryCheckpointMs), 1000)),
 		RetentionInterval:  milliseconds(n.broker.Logs.RetentionCheckIntervalMs),
 		CleanerInterval:    milliseconds(n.broker.Logs.CleanerBackoffMs),
@@ -184,12 +185,17 @@ func (n *Node) tick() {
 	defer n.running.Done()
 	t := time.NewTicker(tickInterval)
 	defer t.Stop()
-	for {
+	warned := false
+	n.warnOfSpace(&warned)
+	for ticks := 1; ; ticks++ {
 		select {
 		case <-n.stop:
 			return
 		case now := <-t.C:
 			n.set.Tick(now)
+			if ticks%spaceCheckTicks == 0 {
+				n.warnOfSpace(&warned)
+			}
 		}
 	}
 }

@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/logbahn/logbahn/internal/ops"
 )
@@ -27,10 +28,12 @@ func (n *Node) shutdown(ctx context.Context) error {
 	var errs []error
 	close(n.stop)
 	n.opsState(ops.Draining)
+	begin := time.Now()
 	for _, s := range n.serving {
 		errs = append(errs, s.shutdown(ctx))
 	}
 	n.running.Wait()
+	n.log.Info("no client is connected any more", "after", time.Since(begin).Round(time.Millisecond).String())
 	if n.ops != nil {
 		n.ops.Close()
 	}
@@ -42,6 +45,7 @@ func (n *Node) shutdown(ctx context.Context) error {
 	}
 	if n.dir != nil {
 		errs = append(errs, n.dir.Close())
+		n.log.Info("everything is on disk", "after", time.Since(begin).Round(time.Millisecond).String())
 	}
 	return errors.Join(errs...)
 }

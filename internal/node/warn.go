@@ -1,0 +1,140 @@
+package node
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strconv"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/logbahn/logbahn/internal/cluster"
+	"github.com/logbahn/logbahn/internal/config"
+	"github.com/logbahn/logbahn/internal/ops"
+	"github.com/logbahn/logbahn/internal/wire"
+)
+
+const (
+	openFilesWarn     = 10_000
+	advertisedWait    = 5 * time.Second
+	spaceCheckTicks   = 12 // ticks of tickInterval: once a minute
+	replyBytesMax     = 1 << 20
+	correlationOfSelf = 7
+)
+
+// warn says what is going to be trouble though the node runs. It is a goroutine: asking for names can take its time.
+func (n *Node) warn() {
+	defer n.running.Done()
+	if limit, ok := openFilesMax(); ok && limit < openFilesWarn {
+		n.log.Warn("this process may open few files: each partition takes about three and each connection one; raise it with ulimit -n or LimitNOFILE",
+			"limit", limit, "better", openFilesWarn)
+	}
+	if least := (config.Layers{Static: n.static}).Topic(nil).MinInsyncReplicas; least > int32(n.broker.Topics.ReplicationFactor) {
+		n.log.Warn("topics that are made without saying have fewer replicas than min.insync.replicas asks for: all of them must be in sync, and no more is promised",
+			"min.insync.replicas", least, "default.replication.factor", n.broker.Topics.ReplicationFactor)
+	}
+	if n.cfg.InProcess {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), advertisedWait)
+	defer cancel()
+	go func() {
+		select {
+		case <-n.stop:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	for _, e := range n.advertised() {
+		address := net.JoinHostPort(e.Host, strconv.Itoa(int(e.Port)))
+		if err := n.answersAt(ctx, address); err != nil && !n.stopping() {
+			n.log.Warn("clients are told to connect to an address that this node is not reached at from here; if they fail, set advertised.listeners",
+				"listener", e.Name, "address", address, "err", err)
+		}
+	}
+}
+
+func (n *Node) stopping() bool {
+	select {
+	case <-n.stop:
+		return true
+	default:
+		return false
+	}
+}
+
+// answersAt returns why this node is not the one that answers at an address, nil when it is.
+func (n *Node) answersAt(ctx context.Context, address string) error {
+	c, err := new(net.Dialer).DialContext(ctx, "tcp", address)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	if deadline, ok := ctx.Deadline(); ok {
+		_ = c.SetDeadline(deadline)
+	}
+	defer context.AfterFunc(ctx, func() { _ = c.Close() })()
+	id, brokers, err := describeCluster(c)
+	switch {
+	case err != nil:
+		return fmt.Errorf("what answers there is no Kafka broker: %w", err)
+	case id != n.dir.ClusterID():
+		return fmt.Errorf("a broker of another cluster answers there, %s", id)
+	case !brokers[n.broker.NodeID]:
+		return errors.New("another broker answers there")
+	}
+	return nil
+}
+
+// describeCluster asks who is at the other end of a connection: the cluster and its brokers.
+func describeCluster(c net.Conn) (id string, brokers map[cluster.NodeID]bool, err error) {
+	req := kmsg.NewPtrDescribeClusterRequest()
+	name := "logbahn"
+	frame := make([]byte, wire.FrameHeaderSize, 64)
+	frame = wire.AppendRequestHeader(frame, wire.RequestHeader{Key: req.Key(), Version: req.Version, CorrelationID: correlationOfSelf, ClientID: &name})
+	frame = req.AppendTo(frame)
+	binary.BigEndian.PutUint32(frame, uint32(len(frame)-wire.FrameHeaderSize))
+	if _, err := c.Write(frame); err != nil {
+		return "", nil, err
+	}
+	var length [wire.FrameHeaderSize]byte
+	if _, err := io.ReadFull(c, length[:]); err != nil {
+		return "", nil, err
+	}
+	size := wire.FrameLength(length)
+	if size < 5 || size > replyBytesMax {
+		return "", nil, fmt.Errorf("a reply of %d bytes", size)
+	}
+	reply := make([]byte, size)
+	if _, err := io.ReadFull(c, reply); err != nil {
+		return "", nil, err
+	}
+	resp := kmsg.NewPtrDescribeClusterResponse()
+	resp.Version = req.Version
+	if err := resp.ReadFrom(reply[5:]); err != nil { // behind correlation id and empty tags
+		return "", nil, err
+	}
+	brokers = make(map[cluster.NodeID]bool)
+	for _, b := range resp.Brokers {
+		brokers[b.NodeID] = true
+	}
+	return resp.ClusterID, brokers, nil
+}
+
+// warnOfSpace says once that the disk is nearly full, and once more when it has been and is again. It belongs to the
+// goroutine that ticks.
+func (n *Node) warnOfSpace(warned *bool) {
+	free, err := n.cfg.FS.Free(n.dir.Path())
+	switch {
+	case err != nil:
+	case free >= ops.FreeBytesMin:
+		*warned = false
+	case !*warned:
+		*warned = true
+		n.log.Warn("the disk is nearly full: what is produced will be refused when it is", "directory", n.dir.Path(), "MiB left", free>>20)
+	}
+}

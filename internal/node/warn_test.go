@@ -1,0 +1,161 @@
+package node
+
+import (
+	"bytes"
+	"errors"
+	"log/slog"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/logbahn/logbahn/internal/commitlog"
+	"github.com/logbahn/logbahn/internal/vfs"
+)
+
+// logLines is a log that a test may read while it is written.
+type logLines struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (l *logLines) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(b)
+}
+
+func (l *logLines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
+func startListening(t *testing.T, more ...string) (*Node, *logLines) {
+	t.Helper()
+	log := &logLines{}
+	n, err := Start(t.Context(), Config{FS: vfs.NewMem(), Log: slog.New(slog.NewTextHandler(log, nil)),
+		Settings: settings(append([]string{"listeners", "PLAINTEXT://127.0.0.1:0"}, more...)...)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { stop(t, n) })
+	return n, log
+}
+
+// TestAdvertisedAddress: an address that leads elsewhere, or nowhere, is what most newcomers fail on.
+func TestAdvertisedAddress(t *testing.T) {
+	other, _ := startListening(t)
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		for {
+			c, err := silent.Accept()
+			if err != nil {
+				return
+			}
+			_ = c.Close()
+		}
+	}()
+	defer silent.Close()
+	closed, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	nowhere := closed.Addr().String()
+	_ = closed.Close()
+	for address, want := range map[string]string{
+		other.Addr():           "a broker of another cluster answers there",
+		silent.Addr().String(): "what answers there is no Kafka broker",
+		nowhere:                "refused",
+		"nowhere.invalid:9092": "nowhere.invalid",
+	} {
+		_, log := startListening(t, "advertised.listeners", "PLAINTEXT://"+address)
+		waitUntil(t, func() bool { return strings.Contains(log.String(), "clients are told to connect") })
+		if text := log.String(); !strings.Contains(text, want) || !strings.Contains(text, address) {
+			t.Errorf("%s: %s", address, text)
+		}
+	}
+	n, _ := startListening(t)
+	if err := n.answersAt(t.Context(), n.Addr()); err != nil {
+		t.Errorf("its own address: %v", err)
+	}
+}
+
+// full is a file system that is nearly full.
+type full struct{ vfs.FS }
+
+func (full) Free(string) (int64, error) { return 17 << 20, nil }
+
+func TestDiskNearlyFull(t *testing.T) {
+	log := &logLines{}
+	n, err := Start(t.Context(), Config{FS: full{vfs.NewMem()}, InProcess: true, Settings: settings("ops.listener", "127.0.0.1:0"), Log: slog.New(slog.NewTextHandler(log, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stop(t, n)
+	waitUntil(t, func() bool { return strings.Contains(log.String(), "nearly full") })
+	if status, body := get(t, n, "/healthz"); status != 503 || !strings.Contains(body, "[-] disk space: 17 MiB are left") {
+		t.Errorf("%d %s", status, body)
+	}
+	if status, body := get(t, n, "/readyz"); status != 200 {
+		t.Errorf("not ready for lack of room: %s", body)
+	}
+}
+
+// TestClusterID: an empty directory becomes one of the cluster that is named, and nobody else's later.
+func TestClusterID(t *testing.T) {
+	fsys := vfs.NewMem()
+	begin := func(id string) (*Node, error) {
+		return Start(t.Context(), Config{FS: fsys, InProcess: true, Settings: settings("cluster.id", id)})
+	}
+	n, err := begin("MkU3OEVBNTcwNTJENDM2Qk")
+	if err != nil {
+		t.Fatal(err)
+	}
+	stop(t, n)
+	if n.ClusterID() != "MkU3OEVBNTcwNTJENDM2Qk" {
+		t.Errorf("formatted as of %s", n.ClusterID())
+	}
+	_, err = begin("4L6g3nShT-eMCtK--X86sw")
+	if !errors.Is(err, commitlog.ErrForeignCluster) || !strings.Contains(err.Error(), "MkU3OEVBNTcwNTJENDM2Qk") {
+		t.Errorf("in a directory of another cluster: %v", err)
+	}
+	stop(t, mustStart(t, fsys))
+}
+
+// TestRefusedConfiguration: what cannot work is refused before anything is written, with all that is wrong.
+func TestRefusedConfiguration(t *testing.T) {
+	for _, c := range []struct {
+		settings []string
+		want     []string
+	}{
+		{[]string{"num.partitions", "0", "log.retention.check.interval.ms", "soon"}, []string{"num.partitions", "log.retention.check.interval.ms"}},
+		{[]string{"log.dirs", "a,b"}, []string{"log.dirs: 2 directories"}},
+		{[]string{"controller.quorum.voters", "1@localhost:9093,2@elsewhere:9093"}, []string{"voter 2 is another node"}},
+		{[]string{"authorizer.class.name", "org.apache.kafka.metadata.authorizer.StandardAuthorizer"}, []string{"authorizer.class.name is refused"}},
+		{[]string{"remote.log.storage.system.enable", "true"}, []string{"remote storage is not there yet"}},
+		{[]string{"ops.listener", "everywhere"}, []string{"ops.listener cannot be"}},
+		{[]string{"cluster.id", "two words"}, []string{"cluster.id cannot be"}},
+	} {
+		fsys := vfs.NewMem()
+		n, err := Start(t.Context(), Config{FS: fsys, InProcess: true, Settings: settings(c.settings...)})
+		if err == nil {
+			stop(t, n)
+			t.Errorf("%v is accepted", c.settings)
+			continue
+		}
+		for _, want := range c.want {
+			if !strings.Contains(err.Error(), want) {
+				t.Errorf("%v: %v, which does not say %q", c.settings, err, want)
+			}
+		}
+		for _, dir := range []string{"data", "a", "b"} {
+			if names, _ := fsys.List(dir); len(names) > 0 {
+				t.Errorf("%v left %v in %s", c.settings, names, dir)
+			}
+		}
+	}
+}
