@@ -102,7 +102,7 @@ func describeConfigs(n *node, kind kmsg.ConfigResourceType, name string, keys ..
 }
 
 func TestDescribeConfigsOfATopic(t *testing.T) {
-	n := start(t, "log.retention.hours", "24")
+	n := start(t, "log.retention.ms", "86400000")
 	n.create("t", 1, "cleanup.policy", "compact")
 	one := func(key string) kmsg.DescribeConfigsResponseResourceConfig {
 		t.Helper()
@@ -117,7 +117,7 @@ func TestDescribeConfigsOfATopic(t *testing.T) {
 	}
 	if c := one("retention.ms"); *c.Value != "86400000" || c.Source != kmsg.ConfigSourceStaticBrokerConfig || c.ConfigType != kmsg.ConfigTypeLong {
 		t.Errorf("set by the broker: %+v", c)
-	} else if len(c.ConfigSynonyms) == 0 || c.ConfigSynonyms[0].Name != "log.retention.hours" {
+	} else if len(c.ConfigSynonyms) == 0 || c.ConfigSynonyms[0].Name != "log.retention.ms" {
 		t.Errorf("synonyms %+v", c.ConfigSynonyms)
 	}
 	if c := one("segment.bytes"); *c.Value != "1073741824" || c.Source != kmsg.ConfigSourceDefaultConfig {

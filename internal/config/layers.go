@@ -71,7 +71,9 @@ func (l Layers) DescribeTopic(overrides map[string]string) []Entry {
 		if set {
 			e.Synonyms = append(e.Synonyms, EntrySynonym{d.Name, d.shown(raw), DynamicTopic})
 		}
-		e.Synonyms = append(e.Synonyms, l.synonyms(d, d.Server)...)
+		if len(d.Server) > 0 {
+			e.Synonyms = append(e.Synonyms, beginWith(d.Server[0].Name, l.synonyms(d, d.Server))...)
+		}
 		e.Source = firstSource(e.Synonyms)
 		entries = append(entries, e)
 	}
@@ -136,13 +138,18 @@ func (l Layers) describeBrokerKey(name string) Entry {
 	if set || !d.Unset {
 		e.Value = d.shown(v.text)
 	}
-	e.Synonyms = l.synonyms(d, d.brokerSynonyms())
-	// Kafka's list begins with the key itself: another key that comes first in rank says nothing about this one.
-	for len(e.Synonyms) > 0 && e.Synonyms[0].Name != name {
-		e.Synonyms = e.Synonyms[1:]
-	}
+	e.Synonyms = beginWith(name, l.synonyms(d, d.brokerSynonyms()))
 	e.Source = firstSource(e.Synonyms)
 	return e
+}
+
+// beginWith cuts a list down to the form of Kafka's, which begins with the key asked for, or the first of the broker's
+// keys that set a topic's: another one that comes first in rank says nothing about it.
+func beginWith(name string, list []EntrySynonym) []EntrySynonym {
+	for len(list) > 0 && list[0].Name != name {
+		list = list[1:]
+	}
+	return list
 }
 
 func (d *Def) brokerSynonyms() []Synonym {

@@ -33,19 +33,20 @@ func (e Entry) short() string {
 
 func TestDescribeTopic(t *testing.T) {
 	l := Layers{
-		Static:         map[string]string{"log.retention.hours": "24", "log.segment.bytes": "2000000", "compression.type": "zstd"},
+		Static:         map[string]string{"log.retention.hours": "24", "log.segment.bytes": "2000000", "compression.type": "zstd", "log.roll.ms": "3600000"},
 		DynamicDefault: map[string]string{"log.segment.bytes": "3000000", "message.max.bytes": "5"},
 		Dynamic:        map[string]string{"log.segment.bytes": "4000000"},
 	}
 	entries := l.DescribeTopic(map[string]string{"cleanup.policy": " compact , delete", "message.max.bytes": "ignored"})
 	for name, want := range map[string]string{
-		"retention.ms":                          "86400000 4 log.retention.hours=24/4 log.retention.hours=168/5",
+		"retention.ms":                          "86400000 5",
 		"segment.bytes":                         "4000000 2 log.segment.bytes=4000000/2 log.segment.bytes=3000000/3 log.segment.bytes=2000000/4 log.segment.bytes=1073741824/5",
 		"cleanup.policy":                        "compact,delete 1 cleanup.policy= compact , delete/1 log.cleanup.policy=delete/5",
 		"max.message.bytes":                     "5 3 message.max.bytes=5/3 message.max.bytes=1048588/5",
 		"compression.type":                      "zstd 4 compression.type=zstd/4 compression.type=producer/5",
-		"flush.ms":                              "9223372036854775807 5 log.flush.scheduler.interval.ms=9223372036854775807/5",
-		"segment.jitter.ms":                     "0 5 log.roll.jitter.hours=0/5",
+		"flush.ms":                              "9223372036854775807 5",
+		"segment.jitter.ms":                     "0 5",
+		"segment.ms":                            "3600000 4 log.roll.ms=3600000/4 log.roll.hours=168/5",
 		"leader.replication.throttled.replicas": " 5",
 	} {
 		if got := entry(t, entries, name).short(); got != want {
