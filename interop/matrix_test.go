@@ -1,0 +1,272 @@
+package interop
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/logbahn/logbahn/interop/kafka"
+)
+
+// column is a client of the table.
+type column struct {
+	Version string          `json:"version"`
+	Kafka   string          `json:"kafka"` // the release that it was compared with
+	Cells   map[string]cell `json:"cells"`
+}
+
+// golden is what a client saw of real Kafka.
+type golden struct {
+	Version string            `json:"version"`
+	Kafka   string            `json:"kafka"`
+	Answers map[string]answer `json:"answers"`
+}
+
+const resultsFile = "testdata/matrix.json"
+
+func goldenFile(library string) string {
+	return filepath.Join("testdata", "golden", library+".json")
+}
+
+// TestMatrix asks each client library the same questions of Logbahn and of Apache Kafka; what the two answer must be the
+// same, unless differences.txt says why not. LOGBAHN_MATRIX says how much of it runs:
+//
+//	unset    one client of each family, against what Kafka is known to answer (testdata/golden)
+//	all      every client, against Kafka brokers that run beside it; writes testdata/matrix.json and docs/compatibility.md
+//	golden   every client against those brokers only; writes testdata/golden
+//
+// LOGBAHN_CLIENTS and LOGBAHN_CHECKS, comma-separated patterns, restrict it; what is written is then merged into what is
+// there.
+func TestMatrix(t *testing.T) {
+	mode := os.Getenv("LOGBAHN_MATRIX")
+	if mode != "" && mode != "all" && mode != "golden" {
+		t.Fatalf("LOGBAHN_MATRIX=%q, want all, golden or nothing", mode)
+	}
+	client(t)
+	m := &matrix{
+		mode:    mode,
+		run:     fmt.Sprintf("%08x", rand.Uint32()),
+		kafkas:  &oracles{t: t, brokers: map[string]*kafka.Broker{}},
+		listed:  readDifferences(t),
+		drivers: make(chan struct{}, 2),
+		columns: map[string]column{},
+	}
+	t.Run("clients", func(t *testing.T) {
+		for _, l := range libraries {
+			if (mode == "" && !l.ci && os.Getenv("LOGBAHN_CLIENTS") == "") || !selected("LOGBAHN_CLIENTS", l.name) {
+				continue
+			}
+			t.Run(l.name, func(t *testing.T) {
+				t.Parallel()
+				m.client(t, l)
+			})
+		}
+	})
+	if mode == "all" {
+		m.write(t)
+	}
+}
+
+// matrix is one run of the suite.
+type matrix struct {
+	mode    string
+	run     string // makes the names of this run its own
+	kafkas  *oracles
+	listed  []difference
+	drivers chan struct{} // a token for each driver that runs
+
+	mu      sync.Mutex
+	columns map[string]column
+}
+
+// side is a broker and the client's answers of it.
+type side struct {
+	*target
+	answers map[string]answer
+}
+
+func (m *matrix) client(t *testing.T, l library) {
+	version, err := l.version(t.Context())
+	if err != nil {
+		missing(t, err.Error())
+	}
+	ours, kafkas, err := m.sides(t, l)
+	if err != nil {
+		t.Fatal(err)
+	}
+	result := column{Version: version, Kafka: l.oracle, Cells: map[string]cell{}}
+	for _, check := range checks {
+		if !selected("LOGBAHN_CHECKS", check) {
+			continue
+		}
+		var asked sync.WaitGroup
+		for _, s := range []*side{ours, kafkas} {
+			if s.target != nil {
+				asked.Go(func() { s.answers[check] = m.ask(t, l, check, s.target) })
+			}
+		}
+		asked.Wait()
+		if ours.target == nil {
+			t.Logf("%s: %s", check, jsonText(kafkas.answers[check]))
+			continue
+		}
+		var theirs *answer
+		if a, known := kafkas.answers[check]; known {
+			theirs = &a
+		}
+		c := newCell(check, ours.answers[check], theirs)
+		result.Cells[check] = c
+		m.report(t, l, check, c)
+	}
+	switch m.mode {
+	case "golden":
+		writeGolden(t, l, version, kafkas.answers)
+	case "all":
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		m.columns[l.name] = result
+	}
+}
+
+// sides returns what the client is run against. A side without a target is not run: Logbahn's where goldens are written,
+// Kafka's where they are read.
+func (m *matrix) sides(t *testing.T, l library) (ours, kafkas *side, err error) {
+	ours, kafkas = &side{answers: map[string]answer{}}, &side{answers: map[string]answer{}}
+	if m.mode == "" {
+		g, err := readGolden(l.name)
+		if err != nil {
+			return nil, nil, err
+		}
+		kafkas.answers = maps.Clone(g.Answers)
+	} else {
+		b, err := m.kafkas.broker(l.oracle)
+		if err != nil {
+			return nil, nil, err
+		}
+		kafkas.target = &target{addr: b.Addr}
+		if err := kafkas.makeTopics(t.Context(), b, l.name+"-"+m.run); err != nil {
+			return nil, nil, err
+		}
+	}
+	if m.mode != "golden" {
+		ours.target = logbahn(t)
+		if err := ours.makeTopics(t.Context(), nil, l.name+"-"+m.run); err != nil {
+			return nil, nil, err
+		}
+	}
+	return ours, kafkas, nil
+}
+
+// ask runs one check on one broker. A group is resumed where it was committed, after a restart of the broker where that
+// can be had.
+func (m *matrix) ask(t *testing.T, l library, check string, x *target) answer {
+	m.drivers <- struct{}{}
+	defer func() { <-m.drivers }()
+	name := fmt.Sprintf("%s-%s-%s", l.name, strings.ReplaceAll(check, ".", "-"), m.run)
+	if check == "group.resume" {
+		name = fmt.Sprintf("%s-group-commit-%s", l.name, m.run)
+		if x.restart != nil {
+			x.restart(t)
+		}
+	}
+	return l.ask(context.WithoutCancel(t.Context()), check, params{
+		Bootstrap: x.addr, Topic: name, Group: name + "-g", TopicSmall: x.smallTopic, TopicLogAppend: x.logAppendTopic,
+	})
+}
+
+// report fails the test for a red cell.
+func (m *matrix) report(t *testing.T, l library, check string, c cell) {
+	outcome, _, unlisted := c.outcome(check, l.name, m.listed)
+	if outcome != red {
+		t.Logf("%s: %s %s", check, outcome, c.Detail)
+		return
+	}
+	text := make([]string, 0, len(unlisted))
+	for _, u := range unlisted {
+		text = append(text, u.String())
+	}
+	t.Errorf("%s: %s\n\tlogbahn's driver said: %s %s\n\tkafka's driver said: %s", check, strings.Join(text, "\n\t"), c.Status, c.Detail, c.KafkaDetail)
+}
+
+// write merges the run into the stored results and renders the document.
+func (m *matrix) write(t *testing.T) {
+	if os.Getenv("LOGBAHN_BOOTSTRAP") != "" {
+		return // the document is about one node of this tree
+	}
+	all := readResults(t)
+	for name, c := range m.columns {
+		merged := all[name].Cells
+		if merged == nil {
+			merged = map[string]cell{}
+		}
+		maps.Copy(merged, c.Cells)
+		c.Cells = merged
+		all[name] = c
+	}
+	writeJSON(t, resultsFile, all)
+	if err := os.WriteFile(documentFile, []byte(renderDocument(all, m.listed)), 0o644); err != nil {
+		t.Error(err)
+	}
+}
+
+func readResults(t testing.TB) map[string]column {
+	t.Helper()
+	all := map[string]column{}
+	text, err := os.ReadFile(resultsFile)
+	if os.IsNotExist(err) {
+		return all
+	}
+	if err == nil {
+		err = json.Unmarshal(text, &all)
+	}
+	if err != nil {
+		t.Fatalf("%s: %v", resultsFile, err)
+	}
+	return all
+}
+
+func readGolden(library string) (golden, error) {
+	var g golden
+	text, err := os.ReadFile(goldenFile(library))
+	if err == nil {
+		err = json.Unmarshal(text, &g)
+	}
+	if err != nil {
+		return g, fmt.Errorf("%s, which make interop-golden writes: %w", goldenFile(library), err)
+	}
+	return g, nil
+}
+
+func writeGolden(t *testing.T, l library, version string, answers map[string]answer) {
+	g := golden{}
+	if old, err := readGolden(l.name); err == nil {
+		g = old
+	}
+	if g.Answers == nil {
+		g.Answers = map[string]answer{}
+	}
+	g.Version, g.Kafka = version, l.oracle
+	maps.Copy(g.Answers, answers)
+	writeJSON(t, goldenFile(l.name), g)
+}
+
+func writeJSON(t testing.TB, path string, v any) {
+	t.Helper()
+	text, err := json.MarshalIndent(v, "", " ")
+	if err == nil {
+		err = os.MkdirAll(filepath.Dir(path), 0o755)
+	}
+	if err == nil {
+		err = os.WriteFile(path, append(text, '\n'), 0o644)
+	}
+	if err != nil {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,117 @@
+package interop
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/logbahn/logbahn/interop/kafka"
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// compared is the configuration that the brokers compared have in common, beyond Kafka's defaults.
+var compared = []string{
+	"num.partitions=4",
+	"offsets.topic.num.partitions=3",
+	"group.initial.rebalance.delay.ms=0",
+}
+
+// target is a broker that drivers are pointed at.
+type target struct {
+	addr    string
+	restart func(testing.TB) // nil: it is not restarted
+
+	smallTopic, logAppendTopic string
+}
+
+// logbahn is a broker of this tree, or the one that LOGBAHN_BOOTSTRAP names, which may be one of a cluster or a
+// listener in proxy mode. LOGBAHN_RESTART is then the command that restarts it.
+func logbahn(t *testing.T) *target {
+	t.Helper()
+	if addr := os.Getenv("LOGBAHN_BOOTSTRAP"); addr != "" {
+		out := &target{addr: addr}
+		if command := os.Getenv("LOGBAHN_RESTART"); command != "" {
+			out.restart = func(t testing.TB) {
+				if printed, err := exec.Command("sh", "-c", command).CombinedOutput(); err != nil {
+					t.Errorf("LOGBAHN_RESTART: %v\n%s", err, printed)
+				}
+			}
+		}
+		return out
+	}
+	dir := t.TempDir()
+	s := start(t, dir, "", compared...)
+	return &target{addr: s.addr, restart: func(t testing.TB) {
+		s.stop()
+		s = start(t, dir, s.addr, compared...)
+	}}
+}
+
+// makeTopics makes the topics with a configuration that some checks need, of this client's own.
+func (x *target) makeTopics(ctx context.Context, old *kafka.Broker, prefix string) error {
+	x.smallTopic, x.logAppendTopic = prefix+"-small", prefix+"-log-append"
+	if old != nil && old.Version == kafka.V09 {
+		// It has no request that creates a topic, and no timestamps.
+		x.logAppendTopic = ""
+		_, err := old.Run(ctx, "kafka.admin.TopicCommand", "--zookeeper", old.ZooKeeper, "--create", "--topic", x.smallTopic,
+			"--partitions", "1", "--replication-factor", "1", "--config", "max.message.bytes=10000")
+		return err
+	}
+	client, err := kgo.NewClient(kgo.SeedBrokers(x.addr))
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	admin := kadm.NewClient(client)
+	small, appendTime := "10000", "LogAppendTime"
+	for topic, configs := range map[string]map[string]*string{
+		x.smallTopic:     {"max.message.bytes": &small},
+		x.logAppendTopic: {"message.timestamp.type": &appendTime},
+	} {
+		if _, err := admin.CreateTopic(ctx, 1, -1, configs, topic); err != nil && !errors.Is(err, kerr.TopicAlreadyExists) {
+			return fmt.Errorf("create %s: %w", topic, err)
+		}
+	}
+	return nil
+}
+
+// oracles are the running brokers of Apache Kafka, one of a release.
+type oracles struct {
+	t       *testing.T
+	mu      sync.Mutex
+	brokers map[string]*kafka.Broker
+}
+
+// broker starts the release when it is asked for first; it ends with the suite.
+func (o *oracles) broker(version string) (*kafka.Broker, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if b := o.brokers[version]; b != nil {
+		return b, nil
+	}
+	dir, err := os.MkdirTemp("", "kafka-"+version)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
+	defer cancel()
+	b, err := kafka.Start(ctx, client(o.t), version, filepath.Join(dir, "broker"), compared...)
+	if err != nil {
+		return nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	o.brokers[version] = b
+	o.t.Cleanup(func() {
+		if err := errors.Join(b.Stop(), os.RemoveAll(dir)); err != nil {
+			o.t.Error(err)
+		}
+	})
+	return b, nil
+}
