@@ -46,7 +46,7 @@ kill: ## kill -9 under load
 
 # The benchmark is a module of its own, so that the peers' code is no dependency of Logbahn's.
 bin/bench: FORCE
-	cd bench && go build -o ../bin/bench .
+	cd bench && go build -mod=mod -o ../bin/bench .
 
 .PHONY: FORCE
 
