@@ -44,9 +44,9 @@ interop: ## real clients against the built binary
 kill: ## kill -9 under load
 	LOGBAHN_KILLS=$(KILLS) go test -count=1 -timeout 2h -v -run TestKillUnderLoad ./interop/
 
-# The benchmark is a module of its own, so that the peers' code is no dependency of Logbahn's.
+# The benchmark is a module of its own, so that the peers' code is no dependency of Logbahn's, nor Logbahn's one of it.
 bin/bench: FORCE
-	cd bench && go build -mod=mod -o ../bin/bench .
+	cd bench && go build -o ../bin/bench .
 
 .PHONY: FORCE
 

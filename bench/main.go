@@ -40,6 +40,7 @@ func main() {
 type options struct {
 	env      system.Env
 	sections string
+	systems  string
 	rounds   int
 	budget   time.Duration
 	results  string
@@ -60,6 +61,7 @@ func command(ctx context.Context, args []string) error {
 	flags.StringVar(&o.env.Scratch, "scratch", os.TempDir(), "where data directories are made: on the disk that is to be measured")
 	kafka := flags.String("kafka", kafkaJars(), "the directory of Kafka's jars, which interop/install.sh fills")
 	flags.StringVar(&o.sections, "section", "", "the sections to measure, separated by commas; all without it: "+sectionNames())
+	flags.StringVar(&o.systems, "system", "", "only these systems, separated by commas; the document needs all of them")
 	flags.IntVar(&o.rounds, "rounds", 3, "rounds of each section, 1 to 100")
 	flags.DurationVar(&o.budget, "budget", 24*time.Minute, "time for all sections; what does not fit loses rounds")
 	flags.StringVar(&o.results, "results", "results", "the directory of the sections' JSON files")

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/logbahn/logbahn/bench/load"
@@ -46,7 +47,7 @@ const silence = 21 * time.Second
 // idleConnections opens connections that each ask once and are silent then.
 func idleConnections(n int) func(context.Context, *round) error {
 	return func(ctx context.Context, r *round) error {
-		before, trimmedBefore, err := r.resident()
+		before, inUseBefore, err := r.memory()
 		if err != nil {
 			return err
 		}
@@ -63,29 +64,47 @@ func idleConnections(n int) func(context.Context, *round) error {
 		if err := pause(ctx, silence); err != nil {
 			return err
 		}
-		after, trimmedAfter, err := r.resident()
+		after, inUseAfter, err := r.memory()
 		if err != nil {
 			return err
 		}
-		m := map[string]float64{"kb_conn": float64(after-before) / 1e3 / float64(n), "rss_mb": float64(after) / 1e6}
-		if trimmedAfter > 0 {
-			m["kb_conn_trimmed"] = float64(trimmedAfter-trimmedBefore) / 1e3 / float64(n)
+		m := map[string]float64{"kb_conn": (after - before) / 1e3 / float64(n), "rss_mb": after / 1e6}
+		if inUseAfter > 0 {
+			m["kb_conn_used"] = (inUseAfter - inUseBefore) / 1e3 / float64(n)
 		}
 		r.record(fmt.Sprintf("%d idle connections", n), m)
 		return nil
 	}
 }
 
-// resident returns the resident bytes, and of the probe also those after it has given memory back.
-func (r *round) resident() (now, trimmed int64, err error) {
-	if now, err = r.ResidentBytes(); err != nil || r.Key != system.LogbahnProbe {
-		return now, 0, err
+// memory returns the resident bytes, and of Logbahn what heap and stacks hold after a garbage collection.
+func (r *round) memory() (resident, inUse float64, err error) {
+	rss, err := r.ResidentBytes()
+	if err != nil || !r.isLogbahn() {
+		return float64(rss), 0, err
 	}
-	if _, err := r.ask("/trim"); err != nil {
+	b, err := r.ask("/debug/pprof/heap?gc=1&debug=1")
+	if err != nil {
 		return 0, 0, err
 	}
-	trimmed, err = r.ResidentBytes()
-	return now, trimmed, err
+	heap, err := memoryStat(b, "HeapInuse")
+	if err != nil {
+		return 0, 0, err
+	}
+	stack, err := memoryStat(b, "Stack")
+	return float64(rss), heap + stack, err
+}
+
+func (r *round) isLogbahn() bool { return r.Key == system.LogbahnSync || r.Key == system.LogbahnOS }
+
+// memoryStat reads one line of the statistics that a heap profile in text ends with, such as "# HeapInuse = 1234".
+func memoryStat(profile []byte, name string) (float64, error) {
+	for line := range strings.Lines(string(profile)) {
+		if value, ok := strings.CutPrefix(line, "# "+name+" = "); ok {
+			return strconv.ParseFloat(strings.Fields(value)[0], 64)
+		}
+	}
+	return 0, fmt.Errorf("the profile does not tell %s", name)
 }
 
 // askVersions has an ApiVersions request answered.
@@ -102,22 +121,18 @@ func askVersions(conn net.Conn) error {
 	return err
 }
 
-// ask gets something from the probe's second port.
+// ask gets something from Logbahn's operations endpoint.
 func (r *round) ask(path string) ([]byte, error) {
-	host, port, err := net.SplitHostPort(r.Addr)
-	if err != nil {
-		return nil, err
-	}
-	n, err := strconv.Atoi(port)
-	if err != nil {
-		return nil, err
-	}
-	resp, err := http.Get("http://" + net.JoinHostPort(host, strconv.Itoa(n+1)) + path)
+	resp, err := http.Get("http://" + r.OpsAddr() + path)
 	if err != nil {
 		return nil, err
 	}
 	defer resp.Body.Close()
-	return io.ReadAll(resp.Body)
+	b, err := io.ReadAll(resp.Body)
+	if err == nil && resp.StatusCode != http.StatusOK {
+		err = fmt.Errorf("%s: %s", path, resp.Status)
+	}
+	return b, err
 }
 
 // allocations counts what a request in a steady load allocates.
@@ -155,11 +170,11 @@ func allocations(ctx context.Context, r *round) error {
 }
 
 func (r *round) mallocs() (float64, error) {
-	b, err := r.ask("/mallocs")
+	b, err := r.ask("/debug/pprof/allocs?debug=1")
 	if err != nil {
 		return 0, err
 	}
-	return strconv.ParseFloat(string(b), 64)
+	return memoryStat(b, "Mallocs")
 }
 
 // figures prints what a user meets first, beside what it should be.

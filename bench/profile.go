@@ -19,14 +19,18 @@ const profileTime = 2 * time.Second
 
 const fetchProfile = "fetch"
 
-// profile profiles the broker under one of the raw loads and leaves the files for go tool pprof. PROBE_FLUSH=sync has the
-// broker flush.
+// profile profiles the broker under one of the raw loads and leaves the files for go tool pprof; -system
+// logbahn-sync has the broker flush.
 func profile(ctx context.Context, o *options) error {
 	run, err := profiledLoad(o.load)
 	if err != nil {
 		return err
 	}
-	p, err := system.Of(system.LogbahnProbe)[0].Start(ctx, &o.env)
+	key := system.LogbahnOS
+	if o.systems == system.LogbahnSync {
+		key = o.systems
+	}
+	p, err := system.Of(key)[0].Start(ctx, &o.env)
 	if err != nil {
 		return err
 	}

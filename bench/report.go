@@ -30,8 +30,8 @@ var metricsOrder = []struct{ key, title string }{
 	{"start_ms", "start ms"},
 	{"create_ms", "create ms"},
 	{"rss_mb", "RSS MB"},
-	{"kb_conn", "KB/connection"},
-	{"kb_conn_trimmed", "KB/connection, trimmed"},
+	{"kb_conn", "RSS KB/connection"},
+	{"kb_conn_used", "used KB/connection"},
 	{"allocs_request", "allocations/request"},
 }
 

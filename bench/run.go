@@ -136,6 +136,9 @@ func (s *section) measure(ctx context.Context, o *options, results *Results, unt
 // turn runs the case once with each system. One that fails is noted, and the others go on.
 func (c *testCase) turn(ctx context.Context, o *options, results *Results, number int) error {
 	for _, s := range system.Of(c.systems...) {
+		if o.systems != "" && !slices.Contains(strings.Split(o.systems, ","), s.Key) {
+			continue
+		}
 		if err := ctx.Err(); err != nil {
 			return err
 		}

@@ -78,12 +78,12 @@ var sections = []section{
 	{
 		name: "start", title: "Start and memory", share: 2.5,
 		about: "From exec on an empty directory (Kafka's is formatted before the clock starts) to the first reply, and resident " +
-			"memory a second later. Idle connections have had one request answered and have been silent for 21 s; trimmed is after " +
-			"a garbage collection that gives memory back. Allocations are counted inside the broker's process.",
+			"memory a second later. Idle connections have had one request answered and have been silent for 21 s; used is what heap " +
+			"and stacks hold for them after a garbage collection. Allocations are counted inside the broker's process.",
 		cases: []testCase{
 			{systems: []string{system.LogbahnSync, system.KafkaDefault, system.KfakeMemory, system.NATS}, run: startUp},
-			{systems: []string{system.LogbahnProbe}, run: allocations},
-			{systems: []string{system.LogbahnSync, system.LogbahnProbe, system.KafkaDefault, system.KfakeMemory}, rounds: 1, run: idleConnections(10000)},
+			{systems: []string{system.LogbahnOS}, run: allocations},
+			{systems: []string{system.LogbahnSync, system.KafkaDefault, system.KfakeMemory}, rounds: 1, run: idleConnections(10000)},
 		},
 	},
 }

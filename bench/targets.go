@@ -50,8 +50,8 @@ func buildTargets() []target {
 		atMost(0.5, "CPU per GB, "+produce1C+", of kfake on disk", client(produce1C, system.LogbahnOS, "cpu_s_gb"), client(produce1C, system.KfakeDisk, "cpu_s_gb")),
 		atLeast(1.3, "throughput, "+consume1K+", of kfake in memory", client(consume1K, system.LogbahnOS, "mb_s"), client(consume1K, system.KfakeMemory, "mb_s")),
 		atMost(1.5, "p99 at 2,000 a second, flushed, of unflushed", rate(system.LogbahnSync, "p99_ms"), rate(system.LogbahnOS, "p99_ms")),
-		atMost(0.2, "allocations of a steady produce request", figure{"start", "allocations of produce", system.LogbahnProbe, "allocs_request"}, figure{}),
-		atMost(5, "KB of an idle connection, trimmed", figure{"start", "10000 idle connections", system.LogbahnProbe, "kb_conn_trimmed"}, figure{}))
+		atMost(0.2, "allocations of a steady produce request", figure{"start", "allocations of produce", system.LogbahnOS, "allocs_request"}, figure{}),
+		atMost(5, "KB of heap and stack of an idle connection", figure{"start", "10000 idle connections", system.LogbahnSync, "kb_conn_used"}, figure{}))
 	for _, pair := range []struct{ how, ours, kafka, nats string }{
 		{"unflushed", system.LogbahnOS, system.KafkaDefault, system.NATS},
 		{"flushed", system.LogbahnSync, system.KafkaFlush, system.NATSSync},

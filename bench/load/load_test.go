@@ -3,23 +3,22 @@
 package load
 
 import (
-	"context"
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
-
-	"github.com/logbahn/logbahn"
 )
 
-// broker runs a node in memory and makes a topic on it.
+// broker runs a broker in memory and makes a topic on it.
 func broker(t *testing.T, topic string, partitions int) string {
-	node, err := logbahn.Start(t.Context(), logbahn.Config{Listeners: []string{"127.0.0.1:0"}})
+	cluster, err := kfake.NewCluster(kfake.NumBrokers(1))
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = node.Stop(context.Background()) })
-	client, err := NewKafka(node.Addr(), kgo.NoCompression())
+	t.Cleanup(cluster.Close)
+	addr := cluster.ListenAddrs()[0]
+	client, err := NewKafka(addr, kgo.NoCompression())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -27,7 +26,7 @@ func broker(t *testing.T, topic string, partitions int) string {
 	if err := client.Create(t.Context(), topic, partitions); err != nil {
 		t.Fatal(err)
 	}
-	return node.Addr()
+	return addr
 }
 
 // TestWhatIsProducedIsFetched compares the counts of raw and library clients on both sides.

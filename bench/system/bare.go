@@ -10,7 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"sync/atomic"
+	"sync"
 
 	"golang.org/x/sys/unix"
 )
@@ -31,8 +31,17 @@ const (
 type bare struct {
 	dir   string
 	ahead bool
-	files atomic.Int64
-	log   *os.File // what is sent, made by the first Fetch
+	log   *os.File // what is sent
+	written
+}
+
+// written is the file that all connections append to, as they would to one partition.
+type written struct {
+	sync.Mutex
+	file     *os.File
+	end      int64
+	reserved int64
+	files    int
 }
 
 func serveBare(ctx context.Context, dir string, port int, ahead bool) error {
@@ -74,8 +83,6 @@ func (b *bare) fill() (err error) {
 // serve answers one connection. Each writes files of its own.
 func (b *bare) serve(conn *net.TCPConn) {
 	defer conn.Close()
-	w := writer{bare: b}
-	defer w.close()
 	sent, err := os.Open(b.log.Name())
 	if err != nil {
 		return
@@ -96,7 +103,7 @@ func (b *bare) serve(conn *net.TCPConn) {
 		}
 		if key := binary.BigEndian.Uint16(frame); key == 1 {
 			err = sendPiece(conn, sent, &at)
-		} else if err = w.append(frame[:n]); err == nil {
+		} else if err = b.append(frame[:n]); err == nil {
 			_, err = conn.Write(canned[:])
 		}
 		if err != nil {
@@ -152,40 +159,32 @@ func sendPiece(conn *net.TCPConn, sent *os.File, at *int64) error {
 	return err
 }
 
-// writer appends frames to a file, and goes on in a new one when it is long enough.
-type writer struct {
-	*bare
-	file     *os.File
-	end      int64
-	reserved int64
-}
-
-func (w *writer) append(frame []byte) error {
-	if w.file == nil || w.end > bareFileBytes {
-		if err := w.next(); err != nil {
-			return err
-		}
+// append writes a frame behind the others, and begins a new file when the present one is long enough.
+func (b *bare) append(frame []byte) error {
+	file, at, err := b.place(int64(len(frame)))
+	if err == nil {
+		_, err = file.WriteAt(frame, at)
 	}
-	if w.ahead && w.end+int64(len(frame)) > w.reserved {
-		if err := unix.Fallocate(int(w.file.Fd()), unix.FALLOC_FL_KEEP_SIZE, w.reserved, bareAhead); err != nil {
-			return err
-		}
-		w.reserved += bareAhead
-	}
-	_, err := w.file.WriteAt(frame, w.end)
-	w.end += int64(len(frame))
 	return err
 }
 
-func (w *writer) next() (err error) {
-	w.close()
-	w.file, err = os.Create(filepath.Join(w.dir, "written-"+strconv.FormatInt(w.files.Add(1), 10)))
-	w.end, w.reserved = 0, 0
-	return err
-}
-
-func (w *writer) close() {
-	if w.file != nil {
-		w.file.Close()
+// place gives n bytes their place. Files are left open: there are few, and others may be writing to them.
+func (b *bare) place(n int64) (file *os.File, at int64, err error) {
+	b.Lock()
+	defer b.Unlock()
+	if b.file == nil || b.end > bareFileBytes {
+		if b.file, err = os.Create(filepath.Join(b.dir, "written-"+strconv.Itoa(b.files))); err != nil {
+			return nil, 0, err
+		}
+		b.end, b.reserved, b.files = 0, 0, b.files+1
 	}
+	if b.ahead && b.end+n > b.reserved {
+		if err := unix.Fallocate(int(b.file.Fd()), unix.FALLOC_FL_KEEP_SIZE, b.reserved, bareAhead); err != nil {
+			return nil, 0, err
+		}
+		b.reserved += bareAhead
+	}
+	at = b.end
+	b.end += n
+	return b.file, at, nil
 }

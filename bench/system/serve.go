@@ -6,21 +6,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
-	"net/http"
-	_ "net/http/pprof" // the probe is there to be profiled
 	"os"
 	"os/signal"
-	"runtime"
-	"runtime/debug"
 	"strconv"
 	"syscall"
-	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/twmb/franz-go/pkg/kfake"
-
-	"github.com/logbahn/logbahn"
 )
 
 // Serve runs one of the peers that are libraries until SIGTERM: what, data directory, port.
@@ -35,8 +27,6 @@ func Serve(args []string) error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()
 	switch what, dir := args[0], args[1]; what {
-	case "logbahn":
-		return serveLogbahn(ctx, dir, port)
 	case "kfake-memory":
 		return serveKfake(ctx, port)
 	case "kfake-disk":
@@ -79,34 +69,4 @@ func serveNATS(ctx context.Context, dir string, port int, syncAlways bool) error
 	defer s.Shutdown()
 	<-ctx.Done()
 	return nil
-}
-
-// serveLogbahn runs a node with a port beside it, one above its own, that tells what /proc does not: /mallocs, the
-// allocations so far, /trim, which frees what can be freed, and pprof's profiles.
-func serveLogbahn(ctx context.Context, dir string, port int) error {
-	flush := os.Getenv("PROBE_FLUSH")
-	if flush == "" {
-		flush = "os"
-	}
-	http.HandleFunc("/mallocs", func(w http.ResponseWriter, _ *http.Request) {
-		var m runtime.MemStats
-		runtime.ReadMemStats(&m)
-		fmt.Fprint(w, m.Mallocs)
-	})
-	http.HandleFunc("/trim", func(http.ResponseWriter, *http.Request) { debug.FreeOSMemory() })
-	l, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(port+1))
-	if err != nil {
-		return err
-	}
-	go func() { _ = http.Serve(l, nil) }() // before the node, which is taken for ready when it answers
-	node, err := logbahn.Start(ctx, logbahn.Config{
-		Dir: dir, Listeners: []string{"127.0.0.1:" + strconv.Itoa(port)}, Settings: map[string]string{"flush": flush},
-	})
-	if err != nil {
-		return err
-	}
-	<-ctx.Done()
-	stop, cancel := context.WithTimeout(context.Background(), time.Second)
-	defer cancel()
-	return node.Stop(stop)
 }

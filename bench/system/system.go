@@ -56,6 +56,7 @@ type Process struct {
 	Dir     string
 	Started time.Duration // from exec to the first answer
 	PID     int
+	port    int
 	cmd     *exec.Cmd
 	ended   chan error
 	output  *os.File
@@ -83,6 +84,7 @@ func (p *Process) start(ctx context.Context, env *Env) error {
 	if err != nil {
 		return err
 	}
+	p.port = port
 	p.Addr = net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
 	if p.prepare != nil {
 		if err := p.prepare(ctx, env, p.Dir, port); err != nil {

@@ -5,6 +5,7 @@ package system
 import (
 	"context"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,7 +18,6 @@ import (
 const (
 	LogbahnSync  = "logbahn-sync"
 	LogbahnOS    = "logbahn-os"
-	LogbahnProbe = "logbahn-probe"
 	KafkaDefault = "kafka"
 	KafkaFlush   = "kafka-flush"
 	KfakeMemory  = "kfake-memory"
@@ -33,7 +33,6 @@ const (
 var All = []System{
 	{Key: LogbahnSync, Name: "Logbahn, defaults (flushed)", command: startLogbahn("flush=sync")},
 	{Key: LogbahnOS, Name: "Logbahn, flush=os", command: startLogbahn("flush=os")},
-	{Key: LogbahnProbe, Name: "Logbahn inside the probe", command: serve("logbahn")},
 	{Key: KafkaDefault, Name: "Apache Kafka, defaults (unflushed)", Slow: true, prepare: formatKafka(""), command: kafka},
 	{Key: KafkaFlush, Name: "Apache Kafka, log.flush.interval.messages=1", Slow: true,
 		prepare: formatKafka("log.flush.interval.messages=1\n"), command: kafka},
@@ -62,9 +61,16 @@ func Of(keys ...string) []System {
 func startLogbahn(setting string) func(*Env, string, int) *exec.Cmd {
 	return func(env *Env, dir string, port int) *exec.Cmd {
 		return exec.Command(env.Logbahn, "start", "--override", fmt.Sprintf("listeners=PLAINTEXT://127.0.0.1:%d", port),
-			"--override", "log.dirs="+dir, "--override", setting)
+			"--override", "ops.listener="+opsAddr(port), "--override", "log.dirs="+dir, "--override", setting)
 	}
 }
+
+// opsAddr is where a Logbahn on the port has its operations endpoint: on another address of this machine, so that no
+// other socket has the port already.
+func opsAddr(port int) string { return net.JoinHostPort("127.0.0.9", strconv.Itoa(port)) }
+
+// OpsAddr returns the address of a Logbahn's operations endpoint.
+func (p *Process) OpsAddr() string { return opsAddr(p.port) }
 
 // serve starts this benchmark's binary again as one of the peers (Serve).
 func serve(what string) func(*Env, string, int) *exec.Cmd {
