@@ -269,7 +269,12 @@ func (l *Log) publish(bytes, end int64) {
 	l.end.Store(end)
 	l.mu.changed = true
 	l.markUnsynced(s)
-	l.dir.wake(l)
+	if l.dir.cfg.Flush == FlushOS {
+		l.flushed.Store(end) // the system has it, and nobody need be woken for that
+		l.dir.noteChange()
+	} else {
+		l.dir.wake(l)
+	}
 }
 
 // markUnsynced must be called with mu held.

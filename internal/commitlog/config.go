@@ -53,7 +53,8 @@ func (c *Config) rollMs() int64 {
 }
 
 // Hooks are how a log tells its partition what happened in the background. They are called by the directory's
-// goroutines without locks held, must not block, and may be nil.
+// goroutines without locks held, must not block, and may be nil. With FlushOS appends are flushed when they return, and
+// Flushed is not called for them.
 type Hooks struct {
 	Flushed     func(flushedOffset int64)
 	Failed      func(err error)

@@ -23,6 +23,11 @@ func (d *Dir) wake(l *Log) {
 	d.queue.dirty = append(d.queue.dirty, l)
 	d.queue.Unlock()
 	signal(d.queued)
+	d.noteChange()
+}
+
+// noteChange says that there is something to checkpoint.
+func (d *Dir) noteChange() {
 	if !d.changed.Load() {
 		d.changed.Store(true)
 	}
@@ -58,14 +63,10 @@ func (d *Dir) flushQueue() {
 	d.queue.Unlock()
 }
 
-// flush syncs one log, as far as the mode asks, and tells its partition.
+// flush syncs one log, if the mode asks for it, and tells its partition.
 func (d *Dir) flush(l *Log) {
 	l.queued.Store(false)
-	if d.cfg.Flush == FlushOS {
-		l.mu.Lock() // against a cut of the log between the two
-		l.flushed.Store(l.end.Load())
-		l.mu.Unlock()
-	} else {
+	if d.cfg.Flush == FlushSync {
 		_ = l.sync() // the failure is told below
 	}
 	if l.Err() != nil {

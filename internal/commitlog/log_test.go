@@ -522,3 +522,22 @@ func TestTimestampAt(t *testing.T) {
 		t.Errorf("beyond the end: %v", err)
 	}
 }
+
+func TestWithFlushOSAnAppendCountsAtOnce(t *testing.T) {
+	d, err := OpenDir(DirConfig{FS: vfs.NewMem(), Path: "data", NodeID: 1, Flush: FlushOS, manual: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	l := openLog(t, d, DefaultConfig())
+	a, err := l.Append(batch(3, 1000, nil), AppendOptions{Now: 1000})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if l.FlushedOffset() != a.LastOffset+1 || l.synced.Load() != 0 {
+		t.Errorf("flushed %d, synced %d after offset %d", l.FlushedOffset(), l.synced.Load(), a.LastOffset)
+	}
+	if !d.changed.Load() {
+		t.Error("nothing to checkpoint")
+	}
+}

@@ -46,7 +46,8 @@ func (p *Partition) Append(batches []byte, o AppendOptions) (Appended, error) {
 		return Appended{}, storageError(err)
 	}
 	a := Appended{Appended: done, LeaderEpoch: epoch}
-	p.step(func(m *machine) effects { return m.appended(a.EndOffset()) })
+	flushed := p.log.FlushedOffset()
+	p.step(func(m *machine) effects { return m.appended(a.EndOffset(), flushed) })
 	return a, nil
 }
 

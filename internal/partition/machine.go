@@ -114,9 +114,10 @@ func (m *machine) follower(id cluster.NodeID) (int, bool) {
 	return slices.BinarySearchFunc(m.followers, id, func(f follower, id cluster.NodeID) int { return int(f.id) - int(id) })
 }
 
-// appended says that this replica's log ends at end.
-func (m *machine) appended(end int64) effects {
-	m.end = max(m.end, end)
+// appended says that this replica's log ends at end, and that what is below flushed is on disk already.
+func (m *machine) appended(end, flushed int64) effects {
+	m.end = max(m.end, end, flushed)
+	m.flushed = max(m.flushed, flushed)
 	e := nothing
 	e.wake = len(m.followers) > 0 // followers read beyond the high watermark
 	return m.advance(e)

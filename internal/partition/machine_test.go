@@ -20,7 +20,7 @@ func leading(t *testing.T, minISR int, replicas, isr []cluster.NodeID) *machine 
 
 func TestAloneTheHighWatermarkIsTheFlushedEnd(t *testing.T) {
 	m := leading(t, 2, ids(1), ids(1)) // min.insync.replicas above the replication factor counts as the factor
-	if e := m.appended(10); e.advanced || m.highWatermark != 0 {
+	if e := m.appended(10, 0); e.advanced || m.highWatermark != 0 {
 		t.Fatalf("advanced to %d before a flush", m.highWatermark)
 	}
 	if e := m.flushedTo(7); !e.advanced || !e.wake || m.highWatermark != 7 {
@@ -33,7 +33,7 @@ func TestAloneTheHighWatermarkIsTheFlushedEnd(t *testing.T) {
 
 func TestHighWatermarkIsTheLeastFlushedEndInSync(t *testing.T) {
 	m := leading(t, 2, ids(1, 2, 3), ids(1, 2, 3))
-	m.appended(10)
+	m.appended(10, 0)
 	m.flushedTo(10)
 	m.followerFetched(2, 10, 10, 0)
 	if m.highWatermark != 0 {
@@ -47,7 +47,7 @@ func TestHighWatermarkIsTheLeastFlushedEndInSync(t *testing.T) {
 
 func TestNoAdvanceBelowMinISR(t *testing.T) {
 	m := leading(t, 2, ids(1, 2, 3), ids(1))
-	m.appended(5)
+	m.appended(5, 0)
 	if e := m.flushedTo(5); e.advanced || m.enoughInSync() {
 		t.Fatal("advanced with one of two needed replicas in sync")
 	}
@@ -60,13 +60,13 @@ func TestNoAdvanceBelowMinISR(t *testing.T) {
 
 func TestReplicaBeingLetInHoldsTheHighWatermark(t *testing.T) {
 	m := leading(t, 1, ids(1, 2), ids(1))
-	m.appended(5)
+	m.appended(5, 0)
 	m.flushedTo(5)
 	e := m.followerFetched(2, 5, 5, 0)
 	if want := (ISRChange{LeaderEpoch: 5, PartitionEpoch: 1, ISR: ids(1, 2)}); !sameChange(e.alterISR, want) {
 		t.Fatalf("asked for %v, want %v", e.alterISR, want)
 	}
-	m.appended(9)
+	m.appended(9, 0)
 	m.flushedTo(9)
 	if m.highWatermark != 5 {
 		t.Fatalf("high watermark %d passed the replica whose admission is under way", m.highWatermark)
@@ -92,7 +92,7 @@ func TestFollowerJoinsOnlyInsideTheLeadersEpoch(t *testing.T) {
 
 func TestLaggingFollowerLeaves(t *testing.T) {
 	m := leading(t, 1, ids(1, 2, 3), ids(1, 2, 3))
-	m.appended(5)
+	m.appended(5, 0)
 	m.flushedTo(5)
 	m.followerFetched(2, 5, 5, 900)
 	m.followerFetched(3, 4, 4, 900)
@@ -160,7 +160,8 @@ func TestHighWatermarkInvariants(t *testing.T) {
 			now += rapid.Int64Range(0, 8).Draw(t, "ms")
 			switch rapid.IntRange(0, 5).Draw(t, "event") {
 			case 0:
-				e = m.appended(m.end + rapid.Int64Range(1, 5).Draw(t, "records"))
+				end := m.end + rapid.Int64Range(1, 5).Draw(t, "records")
+				e = m.appended(end, rapid.Int64Range(0, end).Draw(t, "flushed with it"))
 			case 1:
 				e = m.flushedTo(rapid.Int64Range(m.flushed, m.end).Draw(t, "flushed"))
 			case 2, 3:
