@@ -22,7 +22,7 @@ command -v kcat >/dev/null || { apt-get update -qq; apt-get install -y -qq kcat 
 # kafka-python of today, and librdkafka under Python
 if ! have python; then
   python3 -m venv python
-  python/bin/pip install -q --disable-pip-version-check kafka-python confluent-kafka six setuptools wheel
+  python/bin/pip install -q --disable-pip-version-check kafka-python confluent-kafka six setuptools wheel python-snappy lz4 zstandard
   done_ python
 fi
 

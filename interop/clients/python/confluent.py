@@ -175,7 +175,7 @@ class Library(driver.Library):
     def offset_at(self, topic, timestamp_ms):
         return self._offset(topic, ca.OffsetSpec.for_timestamp(timestamp_ms))
 
-    def join(self, topic, group, assignor="range", instance=None):
+    def join(self, topic, group, assignor="range", instance=None, limit=None):
         return Member(self, topic, group, assignor, instance)
 
     def committed(self, group, topic):

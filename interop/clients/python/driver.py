@@ -49,6 +49,7 @@ class Library:
 
     creates_topics = True  # has an admin API; otherwise create_topic lets the broker create it
     null_headers = True  # a header's value may be null
+    has_headers = has_timestamps = has_groups = True
     client = package = None
 
     def __init__(self, params):
@@ -87,7 +88,8 @@ class Library:
     def offset_at(self, topic, timestamp_ms):
         raise Unsupported("no offsets by time")
 
-    def join(self, topic, group, assignor="range", instance=None):
+    def join(self, topic, group, assignor="range", instance=None, limit=None):
+        """Opens a member. limit: how many records will be asked for, for libraries that commit what they have read."""
         raise Unsupported("no consumer groups")
 
     def committed(self, group, topic):

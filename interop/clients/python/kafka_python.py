@@ -1,5 +1,6 @@
 """kafka-python of today: KafkaProducer, KafkaConsumer and KafkaAdminClient."""
 import logging
+import os
 import re
 
 import kafka
@@ -139,7 +140,7 @@ class Library(driver.Library):
     def offset_at(self, topic, timestamp_ms):
         return self._offset(topic, ka.OffsetTimestamp(timestamp_ms))
 
-    def join(self, topic, group, assignor="range", instance=None):
+    def join(self, topic, group, assignor="range", instance=None, limit=None):
         return Member(self, topic, group, assignor, instance)
 
     def committed(self, group, topic):
@@ -291,6 +292,9 @@ def raise_result(result):
     raise getattr(kafka.errors, str(result), kafka.errors.KafkaError)(str(result))
 
 
-logging.disable(logging.CRITICAL)
+if os.environ.get("DRIVER_LOG"):
+    logging.basicConfig(level=logging.DEBUG, format="%(relativeCreated)d %(threadName)s %(name)s %(message)s")
+else:
+    logging.disable(logging.CRITICAL)
 if __name__ == "__main__":
     driver.main(Library)
