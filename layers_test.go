@@ -46,7 +46,7 @@ var clientHalf = map[string][]string{
 	"apps/payd/web":     nil,
 	"apps/payd":         {"apps/payd/trip", "apps/payd/habit", "apps/payd/premium", "apps/payd/fleet", "apps/payd/web"},
 	"internal/kafkacli": {"internal/config"},
-	"cmd/logbahn":       {"", "apps/payd", "internal/config", "internal/kafkacli", "internal/wire"},
+	"cmd/logbahn":       {"", "apps/payd", "internal/config", "internal/kafkacli", "internal/vfs", "internal/wire"},
 	"interop":           {"", "interop/kafka"},
 	"interop/kafka":     nil,
 }

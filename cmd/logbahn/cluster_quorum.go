@@ -49,7 +49,7 @@ func clusterQuorum() *cobra.Command {
 	return c
 }
 
-func quorumOf(ctx context.Context, client *kgo.Client) (quorumObject, error) {
+func quorumOf(ctx context.Context, client kmsg.Requestor) (quorumObject, error) {
 	req := kmsg.NewPtrDescribeQuorumRequest()
 	topic := kmsg.NewDescribeQuorumRequestTopic()
 	topic.Topic = "__cluster_metadata"

@@ -63,7 +63,7 @@ func rootCommand() *cobra.Command {
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return &cliError{code: exitUsage, err: err, hint: fmt.Sprintf("%s --help shows the flags", c.CommandPath())}
 	})
-	root.AddCommand(startCommand(), demoCommand(), topicCommand(), groupCommand(), clusterCommand(), configCommand(), benchCommand(), produceCommand(), consumeCommand(), versionCommand())
+	root.AddCommand(startCommand(), demoCommand(), topicCommand(), groupCommand(), clusterCommand(), configCommand(), benchCommand(), doctorCommand(), produceCommand(), consumeCommand(), versionCommand())
 	root.AddCommand(kafkaCommands()...)
 	needsSubcommand(root)
 	return root

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"errors"
 	"io"
 	"os"
@@ -21,7 +22,7 @@ func TestMain(m *testing.M) { testscript.Main(m, map[string]func(){"logbahn": ma
 // TestScripts runs testdata. Three commands are added to testscript's own:
 //
 //	spawn NAME REGEXP COMMAND ARG...  runs it in the background, returns when a line of its output matches, and puts the
-//	                                  first group of the match into the variable NAME
+//	                                  first group of the match into the variable NAME, a named one into that of its name
 //	term NAME                         sends SIGTERM; the process must exit with 0, or with ! must not; its output becomes
 //	                                  the standard output
 //	status CODE ARG...                runs logbahn, which must exit with CODE; its standard error can be matched
@@ -70,8 +71,10 @@ func spawn(ts *testscript.TestScript, neg bool, args []string) {
 	if m := <-matched; m == nil {
 		<-p.read
 		ts.Fatalf("%s ended without %q:\n%s", args[2], args[1], p.output.String())
-	} else if len(m) > 1 {
-		ts.Setenv(args[0], m[1])
+	} else {
+		for i, group := range ready.SubexpNames()[1:] {
+			ts.Setenv(cmp.Or(group, args[0]), m[i+1])
+		}
 	}
 }
 
