@@ -33,7 +33,7 @@ func (d *doctor) clock(ctx context.Context) {
 // compare judges how far the broker's clock is ahead, give or take the time that the question took.
 func (d *doctor) compare(ahead, took time.Duration) {
 	if ahead.Abs() <= clockOffMax+took {
-		d.ok("clock", "within %v of this machine's", max(ahead.Abs(), took).Round(time.Millisecond))
+		d.ok("clock", "within %v of this machine's", max(ahead.Abs(), took, time.Millisecond).Round(time.Millisecond))
 		return
 	}
 	which := "ahead of"
