@@ -9,9 +9,9 @@
 //
 // # Order
 //
-// Sockets are bound before anything is written, so that a taken port costs nothing. A node registers before it serves:
-// the registration raises the leader epochs of what it led in an earlier life. Everything is stopped in the reverse
-// order of its start.
+// Sockets are bound before anything is written, so that a taken port costs nothing. A node registers before it opens its
+// replicas: the image is then as new as the cluster, and the leader epochs of what it led in an earlier life are raised. It
+// is unfenced when they are open, and serves then. Everything is stopped in the reverse order of its start.
 //
 // # Concurrency
 //

@@ -52,6 +52,8 @@ type Node struct {
 	server  *broker.Broker
 	serving []*serving
 
+	brokerEpoch int64 // of this run's registration
+
 	ops     *ops.Server // nil: there is none
 	clients *ops.Clients
 	changes ops.Changes
@@ -92,7 +94,7 @@ func Start(ctx context.Context, cfg Config) (_ *Node, err error) {
 			err = errors.Join(err, n.Stop(stopCtx))
 		}
 	}()
-	for _, step := range []func(context.Context) error{n.bind, n.openOps, n.openDir, n.openQuorum, n.openReplicas, n.register, n.serve} {
+	for _, step := range []func(context.Context) error{n.bind, n.openOps, n.openDir, n.openQuorum, n.register, n.openReplicas, n.unfence, n.serve} {
 		if err := step(ctx); err != nil {
 			return nil, err
 		}
@@ -151,7 +153,8 @@ func (n *Node) openDir(context.Context) error {
 
 func milliseconds(ms int64) time.Duration { return time.Duration(ms) * time.Millisecond }
 
-// openReplicas opens what the image says is here, before anybody can ask for it.
+// openReplicas opens what the image says is here, before anybody can ask for it. The image has this broker's registration
+// and is so as new as the cluster: an older one would have other topics, and folders be set aside that belong to newer ones.
 func (n *Node) openReplicas(context.Context) error {
 	n.set = partition.NewSet(partition.Config{
 		NodeID: n.broker.NodeID, Dir: n.dir, Static: n.static, Log: n.log,

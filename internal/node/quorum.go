@@ -77,13 +77,14 @@ func (n *Node) register(ctx context.Context) error {
 	if err := kerr.ErrorForCode(registered.ErrorCode); err != nil {
 		return fmt.Errorf("register broker %d: %w", n.broker.NodeID, err)
 	}
-	return n.unfence(ctx, registered.BrokerEpoch)
+	n.brokerEpoch = registered.BrokerEpoch
+	return nil
 }
 
 // unfence tells the controller that this broker has caught up and may lead.
-func (n *Node) unfence(ctx context.Context, epoch int64) error {
+func (n *Node) unfence(ctx context.Context) error {
 	beat := kmsg.NewPtrBrokerHeartbeatRequest()
-	beat.BrokerID, beat.BrokerEpoch = n.broker.NodeID, epoch
+	beat.BrokerID, beat.BrokerEpoch = n.broker.NodeID, n.brokerEpoch
 	beat.CurrentMetadataOffset = n.quorum.Image().Offset()
 	resp, err := n.quorum.Do(ctx, beat)
 	if err != nil {

@@ -16,8 +16,9 @@ import (
 const metadataTopic = "__cluster_metadata"
 
 // Apply makes the replicas what an image says: it opens, promotes, demotes and deletes them. d is the difference to the
-// image of the call before, or to an empty cluster. Calls must be in the order of the images. A log that cannot be opened
-// makes an offline replica, not an error: the others go on.
+// image of the call before, or to an empty cluster. Calls must be in the order of the images, and the first one must have
+// this run's registration: folders that it has no topic for are set aside. A log that cannot be opened makes an offline
+// replica, not an error: the others go on.
 func (s *Set) Apply(img *cluster.Image, d cluster.Delta) {
 	s.applying.Lock()
 	defer s.applying.Unlock()

@@ -32,7 +32,23 @@ type machine struct {
 type follower struct {
 	id           cluster.NodeID
 	end, flushed int64
-	caughtUpMs   int64 // when its end last reached the leader's end
+	caughtUpMs   int64 // up to when it is known to have had on disk all that the leader had then
+	// goal is where the leader's log ended at goalMs. While records come without a pause a follower never has all of them,
+	// but it has reached one goal after the other.
+	goal, goalMs int64
+}
+
+// reached notes how far the follower has flushed while the leader's log ends at end.
+func (f *follower) reached(end, nowMs int64) {
+	switch {
+	case f.flushed >= end:
+		f.caughtUpMs = nowMs
+	case f.flushed >= f.goal:
+		f.caughtUpMs = max(f.caughtUpMs, f.goalMs)
+	default:
+		return
+	}
+	f.goal, f.goalMs = end, nowMs
 }
 
 // assignment is the part of the cluster's image that concerns one partition.
@@ -105,7 +121,7 @@ func (m *machine) track(replicas []cluster.NodeID, nowMs int64) {
 	for _, id := range slices.Sorted(slices.Values(replicas)) {
 		at, found := m.follower(id)
 		if id != m.self && !found {
-			m.followers = slices.Insert(m.followers, at, follower{id: id, end: -1, flushed: -1, caughtUpMs: nowMs})
+			m.followers = slices.Insert(m.followers, at, follower{id: id, end: -1, flushed: -1, caughtUpMs: nowMs, goal: m.end, goalMs: nowMs})
 		}
 	}
 }
@@ -139,9 +155,7 @@ func (m *machine) followerFetched(id cluster.NodeID, end, flushed int64, nowMs i
 	}
 	f := &m.followers[i]
 	f.end, f.flushed = end, min(flushed, end)
-	if end >= m.end {
-		f.caughtUpMs = nowMs
-	}
+	f.reached(m.end, nowMs)
 	e := m.advance(nothing)
 	if m.mayJoin(f) {
 		return m.propose(e, append(slices.Clone(m.isr), id))
@@ -155,14 +169,15 @@ func (m *machine) mayJoin(f *follower) bool {
 	return m.proposed == nil && !slices.Contains(m.isr, f.id) && f.flushed >= max(m.highWatermark, m.epochStart)
 }
 
-// tick drops followers from the in-sync set that have not caught up for the lag time.
+// tick drops followers from the in-sync set that have not caught up for the lag time. One whose disk does not keep up holds
+// the high watermark as much as one that does not fetch.
 func (m *machine) tick(nowMs int64) effects {
 	if !m.isLeader() || m.proposed != nil {
 		return nothing
 	}
 	isr := slices.DeleteFunc(slices.Clone(m.isr), func(id cluster.NodeID) bool {
 		i, found := m.follower(id)
-		return found && m.followers[i].end < m.end && nowMs-m.followers[i].caughtUpMs > m.lagMaxMs
+		return found && m.followers[i].flushed < m.end && nowMs-m.followers[i].caughtUpMs > m.lagMaxMs
 	})
 	if len(isr) == len(m.isr) {
 		return nothing

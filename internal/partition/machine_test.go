@@ -115,6 +115,29 @@ func TestLaggingFollowerLeaves(t *testing.T) {
 	}
 }
 
+// TestFollowerStaysUnderLoad lets a follower fetch that never has all, since records come without a pause, and another one
+// that fetches everything and whose disk stands still.
+func TestFollowerStaysUnderLoad(t *testing.T) {
+	m := leading(t, 1, ids(1, 2, 3), ids(1, 2, 3))
+	before := int64(0)
+	for now := int64(0); now < 10_000; now += 10 {
+		m.appended(m.end+3, 0)
+		m.flushedTo(m.end)
+		m.followerFetched(2, m.end-1, before, now)
+		m.followerFetched(3, m.end, 0, now)
+		before = m.end - 3
+		if e := m.tick(now); e.alterISR.ISR != nil {
+			if !slices.Equal(e.alterISR.ISR, ids(1, 2)) || now <= 100 {
+				t.Fatalf("at %d ms asked for %v", now, e.alterISR.ISR)
+			}
+			m.assigned(assignment{Leader: 1, LeaderEpoch: 5, PartitionEpoch: m.partitionEpoch + 1, Replicas: ids(1, 2, 3), ISR: ids(1, 2), MinISR: 1}, now)
+		}
+	}
+	if !slices.Equal(m.isr, ids(1, 2)) || m.highWatermark < m.end-10 {
+		t.Fatalf("in sync are %v, the high watermark is %d of %d", m.isr, m.highWatermark, m.end)
+	}
+}
+
 func TestNewEpochEndsWaitsAndOldImagesAreIgnored(t *testing.T) {
 	m := leading(t, 1, ids(1, 2), ids(1))
 	if e := m.assigned(assignment{Leader: 1, LeaderEpoch: 6, PartitionEpoch: 2, Replicas: ids(1, 2), ISR: ids(1)}, 0); !e.lostLeadership {
