@@ -13,9 +13,6 @@ import (
 // DescribeTopicPartitions, version 0 (KIP-966): metadata in pages, with the eligible leader replicas. Topics come sorted
 // by name; the cursor names the first partition of the next page.
 
-// pagePartitionsMax is the most partitions of one page (max.request.partition.size.limit).
-const pagePartitionsMax = 2000
-
 // page is one reply being filled.
 type page struct {
 	img      *cluster.Image
@@ -28,7 +25,7 @@ func (b *Broker) describeTopicPartitions(_ context.Context, r *Request, req *kms
 	p := page{
 		img:      b.cfg.Metadata.Image(),
 		listener: r.Conn.Listener,
-		left:     min(max(int(req.ResponsePartitionLimit), 1), pagePartitionsMax),
+		left:     min(max(int(req.ResponsePartitionLimit), 1), b.cfg.Settings.DescribePartitionsMax),
 		resp:     kmsg.NewPtrDescribeTopicPartitionsResponse(),
 	}
 	from, first := "", int32(0)

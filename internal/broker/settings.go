@@ -10,6 +10,7 @@ import (
 // Settings are the broker's own settings that requests depend on. Topics' settings come with their partitions.
 type Settings struct {
 	AutoCreateTopics              bool
+	DescribePartitionsMax         int // of one answer of DescribeTopicPartitions
 	FetchBytesMax                 int // of record data in one reply
 	FetchSessionsMax              int
 	OffsetsTopicPartitions        int32
@@ -21,6 +22,7 @@ type Settings struct {
 func SettingsOf(c config.Broker) Settings {
 	return Settings{
 		AutoCreateTopics:              c.Topics.AutoCreate,
+		DescribePartitionsMax:         int(c.Quorum.DescribePartitionsMax),
 		FetchBytesMax:                 int(c.Fetch.BytesMax),
 		FetchSessionsMax:              int(c.Fetch.SessionsMax),
 		OffsetsTopicPartitions:        c.Offsets.Partitions,

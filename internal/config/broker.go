@@ -12,12 +12,11 @@ import (
 // Broker is what counts for this broker. Times are in milliseconds unless the name says otherwise; -1 is no limit where
 // a limit can be off.
 type Broker struct {
-	NodeID      int32
-	ClusterID   string // "": not said
-	Rack        string // "": none
-	Roles       []string
-	LogDirs     []string
-	MetadataDir string // "": the first of LogDirs
+	NodeID    int32
+	ClusterID string // "": not said
+	Rack      string // "": none
+	Roles     []string
+	LogDirs   []string
 
 	Network     Network
 	Quorum      Quorum
@@ -47,8 +46,8 @@ type Network struct {
 
 	RequestBytesMax        int32
 	QueuedRequestBytesMax  int64 // -1: the broker's own
-	ReceiveBufferBytes     int32 // -1: the system's own
-	SendBufferBytes        int32
+	ReceiveBufferBytes     int   // -1: the system's own
+	SendBufferBytes        int
 	ConnectionsMax         int32
 	ConnectionsPerIPMax    int32
 	ConnectionsPerIPOthers map[string]int32
@@ -57,19 +56,11 @@ type Network struct {
 
 // Quorum is the controllers and how they tell that one is gone.
 type Quorum struct {
-	Voters                     []Voter
-	BootstrapServers           []string // host:port
-	ElectionTimeoutMs          int32
-	FetchTimeoutMs             int32
-	HeartbeatIntervalMs        int32
-	SessionTimeoutMs           int32
-	SnapshotAfterBytes         int64
-	SegmentBytes               int32
-	SegmentMs                  int64
-	DescribePartitionsMax      int32
-	ElectionBackoffMaxMs       int32
-	RegistrationTimeoutMs      int32
-	MetadataSnapshotIntervalMs int64
+	Voters                []Voter
+	SessionTimeoutMs      int32
+	SnapshotAfterBytes    int64
+	SegmentBytes          int32
+	DescribePartitionsMax int32
 }
 
 // Voter is a controller that votes.
@@ -88,24 +79,17 @@ type TopicDefaults struct {
 
 // Logs is for what goes on in the log directories. What a topic can set for itself is in Topic.
 type Logs struct {
-	FlushOS                   bool // acknowledged records are with the operating system, not on disk
-	RetentionCheckIntervalMs  int64
-	RecoveryCheckpointMs      int32
-	StartOffsetCheckpointMs   int32
-	HighWatermarkCheckpointMs int64
-	CleanerEnabled            bool
-	CleanerBackoffMs          int64
-	CleanerDedupeBufferBytes  int64
+	FlushOS                  bool // acknowledged records are with the operating system, not on disk
+	RetentionCheckIntervalMs int64
+	RecoveryCheckpointMs     int32
+	CleanerEnabled           bool
+	CleanerBackoffMs         int64
+	CleanerDedupeBufferBytes int64
 }
 
-// Replication is how followers fetch.
+// Replication is when a follower is in sync.
 type Replication struct {
-	FetchBytesMax         int32 // of one partition
-	FetchResponseBytesMax int32
-	FetchBytesMin         int32
-	FetchWaitMaxMs        int32
-	FetchBackoffMs        int32
-	LagTimeMaxMs          int64
+	LagTimeMaxMs int64
 }
 
 // Groups limits classic groups.
@@ -123,12 +107,11 @@ type Offsets struct {
 	RetentionMinutes         int32
 	RetentionCheckIntervalMs int64
 	MetadataBytesMax         int32
-	CommitTimeoutMs          int32
 }
 
 // Producers is how long idempotent producers are remembered.
 type Producers struct {
-	ExpirationMs, ExpirationCheckIntervalMs int32
+	ExpirationMs int32
 }
 
 // Fetch limits fetches.
@@ -167,12 +150,11 @@ func (r reader) list(name string) []string {
 func (l Layers) Broker() (Broker, error) {
 	r := reader{l}
 	b := Broker{
-		NodeID:      r.int32("node.id"),
-		ClusterID:   r.get("cluster.id").text,
-		Rack:        r.get("broker.rack").text,
-		Roles:       r.list("process.roles"),
-		LogDirs:     r.list("log.dirs"),
-		MetadataDir: r.get("metadata.log.dir").text,
+		NodeID:    r.int32("node.id"),
+		ClusterID: r.get("cluster.id").text,
+		Rack:      r.get("broker.rack").text,
+		Roles:     r.list("process.roles"),
+		LogDirs:   r.list("log.dirs"),
 		Topics: TopicDefaults{
 			AutoCreate:        r.bool("auto.create.topics.enable"),
 			DeleteEnabled:     r.bool("delete.topic.enable"),
@@ -180,18 +162,15 @@ func (l Layers) Broker() (Broker, error) {
 			ReplicationFactor: int16(r.int64("default.replication.factor")),
 		},
 		Logs:        r.logs(),
-		Replication: r.replication(),
+		Replication: Replication{LagTimeMaxMs: r.int64("replica.lag.time.max.ms")},
 		Groups: Groups{
 			SessionTimeoutMinMs:     r.int32("group.min.session.timeout.ms"),
 			SessionTimeoutMaxMs:     r.int32("group.max.session.timeout.ms"),
 			InitialRebalanceDelayMs: r.int32("group.initial.rebalance.delay.ms"),
 			SizeMax:                 r.int32("group.max.size"),
 		},
-		Offsets: r.offsets(),
-		Producers: Producers{
-			ExpirationMs:              r.int32("producer.id.expiration.ms"),
-			ExpirationCheckIntervalMs: r.int32("producer.id.expiration.check.interval.ms"),
-		},
+		Offsets:   r.offsets(),
+		Producers: Producers{ExpirationMs: r.int32("producer.id.expiration.ms")},
 		Ops: Ops{
 			Listener:    r.get("ops.listener").text,
 			ConsumerLag: r.bool("ops.consumer.lag.enable"),
@@ -217,25 +196,12 @@ func (l Layers) Broker() (Broker, error) {
 
 func (r reader) logs() Logs {
 	return Logs{
-		FlushOS:                   r.get("flush").text == FlushOS,
-		RetentionCheckIntervalMs:  r.int64("log.retention.check.interval.ms"),
-		RecoveryCheckpointMs:      r.int32("log.flush.offset.checkpoint.interval.ms"),
-		StartOffsetCheckpointMs:   r.int32("log.flush.start.offset.checkpoint.interval.ms"),
-		HighWatermarkCheckpointMs: r.int64("replica.high.watermark.checkpoint.interval.ms"),
-		CleanerEnabled:            r.bool("log.cleaner.enable"),
-		CleanerBackoffMs:          r.int64("log.cleaner.backoff.ms"),
-		CleanerDedupeBufferBytes:  r.int64("log.cleaner.dedupe.buffer.size"),
-	}
-}
-
-func (r reader) replication() Replication {
-	return Replication{
-		FetchBytesMax:         r.int32("replica.fetch.max.bytes"),
-		FetchResponseBytesMax: r.int32("replica.fetch.response.max.bytes"),
-		FetchBytesMin:         r.int32("replica.fetch.min.bytes"),
-		FetchWaitMaxMs:        r.int32("replica.fetch.wait.max.ms"),
-		FetchBackoffMs:        r.int32("replica.fetch.backoff.ms"),
-		LagTimeMaxMs:          r.int64("replica.lag.time.max.ms"),
+		FlushOS:                  r.get("flush").text == FlushOS,
+		RetentionCheckIntervalMs: r.int64("log.retention.check.interval.ms"),
+		RecoveryCheckpointMs:     r.int32("log.flush.offset.checkpoint.interval.ms"),
+		CleanerEnabled:           r.bool("log.cleaner.enable"),
+		CleanerBackoffMs:         r.int64("log.cleaner.backoff.ms"),
+		CleanerDedupeBufferBytes: r.int64("log.cleaner.dedupe.buffer.size"),
 	}
 }
 
@@ -247,7 +213,6 @@ func (r reader) offsets() Offsets {
 		RetentionMinutes:         r.int32("offsets.retention.minutes"),
 		RetentionCheckIntervalMs: r.int64("offsets.retention.check.interval.ms"),
 		MetadataBytesMax:         r.int32("offset.metadata.max.bytes"),
-		CommitTimeoutMs:          r.int32("offsets.commit.timeout.ms"),
 	}
 }
 
@@ -265,18 +230,10 @@ func (r reader) nodeID() (int32, error) {
 
 func (r reader) quorum() (Quorum, error) {
 	q := Quorum{
-		BootstrapServers:           r.list("controller.quorum.bootstrap.servers"),
-		ElectionTimeoutMs:          r.int32("controller.quorum.election.timeout.ms"),
-		ElectionBackoffMaxMs:       r.int32("controller.quorum.election.backoff.max.ms"),
-		FetchTimeoutMs:             r.int32("controller.quorum.fetch.timeout.ms"),
-		HeartbeatIntervalMs:        r.int32("broker.heartbeat.interval.ms"),
-		SessionTimeoutMs:           r.int32("broker.session.timeout.ms"),
-		RegistrationTimeoutMs:      r.int32("initial.broker.registration.timeout.ms"),
-		SnapshotAfterBytes:         r.int64("metadata.log.max.record.bytes.between.snapshots"),
-		MetadataSnapshotIntervalMs: r.int64("metadata.log.max.snapshot.interval.ms"),
-		SegmentBytes:               r.int32("metadata.log.segment.bytes"),
-		SegmentMs:                  r.int64("metadata.log.segment.ms"),
-		DescribePartitionsMax:      r.int32("max.request.partition.size.limit"),
+		SessionTimeoutMs:      r.int32("broker.session.timeout.ms"),
+		SnapshotAfterBytes:    r.int64("metadata.log.max.record.bytes.between.snapshots"),
+		SegmentBytes:          r.int32("metadata.log.segment.bytes"),
+		DescribePartitionsMax: r.int32("max.request.partition.size.limit"),
 	}
 	for _, text := range r.list("controller.quorum.voters") {
 		v, err := parseVoter(text)
@@ -285,7 +242,7 @@ func (r reader) quorum() (Quorum, error) {
 		}
 		q.Voters = append(q.Voters, v)
 	}
-	for _, server := range q.BootstrapServers {
+	for _, server := range r.list("controller.quorum.bootstrap.servers") {
 		if _, _, err := net.SplitHostPort(server); err != nil {
 			return Quorum{}, fmt.Errorf("controller.quorum.bootstrap.servers: %q is not host:port", server)
 		}
@@ -310,8 +267,8 @@ func (r reader) network() (Network, error) {
 		ControllerListeners:   r.controllerListeners(),
 		RequestBytesMax:       r.int32("socket.request.max.bytes"),
 		QueuedRequestBytesMax: r.int64("queued.max.request.bytes"),
-		ReceiveBufferBytes:    r.int32("socket.receive.buffer.bytes"),
-		SendBufferBytes:       r.int32("socket.send.buffer.bytes"),
+		ReceiveBufferBytes:    r.bufferBytes("socket.receive.buffer.bytes"),
+		SendBufferBytes:       r.bufferBytes("socket.send.buffer.bytes"),
 		ConnectionsMax:        r.int32("max.connections"),
 		ConnectionsPerIPMax:   r.int32("max.connections.per.ip"),
 		ConnectionIdleMs:      r.int64("connections.max.idle.ms"),
@@ -338,6 +295,15 @@ func (r reader) network() (Network, error) {
 	}
 	n.InterBroker, err = r.interBroker(n.Advertised)
 	return n, err
+}
+
+// bufferBytes leaves the size of a buffer to the system unless somebody has set it: Kafka's default is smaller than what
+// systems choose by themselves.
+func (r reader) bufferBytes(name string) int {
+	if n := r.int32(name); r.set(name) && n > 0 {
+		return int(n)
+	}
+	return -1
 }
 
 func (r reader) controllerListeners() []string {
@@ -420,9 +386,9 @@ func (r reader) check(b Broker) error {
 		return errors.New("process.roles is empty: allowed: broker, controller")
 	case b.Groups.SessionTimeoutMinMs > b.Groups.SessionTimeoutMaxMs:
 		return errors.New("group.max.session.timeout.ms must be at least group.min.session.timeout.ms")
-	case int64(b.Replication.FetchWaitMaxMs) > b.Replication.LagTimeMaxMs:
+	case r.int64("replica.fetch.wait.max.ms") > b.Replication.LagTimeMaxMs:
 		return errors.New("replica.fetch.wait.max.ms must be at most replica.lag.time.max.ms")
-	case b.Quorum.HeartbeatIntervalMs*2 > b.Quorum.SessionTimeoutMs:
+	case r.int32("broker.heartbeat.interval.ms")*2 > b.Quorum.SessionTimeoutMs:
 		return errors.New("broker.session.timeout.ms must be at least twice broker.heartbeat.interval.ms")
 	case slices.Contains(b.Roles, "controller") && len(b.Quorum.Voters) > 0 && !slices.ContainsFunc(b.Quorum.Voters, voter):
 		return fmt.Errorf("this node is a controller, and node.id %d is not in controller.quorum.voters", b.NodeID)

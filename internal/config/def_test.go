@@ -22,9 +22,11 @@ func lines(t *testing.T, name string) []string {
 // The table says what Kafka says of itself.
 func TestKeysAreKafkas(t *testing.T) {
 	updates := map[string]Update{"read-only": ReadOnly, "per-broker": PerBroker, "cluster-wide": ClusterWide}
+	theirs := map[string]bool{}
 	for _, line := range lines(t, "testdata/kafka-4.3.1.tsv") {
 		f := strings.Split(line, "\t")
 		kind, name, typ, def, valid := f[0], f[1], f[2], f[3], f[4]
+		theirs[kind+" "+name] = true
 		find := BrokerKey
 		if kind == "topic" {
 			find = TopicKey
@@ -46,6 +48,13 @@ func TestKeysAreKafkas(t *testing.T) {
 		}
 		if kind == "broker" && d.Dynamic != updates[f[5]] {
 			t.Errorf("%s can be updated %d, want %s", name, d.Dynamic, f[5])
+		}
+	}
+	for kind, tables := range map[string][][]Def{"broker": {serverKeys, logKeys, groupKeys, securityKeys, remoteKeys}, "topic": {topicKeys}} {
+		for _, d := range slices.Concat(tables...) {
+			if !d.Hidden && !theirs[kind+" "+d.Name] {
+				t.Errorf("Kafka has no %s key %s", kind, d.Name)
+			}
 		}
 	}
 }

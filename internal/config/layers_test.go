@@ -140,7 +140,7 @@ func TestTopicValues(t *testing.T) {
 	if got.RetentionMs != 120000 || got.Delete || !got.Compact || !got.Timestamps.LogAppendTime {
 		t.Errorf("%+v", got)
 	}
-	if got.Segment.Ms != 9999999*3600000 || got.Segment.Bytes != 1<<30 || got.Segment.JitterMs != 0 {
+	if got.Segment.Ms != 9999999*3600000 || got.Segment.Bytes != 1<<30 {
 		t.Errorf("%+v", got.Segment)
 	}
 	delete(l.Static, "log.retention.minutes")

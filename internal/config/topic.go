@@ -10,11 +10,10 @@ type Topic struct {
 	Segment         Segment
 	Timestamps      Timestamps
 
-	MaxMessageBytes       int32
-	MinInsyncReplicas     int32
-	RetentionBytes        int64
-	RetentionMs           int64
-	UncleanLeaderElection bool
+	MaxMessageBytes   int32
+	MinInsyncReplicas int32
+	RetentionBytes    int64
+	RetentionMs       int64
 }
 
 // Compaction says when a log is compacted.
@@ -35,9 +34,8 @@ type Segment struct {
 	Bytes              int32
 	IndexBytes         int32
 	IndexIntervalBytes int32
-	Ms, JitterMs       int64
+	Ms                 int64
 	FileDeleteDelayMs  int64
-	Preallocate        bool
 }
 
 // Timestamps says what the timestamps of records mean and how far they may be off.
@@ -71,19 +69,16 @@ func (l Layers) Topic(overrides map[string]string) Topic {
 			IndexBytes:         number32("segment.index.bytes"),
 			IndexIntervalBytes: number32("index.interval.bytes"),
 			Ms:                 get("segment.ms").number,
-			JitterMs:           get("segment.jitter.ms").number,
 			FileDeleteDelayMs:  get("file.delete.delay.ms").number,
-			Preallocate:        get("preallocate").yes,
 		},
 		Timestamps: Timestamps{
 			LogAppendTime: get("message.timestamp.type").text == "LogAppendTime",
 			BeforeMaxMs:   get("message.timestamp.before.max.ms").number,
 			AfterMaxMs:    get("message.timestamp.after.max.ms").number,
 		},
-		MaxMessageBytes:       number32("max.message.bytes"),
-		MinInsyncReplicas:     number32("min.insync.replicas"),
-		RetentionBytes:        get("retention.bytes").number,
-		RetentionMs:           get("retention.ms").number,
-		UncleanLeaderElection: get("unclean.leader.election.enable").yes,
+		MaxMessageBytes:   number32("max.message.bytes"),
+		MinInsyncReplicas: number32("min.insync.replicas"),
+		RetentionBytes:    get("retention.bytes").number,
+		RetentionMs:       get("retention.ms").number,
 	}
 }

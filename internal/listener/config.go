@@ -3,6 +3,7 @@ package listener
 import (
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"time"
 )
 
@@ -23,6 +24,8 @@ type Config struct {
 	// ConnectionsMax and ConnectionsPerIPMax bound the connections. Unbounded. In-process ones count for the first only.
 	ConnectionsMax      int
 	ConnectionsPerIPMax int
+	// ConnectionsOfIPMax are other bounds for some addresses, in the place of ConnectionsPerIPMax; 0 admits nobody.
+	ConnectionsOfIPMax map[netip.Addr]int
 	// PipelinedMax bounds the requests of one connection whose replies have not left. 64.
 	PipelinedMax int
 	// IdleTimeout closes a connection without requests (connections.max.idle.ms). 10 minutes.

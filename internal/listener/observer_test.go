@@ -3,6 +3,7 @@ package listener
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"slices"
 	"sync"
 	"testing"
@@ -41,6 +42,23 @@ func (w *witness) Sent(_ *Conn, h wire.RequestHeader, arrived, left time.Time, i
 
 func (w *witness) Refused(_ *Conn, h wire.RequestHeader, err error) {
 	w.say("refused %d v%d %v", h.Key, h.Version, err != nil)
+}
+
+// TestConnectionsOfOneAddress: an address can have a limit of its own, in both directions.
+func TestConnectionsOfOneAddress(t *testing.T) {
+	local := netip.MustParseAddr("127.0.0.1")
+	s, _ := newServer(t, Config{Handler: echo("hello"), ConnectionsPerIPMax: 1, ConnectionsOfIPMax: map[netip.Addr]int{local: 2}})
+	first := dialTCP(t, s)
+	first.send(metadata(1))
+	first.reply()
+	second := dialTCP(t, s)
+	second.send(metadata(2))
+	second.reply()
+	third := dialTCP(t, s)
+	third.expectClosed()
+	nobody, _ := newServer(t, Config{Handler: echo("hello"), ConnectionsOfIPMax: map[netip.Addr]int{local: 0}})
+	refused := dialTCP(t, nobody)
+	refused.expectClosed()
 }
 
 func TestObserver(t *testing.T) {

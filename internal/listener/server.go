@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"net/netip"
 	"strconv"
@@ -151,7 +152,7 @@ func (s *Server) admit(c *Conn) error {
 	case s.cfg.ConnectionsMax > 0 && len(s.conns) >= s.cfg.ConnectionsMax:
 		s.count.refused.Add(1)
 		return fmt.Errorf("there are %d connections already, the most allowed", len(s.conns))
-	case c.peer.IsValid() && s.cfg.ConnectionsPerIPMax > 0 && s.ofPeer[c.peer] >= s.cfg.ConnectionsPerIPMax:
+	case c.peer.IsValid() && s.ofPeer[c.peer] >= s.cfg.connectionsMaxOf(c.peer):
 		s.count.refusedOfPeer.Add(1)
 		return fmt.Errorf("%s has %d connections already, the most allowed", c.peer, s.ofPeer[c.peer])
 	}
@@ -163,6 +164,17 @@ func (s *Server) admit(c *Conn) error {
 	}
 	s.running.Add(1)
 	return nil
+}
+
+// connectionsMaxOf returns how many connections an address may have.
+func (c *Config) connectionsMaxOf(peer netip.Addr) int {
+	if limit, ok := c.ConnectionsOfIPMax[peer]; ok {
+		return limit
+	}
+	if c.ConnectionsPerIPMax == 0 {
+		return math.MaxInt
+	}
+	return c.ConnectionsPerIPMax
 }
 
 // dismiss counts the connection out again.

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"net"
 	"path"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -70,6 +72,8 @@ type Node struct {
 type serving struct {
 	config.Listener // as bound: the port is the real one
 	sockets         []net.Listener
+	receiveBytes    int // of the connections' buffers, -1 for the system's own
+	sendBytes       int
 	server          atomic.Pointer[listener.Server] // nil until it serves
 }
 
@@ -125,6 +129,11 @@ func (n *Node) configure() error {
 	if n.broker, err = (config.Layers{Static: n.static}).Broker(); err != nil {
 		return err
 	}
+	for _, role := range []string{"broker", "controller"} {
+		if !slices.Contains(n.broker.Roles, role) {
+			return fmt.Errorf("process.roles: %s is missing; this release runs one node, which is broker and controller", role)
+		}
+	}
 	if len(n.broker.LogDirs) != 1 {
 		return fmt.Errorf("log.dirs: %d directories are given, a node has one", len(n.broker.LogDirs))
 	}
@@ -146,9 +155,21 @@ func (n *Node) openDir(context.Context) error {
 		FS: n.cfg.FS, Path: n.broker.LogDirs[0], ClusterID: n.broker.ClusterID, NodeID: n.broker.NodeID, Flush: flush, Log: n.log,
 		CheckpointInterval: milliseconds(min(int64(n.broker.Logs.RecoveryCheckpointMs), 1000)),
 		RetentionInterval:  milliseconds(n.broker.Logs.RetentionCheckIntervalMs),
-		CleanerInterval:    milliseconds(n.broker.Logs.CleanerBackoffMs),
+		CleanerInterval:    n.cleanerInterval(),
+		CleanerBytesMax:    min(n.broker.Logs.CleanerDedupeBufferBytes, cleanerBytesMax),
 	})
 	return err
+}
+
+// cleanerBytesMax bounds log.cleaner.dedupe.buffer.size: what Kafka takes from a Java heap is memory of the machine here.
+const cleanerBytesMax = 32 << 20
+
+// cleanerInterval is never when there is to be no compaction.
+func (n *Node) cleanerInterval() time.Duration {
+	if !n.broker.Logs.CleanerEnabled {
+		return math.MaxInt64
+	}
+	return milliseconds(n.broker.Logs.CleanerBackoffMs)
 }
 
 func milliseconds(ms int64) time.Duration { return time.Duration(ms) * time.Millisecond }

@@ -24,6 +24,8 @@ var (
 	metadataTopicID   = [16]byte{15: 1}
 )
 
+const snapshotBytesMax = 4 << 20
+
 func (n *Node) openQuorum(context.Context) error {
 	cfg := commitlog.DefaultConfig()
 	cfg.Delete = false
@@ -38,7 +40,9 @@ func (n *Node) openQuorum(context.Context) error {
 		FS: n.cfg.FS, Dir: path.Join(n.dir.Path(), metadataPartition.String()), Log: n.metaLog, ClusterID: n.dir.ClusterID(),
 		Self:    quorum.Voter{NodeID: n.broker.NodeID, DirectoryID: n.dir.DirectoryID()},
 		Machine: newController(n.broker, n.static),
-		Logger:  n.log,
+		// A start reads what has been written since the last snapshot: it must not be much.
+		SnapshotBytes: min(n.broker.Quorum.SnapshotAfterBytes, snapshotBytesMax),
+		Logger:        n.log,
 	})
 	return err
 }

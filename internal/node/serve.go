@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"strconv"
 	"syscall"
@@ -35,7 +36,7 @@ func (n *Node) bind(context.Context) error {
 		return nil
 	}
 	for _, l := range n.broker.Network.Listeners {
-		s := &serving{Listener: l}
+		s := &serving{Listener: l, receiveBytes: n.broker.Network.ReceiveBufferBytes, sendBytes: n.broker.Network.SendBufferBytes}
 		n.serving = append(n.serving, s)
 		if err := s.bind(); err != nil {
 			return err
@@ -62,10 +63,30 @@ func (s *serving) bind() error {
 		if err != nil {
 			return fmt.Errorf("listener %s: %w", s.Name, err)
 		}
-		s.sockets = append(s.sockets, l)
+		s.sockets = append(s.sockets, withBuffers{l, s.receiveBytes, s.sendBytes})
 		s.Port = l.Addr().(*net.TCPAddr).Port
 	}
 	return nil
+}
+
+// withBuffers is a listener that gives its connections' buffers a size, -1 for the system's own.
+type withBuffers struct {
+	net.Listener
+	receiveBytes, sendBytes int
+}
+
+// Accept implements net.Listener. A size that the system does not take is no reason to refuse a client.
+func (l withBuffers) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if tcp, ok := c.(*net.TCPConn); ok {
+		if l.receiveBytes > 0 {
+			_ = tcp.SetReadBuffer(l.receiveBytes)
+		}
+		if l.sendBytes > 0 {
+			_ = tcp.SetWriteBuffer(l.sendBytes)
+		}
+	}
+	return c, err
 }
 
 // advertised returns what clients are told: the configured addresses, with the real port where 0 was asked for.
@@ -109,6 +130,7 @@ func (n *Node) serve(context.Context) error {
 			BudgetBytes:         max(network.QueuedRequestBytesMax, 0),
 			ConnectionsMax:      unlimited(network.ConnectionsMax),
 			ConnectionsPerIPMax: unlimited(network.ConnectionsPerIPMax),
+			ConnectionsOfIPMax:  limitsOf(network.ConnectionsPerIPOthers),
 			IdleTimeout:         milliseconds(max(network.ConnectionIdleMs, 0)),
 			Log:                 n.log,
 		})
@@ -123,6 +145,25 @@ func (n *Node) serve(context.Context) error {
 		}
 	}
 	return nil
+}
+
+// limitsOf finds the addresses behind the names in max.connections.per.ip.overrides. A name that nobody knows is as good as
+// an address from which nobody comes.
+func limitsOf(others map[string]int32) map[netip.Addr]int {
+	limits := make(map[netip.Addr]int)
+	for host, limit := range others {
+		if ip, err := netip.ParseAddr(host); err == nil {
+			limits[ip.Unmap()] = int(limit)
+			continue
+		}
+		addresses, _ := net.LookupHost(host)
+		for _, address := range addresses {
+			if ip, err := netip.ParseAddr(address); err == nil {
+				limits[ip.Unmap()] = int(limit)
+			}
+		}
+	}
+	return limits
 }
 
 // unlimited translates Kafka's "no limit" to the listener's.

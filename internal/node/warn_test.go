@@ -31,10 +31,12 @@ func (l *logLines) String() string {
 	return l.text.String()
 }
 
+func textLog(to *logLines) *slog.Logger { return slog.New(slog.NewTextHandler(to, nil)) }
+
 func startListening(t *testing.T, more ...string) (*Node, *logLines) {
 	t.Helper()
 	log := &logLines{}
-	n, err := Start(t.Context(), Config{FS: vfs.NewMem(), Log: slog.New(slog.NewTextHandler(log, nil)),
+	n, err := Start(t.Context(), Config{FS: vfs.NewMem(), Log: textLog(log),
 		Settings: settings(append([]string{"listeners", "PLAINTEXT://127.0.0.1:0"}, more...)...)})
 	if err != nil {
 		t.Fatal(err)
@@ -91,7 +93,7 @@ func (full) Free(string) (int64, error) { return 17 << 20, nil }
 
 func TestDiskNearlyFull(t *testing.T) {
 	log := &logLines{}
-	n, err := Start(t.Context(), Config{FS: full{vfs.NewMem()}, InProcess: true, Settings: settings("ops.listener", "127.0.0.1:0"), Log: slog.New(slog.NewTextHandler(log, nil))})
+	n, err := Start(t.Context(), Config{FS: full{vfs.NewMem()}, InProcess: true, Settings: settings("ops.listener", "127.0.0.1:0"), Log: textLog(log)})
 	if err != nil {
 		t.Fatal(err)
 	}
