@@ -110,13 +110,13 @@ func (l *Log) syncHeld() error {
 	err := l.syncFiles(written, fresh)
 	clear(written)
 	l.mu.Lock()
+	defer l.mu.Unlock()
 	l.mu.spare, l.mu.naming = written[:0], false
-	l.mu.Unlock()
 	if err != nil {
 		return l.fail(err)
 	}
 	l.synced.Store(end)
-	l.flushed.Store(max(end, l.flushed.Load()))
+	l.flushed.Store(max(end, l.flushed.Load())) // with FlushOS appends move it too
 	return nil
 }
 
