@@ -219,8 +219,11 @@ func (c *Conn) awaitReplies() bool {
 	return c.ctx.Err() == nil
 }
 
-// replied counts a request as answered.
-func (c *Conn) replied() {
+// replied counts a request as answered, and tells the observer.
+func (c *Conn) replied(r heldReply) {
+	if o := c.server.cfg.Observer; o != nil {
+		o.Sent(c, r.header, r.arrived, time.Now(), r.requestBytes, r.replyBytes)
+	}
 	if c.pending.Add(-1) == 0 {
 		select {
 		case c.drained <- struct{}{}:

@@ -6,8 +6,8 @@
 // Its reader waits for four bytes, the length of the next frame; that is all an idle connection costs. It then reads the
 // frame into a pooled buffer, decodes it, and calls Handler.Start. Its writer, started when the first reply is due and
 // retired when the connection falls silent, calls each request's [Finish] in order of arrival, encodes the reply and
-// sends it in one write. So while the first of several Produce requests waits for the disk, the ones behind it are
-// appended, and share its flush.
+// sends it. So while the first of several Produce requests waits for the disk, the ones behind it are appended, and share
+// its flush; their replies, ready at once, leave in one write.
 //
 // Only APIs that say so pipeline like this. Any other starts when all replies before it have left, and nothing behind it
 // starts, or is even read beyond its length, before its own has: an OffsetFetch sees what the OffsetCommit before it did.

@@ -21,6 +21,9 @@ type Handler interface {
 // Finish does what remains of a request and returns its reply; nil sends none (acks=0). It may wait until the context
 // ends: with the connection, and for an API that waits also with Shutdown, whose reply is then still sent. A reply whose
 // encoding fails closes the connection.
+//
+// Of an API that pipelines, asking the context for Done has the replies before this one leave, which may have been held
+// back to leave with it: a Finish that waits for anything asks first, from the goroutine that it was called in.
 type Finish func(ctx context.Context) wire.Response
 
 // Releaser is a reply that holds something: Release is called once, when the reply has left or never will.

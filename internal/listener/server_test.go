@@ -57,6 +57,17 @@ func echo(text string) script {
 	}}
 }
 
+// heldUntil answers when release is received from or closed.
+func heldUntil(release <-chan struct{}) Finish {
+	return func(ctx context.Context) wire.Response {
+		select {
+		case <-release:
+		case <-ctx.Done():
+		}
+		return plain("")
+	}
+}
+
 // plain is a response of raw bytes.
 type plain string
 
@@ -239,7 +250,7 @@ func TestOnlyMarkedRequestsPipeline(t *testing.T) {
 		release := make(chan struct{})
 		s, _ := newServer(t, Config{PipelinedMax: 3, Handler: script{func(context.Context, *Conn, wire.RequestHeader, any) (Finish, error) {
 			started.Add(1)
-			return func(context.Context) wire.Response { <-release; return plain("") }, nil
+			return heldUntil(release), nil
 		}}})
 		c := dial(t, s)
 		expect := func(want int32, why string) {
@@ -278,7 +289,7 @@ func TestFramesMemoryIsGivenBackAfterStart(t *testing.T) {
 			if got := len(body.(*wire.ProduceRequest).Topics[0].Partitions[0].Records); got != 900<<10 {
 				t.Errorf("%d bytes of records", got)
 			}
-			return func(context.Context) wire.Response { <-release; return plain("") }, nil
+			return heldUntil(release), nil
 		}}})
 		c := dial(t, s)
 		go c.send(produce(1, 900<<10), produce(2, 900<<10))

@@ -18,16 +18,50 @@ type reply struct {
 	header wire.RequestHeader
 	body   any
 	finish Finish
-	waits  bool // as of its API
+	// As of its API.
+	waits, pipelines bool
 
 	arrived time.Time
 	bytes   int // of the request, without its length
 }
 
 // writer answers the requests of one connection in order. It ends when its queue is closed.
+//
+// Replies that are ready one after the other leave together: one is held back while the next request is in the queue
+// already, and leaves at the latest when that one has to wait.
 type writer struct {
 	queue chan reply
 	ended chan struct{}
+
+	// Of the writer's goroutine.
+	held    *buffer         // encoded replies that have not left, nil when there are none
+	answers []heldReply     // what they answer
+	ctx     context.Context // of requests that pipeline
+}
+
+// heldReply is what is to be told of a reply when it has left.
+type heldReply struct {
+	header                   wire.RequestHeader
+	arrived                  time.Time
+	requestBytes, replyBytes int
+}
+
+// heldBytesMax is from how many bytes on replies are not held back.
+const heldBytesMax = 64 << 10
+
+// replyContext is the context of requests that pipeline. A Finish asks it for Done when it is about to wait: what was held
+// back leaves then.
+type replyContext struct {
+	context.Context
+	conn   *Conn
+	writer *writer
+}
+
+func (r *replyContext) Done() <-chan struct{} {
+	if err := r.conn.sendHeld(r.writer); err != nil {
+		r.conn.cancel(err)
+	}
+	return r.Context.Done()
 }
 
 // replyChunkBytes is how much of a long reply must be taken within WriteTimeout.
@@ -37,6 +71,7 @@ const replyChunkBytes = 1 << 20
 func (c *Conn) enqueue(r reply) error {
 	if c.writer == nil {
 		c.writer = &writer{queue: make(chan reply, c.server.cfg.PipelinedMax), ended: make(chan struct{})}
+		c.writer.ctx = &replyContext{c.ctx, c, c.writer}
 		go c.write(c.writer)
 	}
 	c.pending.Add(1)
@@ -61,29 +96,32 @@ func (c *Conn) retireWriter() {
 func (c *Conn) write(w *writer) {
 	defer close(w.ended)
 	for r := range w.queue {
-		if err := c.answer(r); err != nil {
+		if err := c.answer(w, r); err != nil {
 			c.cancel(err)
 			_ = c.raw.Close() // ends the reader
 			return
 		}
-		c.replied()
 	}
 }
 
-// answer finishes one request and sends its reply.
-func (c *Conn) answer(r reply) (err error) {
+// answer finishes one request, and sends its reply or holds it back.
+func (c *Conn) answer(w *writer, r reply) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = panicked(p)
 		}
 	}()
 	ctx := c.ctx
-	if r.waits {
+	switch {
+	case r.waits:
 		ctx = c.patience
+	case r.pipelines:
+		ctx = w.ctx
 	}
 	response := r.finish(ctx)
-	if held, ok := response.(Releaser); ok {
-		defer held.Release()
+	releaser, releases := response.(Releaser)
+	if releases {
+		defer releaser.Release()
 	}
 	if c.ctx.Err() != nil {
 		if d, ok := response.(wire.Discarder); ok {
@@ -91,41 +129,60 @@ func (c *Conn) answer(r reply) (err error) {
 		}
 		return context.Cause(c.ctx)
 	}
-	observer := c.server.cfg.Observer
-	if observer != nil {
+	if observer := c.server.cfg.Observer; observer != nil {
 		observer.Finished(c, r.header, response)
 	}
-	size := 0
 	if response == nil {
 		recycle(r.body)
-	} else if size, err = c.encodeAndSend(r, response); err != nil {
-		return err
+		c.replied(heldReply{r.header, r.arrived, r.bytes + wire.FrameHeaderSize, 0})
+	} else if err := c.encode(w, r, response); err != nil {
+		return errors.Join(err, c.sendHeld(w))
 	}
-	if observer != nil {
-		observer.Sent(c, r.header, r.arrived, time.Now(), r.bytes+wire.FrameHeaderSize, size)
+	if r.pipelines && !releases && len(w.queue) > 0 && (w.held == nil || len(w.held.bytes) < heldBytesMax) {
+		return nil
 	}
+	return c.sendHeld(w)
+}
+
+// encode puts a reply behind those that are held back.
+func (c *Conn) encode(w *writer, r reply, response wire.Response) error {
+	if w.held == nil {
+		w.held = newBuffer(wire.ReplySize(response))
+	}
+	before := len(w.held.bytes)
+	out, err := wire.AppendReply(w.held.bytes, r.header, response)
+	if err != nil {
+		return fmt.Errorf("%w: %w", errHandler, err)
+	}
+	recycle(r.body)
+	w.held.bytes = out
+	w.answers = append(w.answers, heldReply{r.header, r.arrived, r.bytes + wire.FrameHeaderSize, len(out) - before})
 	return nil
 }
 
-// encodeAndSend sends a reply and returns the size of its frame.
-func (c *Conn) encodeAndSend(r reply, response wire.Response) (size int, err error) {
-	out := newBuffer(wire.ReplySize(response))
-	out.bytes, err = wire.AppendReply(out.bytes, r.header, response)
-	size = len(out.bytes)
-	if err == nil {
-		recycle(r.body)
-		held := int64(cap(out.bytes))
-		c.server.count.replyHeld.Add(held)
-		err = c.send(out.bytes)
-		c.server.count.replyHeld.Add(-held)
-	} else {
-		err = fmt.Errorf("%w: %w", errHandler, err)
+// sendHeld sends what is held back.
+func (c *Conn) sendHeld(w *writer) error {
+	if w.held == nil {
+		return nil
 	}
-	out.free()
-	return size, err
+	held := int64(cap(w.held.bytes))
+	c.server.count.replyHeld.Add(held)
+	err := c.send(w.held.bytes)
+	c.server.count.replyHeld.Add(-held)
+	w.held.free()
+	w.held = nil
+	if err != nil {
+		return err
+	}
+	for i := range w.answers {
+		c.replied(w.answers[i])
+	}
+	clear(w.answers)
+	w.answers = w.answers[:0]
+	return nil
 }
 
-// send writes a reply. A short one leaves in one write; of a long one each chunk has the timeout to itself.
+// send writes replies. Short ones leave in one write; of long ones each chunk has the timeout to itself.
 func (c *Conn) send(b []byte) error {
 	c.server.count.replyBytes.Add(int64(len(b)))
 	for len(b) > 0 {
