@@ -54,18 +54,39 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 
 func rootCommand() *cobra.Command {
 	root := &cobra.Command{
-		Use:           "logbahn",
-		Short:         "A Kafka-compatible log in one binary",
-		Long:          "Logbahn is an Apache-Kafka-compatible log in one binary, with a pay-as-you-drive car insurance on top of it.",
+		Use:   "logbahn",
+		Short: "A Kafka-compatible log in one binary",
+		Long: "Logbahn is an Apache-Kafka-compatible log in one binary, with a pay-as-you-drive car insurance on top of it.\n" +
+			"Kafka's own tools are here under their names and with their flags: logbahn kafka-topics --list.",
+		Example:       "  logbahn start\n  logbahn produce rides 'a first record'\n  logbahn consume rides --from start",
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return &cliError{code: exitUsage, err: err, hint: fmt.Sprintf("%s --help shows the flags", c.CommandPath())}
 	})
-	root.AddCommand(startCommand(), demoCommand(), topicCommand(), groupCommand(), clusterCommand(), configCommand(), benchCommand(), doctorCommand(), produceCommand(), consumeCommand(), versionCommand())
+	for _, group := range []struct {
+		title    string
+		commands []*cobra.Command
+	}{
+		{"Run:", []*cobra.Command{startCommand(), demoCommand()}},
+		{"Records:", []*cobra.Command{topicCommand(), groupCommand(), produceCommand(), consumeCommand()}},
+		{"Operate:", []*cobra.Command{clusterCommand(), configCommand(), doctorCommand(), benchCommand()}},
+	} {
+		root.AddGroup(&cobra.Group{ID: group.title, Title: group.title})
+		for _, c := range group.commands {
+			c.GroupID = group.title
+			root.AddCommand(c)
+		}
+	}
+	root.AddCommand(versionCommand())
 	root.AddCommand(kafkaCommands()...)
 	needsSubcommand(root)
+	root.InitDefaultCompletionCmd()
+	if completion, _, err := root.Find([]string{"completion"}); err == nil {
+		completion.Short = "Make the script that completes commands, topics and groups in a shell"
+		needsSubcommand(completion)
+	}
 	return root
 }
 
