@@ -8,7 +8,7 @@ SECTION  ?=
 ROUNDS   ?= 3
 BUDGET   ?= 24m
 
-.PHONY: build check test race crash fuzz interop kill bench figures clean
+.PHONY: build check test race crash fuzz hostile interop kill bench figures clean
 
 build: ## the stripped static binary
 	CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o $(BIN) ./cmd/logbahn
@@ -35,6 +35,9 @@ fuzz: ## every fuzz target for FUZZTIME
 			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$pkg || exit 1; \
 		done; \
 	done
+
+hostile: ## ten thousand hostile connections, bombs and a reconnect storm for a minute, next to a client that behaves
+	LOGBAHN_HOSTILE=10000 LOGBAHN_HOSTILE_SECONDS=60 go test -count=1 -timeout 20m -v -run TestHostileClients ./internal/node/
 
 interop: export LOGBAHN_INTEROP ?= $(HOME)/.cache/logbahn-interop
 interop: ## real clients against the built binary

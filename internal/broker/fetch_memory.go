@@ -13,7 +13,7 @@ type fetchMemory struct {
 const (
 	fetchBytesTotal = 128 << 20
 	// fetchShare is the part of what is free that one reply may have.
-	fetchShare = 4
+	fetchShare = 16
 	// fetchBytesScarce is what a reply gets when nothing is free. A larger batch is still read whole.
 	fetchBytesScarce = 64 << 10
 )
