@@ -41,16 +41,15 @@ class Process:
         for line in self.process.stderr:
             if "Reached end of topic" in line:
                 self.at_end.set()
-            group = re.search(r"rebalanced \(.*?\): (.*)", line)
-            if not group:
+            if " rebalanced" not in line:
                 continue
-            partitions = {int(p) for p in re.findall(r"\[(\d+)\]", group[1])}
-            if "assigned" in group[1] or "assignment" in group[1]:
-                self.assigned += 1 if partitions else 0
-                self.held = self.held | partitions
-            else:
+            partitions = {int(p) for p in re.findall(r"\[(\d+)\]", line)}
+            if " revoke" in line:
                 self.revoked += len(partitions)
                 self.held = self.held - partitions
+            else:
+                self.assigned += 1 if partitions else 0
+                self.held = self.held | partitions
 
     def poll(self):
         out = []
