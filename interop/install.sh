@@ -38,7 +38,7 @@ if ! have python095; then
 fi
 
 # kafkajs with the codecs that it leaves to others, @platformatic/kafka, and the Node.js that this asks for
-node_packages="kafkajs@2.2.4 kafkajs-snappy@1.1.0 lz4js@0.2.0 @platformatic/kafka@2.12.1 node@22"
+node_packages="kafkajs@2.2.4 kafkajs-snappy@1.1.0 lz4-napi@2.10.0 @platformatic/kafka@2.12.1 node@22"
 if [ "$(cat node.done 2>/dev/null)" != "$node_packages" ]; then
   mkdir -p node
   (cd node && npm init -y >/dev/null && npm install --silent --no-audit --no-fund $node_packages)

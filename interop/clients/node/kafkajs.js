@@ -8,11 +8,11 @@ const load = name => require(path.join(modules, name))
 const { Kafka, logLevel, CompressionTypes, CompressionCodecs, ConfigResourceTypes, ConfigSource } = load('kafkajs')
 const { Library, Unsupported, NamedError, Buffered, main } = require('./driver.js')
 
-const lz4 = load('lz4js')
+const lz4 = load('lz4-napi')
 CompressionCodecs[CompressionTypes.Snappy] = load('kafkajs-snappy')
 CompressionCodecs[CompressionTypes.LZ4] = () => ({
-  compress: async encoder => Buffer.from(lz4.compress(encoder.buffer)),
-  decompress: async buffer => Buffer.from(lz4.decompress(buffer))
+  compress: encoder => lz4.compressFrame(encoder.buffer),
+  decompress: buffer => lz4.decompressFrame(buffer)
 })
 CompressionCodecs[CompressionTypes.ZSTD] = () => ({
   compress: encoder => promisify(zlib.zstdCompress)(encoder.buffer),
