@@ -156,6 +156,30 @@ func TestPowerLossKeepsWhatWasAcknowledged(t *testing.T) {
 	}
 }
 
+// TestLostMetadataLogIsRefused takes the metadata log away from under the topics. They must not be set aside as unknown.
+func TestLostMetadataLogIsRefused(t *testing.T) {
+	mem := vfs.NewMem()
+	n := mustStart(t, mem)
+	produce(t, n, "kept", "x")
+	stop(t, n)
+	if err := mem.RemoveAll("data/__cluster_metadata-0"); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		n, err := Start(t.Context(), Config{FS: mem, InProcess: true, Settings: settings()})
+		if err == nil {
+			stop(t, n)
+			t.Fatal("it has started without metadata")
+		}
+		if !strings.Contains(err.Error(), "kept-0") || !strings.Contains(err.Error(), "__cluster_metadata-0") {
+			t.Fatal(err)
+		}
+	}
+	if _, err := mem.Stat("data/kept-0"); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestPortTaken(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

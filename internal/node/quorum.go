@@ -27,6 +27,9 @@ var (
 const snapshotBytesMax = 4 << 20
 
 func (n *Node) openQuorum(context.Context) error {
+	if err := n.checkMetadataLog(); err != nil {
+		return err
+	}
 	cfg := commitlog.DefaultConfig()
 	cfg.Delete = false
 	cfg.SegmentBytes = int64(n.broker.Quorum.SegmentBytes)
@@ -45,6 +48,25 @@ func (n *Node) openQuorum(context.Context) error {
 		Logger:        n.log,
 	})
 	return err
+}
+
+// checkMetadataLog refuses a directory that has partitions and no metadata log, which is made before any of them: with an
+// empty one nobody would know these topics, and their folders would be set aside.
+func (n *Node) checkMetadataLog() error {
+	folders, err := n.dir.List()
+	if err != nil {
+		return err
+	}
+	for _, f := range folders {
+		if f.TopicPartition == metadataPartition {
+			return nil
+		}
+	}
+	if len(folders) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%s holds %d partitions, %s among them, and no %s: restore that folder from a backup, or move the partitions away to begin without them",
+		n.dir.Path(), len(folders), folders[0].TopicPartition, metadataPartition)
 }
 
 // watch is the goroutine that ends the node when its quorum has failed.
