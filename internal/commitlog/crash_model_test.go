@@ -54,6 +54,7 @@ func newCrashLog(r *crashRun, index int32) *crashLog {
 	l.config.SegmentBytes = []int64{400, 1000, 5000, 100000}[r.rng.IntN(4)]
 	l.config.IndexIntervalBytes = []int64{0, 150, 1000}[r.rng.IntN(3)]
 	l.config.RetentionBytes = []int64{-1, 3000}[r.rng.IntN(2)]
+	l.config.RetentionMs = []int64{-1, 4000}[r.rng.IntN(2)]
 	l.config.PreallocateBytes, l.config.FileDeleteDelayMs = 0, 0
 	if r.rng.IntN(3) == 0 {
 		l.config.Compact, l.config.Delete, l.config.MinCleanableRatio, l.config.DeleteRetentionMs = true, false, 0, 2000

@@ -311,3 +311,41 @@ func TestFailedCutIsNotTrusted(t *testing.T) {
 		}
 	}
 }
+
+// TestAllExpired lets everything in a log expire and starts again, in every way. The log goes on where it was.
+func TestAllExpired(t *testing.T) {
+	stops := map[string]func(*Dir, *vfs.Mem) *vfs.Mem{
+		"clean":      func(d *Dir, mem *vfs.Mem) *vfs.Mem { must(t, d.Close()); return mem },
+		"kill":       func(_ *Dir, mem *vfs.Mem) *vfs.Mem { return mem.Kill() },
+		"power":      func(_ *Dir, mem *vfs.Mem) *vfs.Mem { return mem.Crash(1) },
+		"checkpoint": func(d *Dir, mem *vfs.Mem) *vfs.Mem { must(t, d.checkpoint(true)); return mem.Crash(2) },
+	}
+	for name, stop := range stops {
+		mem := vfs.NewMem()
+		now := time.UnixMilli(1000)
+		clock := func() time.Time { return now }
+		d, err := OpenDir(DirConfig{FS: mem, Path: "data", NodeID: 1, manual: true, Now: clock})
+		must(t, err)
+		l := openLog(t, d, smallSegments(300))
+		for range 5 {
+			mustAppend(t, l, batch(3, 1, nil))
+		}
+		must(t, l.Flush())
+		now = now.Add(30 * 24 * time.Hour)
+		must(t, d.retain())
+		must(t, d.removeDoomed())
+		if l.StartOffset() != 15 {
+			t.Fatalf("%s: the log begins at %d", name, l.StartOffset())
+		}
+		must(t, d.checkpoint(false))
+		mem = stop(d, mem)
+		d = openDir(t, mem)
+		l = openLog(t, d, smallSegments(300))
+		if l.StartOffset() != 15 || l.EndOffset() != 15 {
+			t.Fatalf("%s: the log goes from %d to %d", name, l.StartOffset(), l.EndOffset())
+		}
+		if a := mustAppend(t, l, batch(1, 1, nil)); a.FirstOffset != 15 {
+			t.Fatalf("%s: offset %d again", name, a.FirstOffset)
+		}
+	}
+}

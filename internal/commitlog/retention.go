@@ -103,12 +103,18 @@ func (l *Log) rollAt(end int64) bool {
 	return true
 }
 
-// dropPrefix removes the first n segments. The producers' snapshot at what is left must be on disk: it alone knows them.
+// dropPrefix removes the first n segments. The producers' snapshot at what is left must be on disk: it alone knows them. So
+// must the first file that is left: without any, nobody would know where the log goes on.
 func (l *Log) dropPrefix(n int) error {
 	if err := l.persistHeld(); err != nil {
 		return err
 	}
 	segments := *l.segments.Load()
+	if n == len(segments)-1 {
+		if err := l.makeActive(); err != nil {
+			return err
+		}
+	}
 	base := segments[n].base
 	if base > l.start.Load() {
 		if err := l.raiseStart(base); err != nil {
@@ -134,6 +140,23 @@ func (l *Log) dropPrefix(n int) error {
 	l.headUnsynced.Store(false)
 	l.dir.changed.Store(true)
 	return l.removeSnapshotsBelow(base)
+}
+
+// makeActive makes the file of the active segment, durably, before there is anything to write to it.
+func (l *Log) makeActive() error {
+	l.mu.Lock()
+	err := l.writable()
+	if err == nil {
+		var h *handle
+		if h, err = l.openActive(); err == nil {
+			h.release()
+		}
+	}
+	l.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	return l.syncName()
 }
 
 // discard renames the files of a segment that has left the log, and has them removed after the delay.
