@@ -227,8 +227,10 @@ func (p properties) producer() ([]kgo.Opt, error) {
 	}
 	// A batch that holds one record alone may be as large as the topic allows; batch.size bounds sharing only.
 	opts = append(opts, kgo.ProducerLinger(time.Duration(linger)*time.Millisecond), kgo.MaxBufferedBytes(int(max(memory, 1<<20))),
-		kgo.ProducerBatchMaxBytes(int32(max(batch, 1<<20))), kgo.RecordDeliveryTimeout(time.Duration(max(1000, min(delivery, block+30_000)))*time.Millisecond),
-		kgo.UnknownTopicRetries(20))
+		kgo.ProducerBatchMaxBytes(int32(max(batch, 1<<20))), kgo.UnknownTopicRetries(20))
+	if delivery > 0 {
+		opts = append(opts, kgo.RecordDeliveryTimeout(time.Duration(max(1000, min(delivery, block+30_000)))*time.Millisecond))
+	}
 	return opts, nil
 }
 

@@ -39,7 +39,7 @@ func TestTranscripts(t *testing.T) {
 func ours(t *testing.T, broker *logbahntest.Broker) transcript.Target {
 	client := append(broker.ClientOptions(), kgo.MetadataMinAge(50*time.Millisecond))
 	return transcript.Target{
-		Server: "in-process:9092", Ours: true,
+		Server: "in-process:9092",
 		Run: func(stdin string, args []string) transcript.Result {
 			return run(t, client, stdin, args...)
 		},

@@ -57,7 +57,9 @@ var tools []*tool
 
 func init() {
 	tools = []*tool{
-		consoleConsumerTool(), consoleProducerTool(), consumerGroupsTool(), topicsTool(),
+		brokerAPIVersionsTool(), clusterTool(), configsTool(), consoleConsumerTool(), consoleProducerTool(), consumerGroupsTool(),
+		consumerPerfTool(), deleteRecordsTool(), featuresTool(), getOffsetsTool(), groupsTool(), logDirsTool(), producerPerfTool(), storageTool(), topicsTool(),
+		verifiableConsumerTool(), verifiableProducerTool(),
 	}
 	slices.SortFunc(tools, func(a, b *tool) int { return strings.Compare(a.name, b.name) })
 }
@@ -95,9 +97,10 @@ func find(name string) *tool {
 // call is one run of a tool.
 type call struct {
 	Env
-	tool *tool
-	opts *options
-	out  *bufio.Writer // standard output; whoever prints and then waits flushes it
+	tool  *tool
+	opts  *options
+	words []string      // the command line
+	out   *bufio.Writer // standard output; whoever prints and then waits flushes it
 }
 
 // Run runs the tool of that name, which [Lookup] knows, and returns its exit code.
@@ -107,7 +110,7 @@ func Run(ctx context.Context, env Env, name string, args []string) int {
 		fmt.Fprintf(env.Stderr, "there is no tool %s\n", name)
 		return 1
 	}
-	c := &call{Env: env, tool: t, out: bufio.NewWriterSize(env.Stdout, 64<<10)}
+	c := &call{Env: env, tool: t, words: args, out: bufio.NewWriterSize(env.Stdout, 64<<10)}
 	err := c.do(ctx, args)
 	if flushErr := c.out.Flush(); err == nil {
 		err = flushErr

@@ -7,11 +7,16 @@ import (
 )
 
 // mask takes out of a result what differs from run to run, from machine to machine, or by design.
-type mask struct{ server, dir string }
+type mask struct{ server, dir, testdata string }
 
 var (
-	topicID     = regexp.MustCompile(`(TopicId: |Cluster ID: )[A-Za-z0-9_-]{22}`)
-	longID      = regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`)
+	topicID    = regexp.MustCompile(`(TopicId: |Cluster ID: )[A-Za-z0-9_-]{22}`)
+	throughput = regexp.MustCompile(`"avg_throughput":[0-9.E-]+`)
+	wholeID    = regexp.MustCompile(`(?m)^[A-Za-z0-9_-]{22}$`)
+	longID     = regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`)
+	// Kafka does not name the default of a setting that has another unit than the broker's.
+	derived     = regexp.MustCompile(`(, )?DEFAULT_CONFIG:log\.(retention\.hours|flush\.scheduler\.interval\.ms|roll\.jitter\.hours|roll\.hours)=\d+`)
+	dataDir     = regexp.MustCompile(`"logDir":"[^"]*"`)
 	millis      = regexp.MustCompile(`\b1[78]\d{11}\b`)
 	dateTime    = regexp.MustCompile(`\d{4}-\d{2}-\d{2} \d{2}:\d{2}:\d{2}:\d{3}`)
 	clientHost  = regexp.MustCompile(`/(127\.0\.0\.1|0:0:0:0:0:0:0:1|in-process)\b`)
@@ -20,11 +25,11 @@ var (
 	logLine     = regexp.MustCompile(`^\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}\] (WARN|ERROR) `)
 	stackLine   = regexp.MustCompile(`^(\s+at |\s+\.\.\. \d+ more|Caused by: )`)
 	className   = regexp.MustCompile(`^(Exception in thread "main" )?(([a-z]\w*\.)+[A-Z][\w$]*(Exception|Error|Failure)(: |$))+`)
-	deprecation = regexp.MustCompile(`is deprecated and will be removed in a future version|^Warning: --zookeeper is deprecated`)
+	deprecation = regexp.MustCompile(`(is|has been) deprecated and will be removed in a future version|^Warning: --messages is deprecated`)
 	hashList    = regexp.MustCompile(`\[(\[[a-z-]+\](, )?)+\]|(Valid (states|types) are|Unexpected config names|takes (at most )?(one of these|the following) options): .*`)
 	csvTrial    = regexp.MustCompile("^Cannot deserialize value of type |^ at \\[Source")
 	helpBegins  = regexp.MustCompile(`^(Option( \(\* = required\))? +Description *|usage: .*)$`)
-	helpEnds    = regexp.MustCompile(`^[a-z-]+( [a-z-]+)?: error: `)
+	helpEnds    = regexp.MustCompile(`^[a-z-]+: *error:`)
 )
 
 // advertisement is what Kafka's consumers say of a newer protocol.
@@ -60,13 +65,17 @@ func (m mask) stderr(s string) string {
 		line = className.ReplaceAllString(line, "")
 		switch {
 		case help, line == "", logLine.MatchString(line), stackLine.MatchString(line), csvTrial.MatchString(line), strings.HasPrefix(line, advertisement),
-			slices.Contains(keep, line):
+			slices.ContainsFunc(keep, func(kept string) bool { return strings.HasSuffix(kept, line) }):
 		default:
 			keep = append(keep, line)
 		}
 	}
 	if len(keep) == 0 {
 		return ""
+	}
+	// The Java copy of argparse breaks lines within words and fills them with blanks.
+	if i := slices.IndexFunc(keep, func(line string) bool { return helpEnds.MatchString(line) }); i >= 0 {
+		keep = append(keep[:i], strings.ReplaceAll(strings.Join(keep[i:], ""), " ", ""))
 	}
 	return strings.Join(keep, "\n") + "\n"
 }
@@ -76,18 +85,30 @@ func (m mask) values(s string, st *step) string {
 		return ""
 	}
 	if m.server != "" {
-		s = strings.NewReplacer(m.server, "{server}", m.dir, "{dir}").Replace(s)
+		s = strings.NewReplacer(m.server, "{server}", m.dir, "{dir}", m.testdata, "{testdata}").Replace(s)
+		host, port, _ := strings.Cut(m.server, ":")
+		if whole := regexp.MustCompile(`(^|[^:\w])` + port + `\b`); whole.MatchString(s) {
+			s = strings.ReplaceAll(whole.ReplaceAllString(s, "${1}{port}"), host, "{host}")
+		}
 	}
 	s = topicID.ReplaceAllString(s, "${1}{id}")
 	s = longID.ReplaceAllString(s, "{uuid}")
 	s = dateTime.ReplaceAllString(s, "{time}")
+	s = derived.ReplaceAllString(s, "")
+	s = dataDir.ReplaceAllString(s, `"logDir":"{dir}"`)
 	s = millis.ReplaceAllString(s, "{ms}")
 	s = clientHost.ReplaceAllString(s, "/{host}")
 	s = hashList.ReplaceAllStringFunc(s, sortList)
 	if st.has("numbers") {
 		s = number.ReplaceAllString(s, "{n}")
 	}
-	if strings.Contains(s, "{server}") || strings.Contains(s, "{uuid}") || strings.Contains(s, "/{host}") {
+	if st.has("throughput") {
+		s = throughput.ReplaceAllString(s, `"avg_throughput":{n}`)
+	}
+	if st.has("id") {
+		s = wholeID.ReplaceAllString(s, "{id}")
+	}
+	if strings.Contains(s, "{server}") || strings.Contains(s, "{port}") || strings.Contains(s, "{uuid}") || strings.Contains(s, "/{host}") {
 		s = blanks.ReplaceAllString(s, " ") // the width of a column follows its content
 	}
 	if !strings.HasSuffix(s, "\n") {
