@@ -22,18 +22,27 @@ func newBudget(total int64, count *counters) *budget {
 
 // claim waits for n bytes. It fails only when the context ends, with its error.
 func (b *budget) claim(ctx context.Context, n int) error {
-	share := min(int64(n), b.total)
-	if !b.sem.TryAcquire(share) {
-		b.count.budgetWaits.Add(1)
-		b.waiting.Add(1)
-		err := b.sem.Acquire(ctx, share)
-		b.waiting.Add(-1)
-		if err != nil {
-			return err
-		}
+	if b.tryClaim(n) {
+		return nil
+	}
+	b.count.budgetWaits.Add(1)
+	b.waiting.Add(1)
+	err := b.sem.Acquire(ctx, min(int64(n), b.total))
+	b.waiting.Add(-1)
+	if err != nil {
+		return err
 	}
 	b.count.budgetUsed.Add(int64(n))
 	return nil
+}
+
+// tryClaim claims n bytes if they are free and nobody waits, and tells whether it did.
+func (b *budget) tryClaim(n int) bool {
+	if !b.sem.TryAcquire(min(int64(n), b.total)) {
+		return false
+	}
+	b.count.budgetUsed.Add(int64(n))
+	return true
 }
 
 // contended tells whether somebody waits for what others hold.

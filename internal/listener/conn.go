@@ -38,6 +38,9 @@ type Conn struct {
 	barrier  bool      // the latest request must be answered before the next may start
 	deadline time.Time // set on raw for reading
 	latest   time.Time // when the latest frame ended
+	proven   int       // bytes of the latest frame: what the client has shown to send whole; 0 when quiet
+	ahead    *buffer   // what was read beyond that frame, nil when there is nothing
+	aheadAt  int       // how much of it was taken
 	writer   *writer   // nil when retired
 
 	pending  atomic.Int32  // requests started whose replies have not left
@@ -126,7 +129,7 @@ func (c *Conn) awaitFrame() (int, error) {
 		c.keepDeadline(started)
 	}
 	for got < len(c.length) {
-		n, err := c.raw.Read(c.length[got:])
+		n, err := c.read(c.length[got:])
 		if n > 0 && got == 0 {
 			started = time.Now()
 			c.quiet = false
@@ -177,7 +180,7 @@ func (c *Conn) waitOn(got int, started time.Time) error {
 		return errIdle
 	default:
 		c.retireWriter()
-		c.quiet = true
+		c.quiet, c.proven = true, 0
 		c.setDeadline(c.latest.Add(c.server.cfg.IdleTimeout))
 		return errQuiet
 	}

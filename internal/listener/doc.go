@@ -14,10 +14,12 @@
 //
 // # What bounds memory
 //
-// A frame's buffer grows with what has arrived of it, not with what was announced. Beyond its first [unclaimedBytes] its
-// memory is claimed from the server's budget, and given back when Start has returned. Claims are served in order of
-// arrival, large frames out of one half of the budget and all others out of the other; one larger than its half is let in
-// alone. While somebody waits, a frame that holds memory and does not arrive at a decent pace ends its connection.
+// A frame's buffer grows with what has arrived of it, not with what was announced, unless the client has just sent a frame
+// half as long whole. Beyond its first [unclaimedBytes] its memory is claimed from the server's budget, and given back when
+// Start has returned. Claims are served in order of arrival, large frames out of one half of the budget and all others out
+// of the other; one larger than its half is let in alone. While somebody waits, a frame that holds memory and does not
+// arrive at a decent pace ends its connection. Of a client that pipelines up to [aheadBytes] behind a frame are read with
+// it, and kept until their turn.
 // Servers do not share budgets: traffic that others wait for gets a server of its own.
 //
 // A reply is in memory until the client has taken it. When all replies together take more than ReplyBytesMax, clients that

@@ -23,6 +23,14 @@ const (
 	grownChunkBytes = 1 << 20
 )
 
+// Of a client that pipelines, what follows a frame is read with it: several short frames at once, of what follows a long
+// one what tells its length and API.
+const (
+	aheadBytes     = 16 << 10
+	aheadFrameMax  = 4 << 10
+	aheadBytesLong = wire.FrameHeaderSize + 4
+)
+
 // While others wait for memory, a frame that holds some has to arrive at this pace or its connection is closed.
 const (
 	paceTick      = time.Second
@@ -87,19 +95,44 @@ type arrival struct {
 }
 
 func (c *Conn) release(in *arrival) {
-	in.frame.free()
+	if in.frame != nil {
+		in.frame.free()
+	}
 	if in.budget != nil {
 		in.budget.release(in.length)
 	}
 }
 
+// read reads what comes next.
+func (c *Conn) read(b []byte) (int, error) {
+	if c.ahead == nil {
+		return c.raw.Read(b)
+	}
+	n := copy(b, c.ahead.bytes[c.aheadAt:])
+	if c.aheadAt += n; c.aheadAt == len(c.ahead.bytes) {
+		c.ahead.free()
+		c.ahead = nil
+	}
+	return n, nil
+}
+
 // readFrame reads a frame. For what lies beyond the unclaimed bytes it claims memory from the budget.
 func (c *Conn) readFrame(in *arrival) error {
-	size := min(in.length, startBytes)
-	in.frame = newBuffer(size)
+	size, err := c.firstSize(in)
+	if err != nil {
+		return err
+	}
+	room := size
+	if size == in.length && c.readsAhead(in.length) == aheadBytes {
+		room = max(size, aheadBytes)
+	}
+	in.frame = newBuffer(room)
 	for {
-		if err := c.readMore(in, size); err != nil || size == in.length {
+		if err := c.readMore(in, size); err != nil {
 			return err
+		}
+		if size == in.length {
+			break
 		}
 		switch {
 		case size < unclaimedBytes:
@@ -114,6 +147,54 @@ func (c *Conn) readFrame(in *arrival) error {
 		}
 		in.frame = in.frame.grown(size)
 	}
+	c.keepAhead(in)
+	c.proven = in.length
+	return nil
+}
+
+// firstSize returns how long the frame's buffer is to begin with: short, unless the client has just sent a frame as long
+// whole. Then the memory for all of it is claimed at once, if nobody has to wait for that.
+func (c *Conn) firstSize(in *arrival) (int, error) {
+	switch {
+	case in.length > 2*c.proven:
+		return min(in.length, startBytes), nil
+	case in.length <= unclaimedBytes:
+		return in.length, nil
+	case c.ahead == nil || len(c.ahead.bytes)-c.aheadAt < aheadBytesLong-wire.FrameHeaderSize:
+		return unclaimedBytes, nil
+	}
+	if err := c.judgeSize(c.ahead.bytes[c.aheadAt:], in.length); err != nil {
+		return 0, err
+	}
+	budget := c.server.budgetOf(in.length)
+	if !budget.tryClaim(in.length) {
+		return unclaimedBytes, nil
+	}
+	in.budget = budget
+	c.setDeadline(in.began.Add(min(paceTick, c.tick())))
+	return min(in.length, grownChunkBytes), nil
+}
+
+// readsAhead returns how much may be read beyond a frame of the length.
+func (c *Conn) readsAhead(length int) int {
+	switch {
+	case c.barrier || c.proven == 0:
+		return 0
+	case length <= aheadFrameMax:
+		return aheadBytes
+	}
+	return aheadBytesLong
+}
+
+// keepAhead takes what was read beyond the frame out of its buffer.
+func (c *Conn) keepAhead(in *arrival) {
+	beyond := in.frame.bytes[in.length:]
+	in.frame.bytes = in.frame.bytes[:in.length]
+	if len(beyond) == 0 {
+		return
+	}
+	c.ahead, c.aheadAt = newBuffer(len(beyond)), 0
+	c.ahead.bytes = append(c.ahead.bytes, beyond...)
 }
 
 // claim waits until the budget has granted the frame's memory.
@@ -146,13 +227,17 @@ func (c *Conn) judgeSize(start []byte, length int) error {
 	return nil
 }
 
-// readMore reads until the frame has the length, which it has room for.
+// readMore reads until the frame has the length, which it has room for, and when that is all of it perhaps more.
 func (c *Conn) readMore(in *arrival, length int) error {
 	frame := in.frame
 	for len(frame.bytes) < length {
-		n, err := c.raw.Read(frame.bytes[len(frame.bytes):length])
+		limit := length
+		if length == in.length && c.ahead == nil {
+			limit = min(length+c.readsAhead(length), cap(frame.bytes))
+		}
+		n, err := c.read(frame.bytes[len(frame.bytes):limit])
 		frame.bytes = frame.bytes[:len(frame.bytes)+n]
-		if err == nil || len(frame.bytes) == length {
+		if err == nil || len(frame.bytes) >= length {
 			continue
 		}
 		if !errors.Is(err, os.ErrDeadlineExceeded) {
