@@ -39,16 +39,17 @@ var layers = [][]room{
 // clientHalf lists the packages that use the log as any client does. Each may import those named, and nothing else of
 // this module.
 var clientHalf = map[string][]string{
-	"apps/payd/trip":    nil,
-	"apps/payd/habit":   {"apps/payd/trip"},
-	"apps/payd/premium": {"apps/payd/habit"},
-	"apps/payd/fleet":   {"apps/payd/trip"},
-	"apps/payd/web":     nil,
-	"apps/payd":         {"apps/payd/trip", "apps/payd/habit", "apps/payd/premium", "apps/payd/fleet", "apps/payd/web"},
-	"internal/kafkacli": {"internal/config"},
-	"cmd/logbahn":       {"", "apps/payd", "internal/config", "internal/kafkacli", "internal/vfs", "internal/wire"},
-	"interop":           {"", "interop/kafka"},
-	"interop/kafka":     nil,
+	"apps/payd/trip":      nil,
+	"apps/payd/habit":     {"apps/payd/trip"},
+	"apps/payd/premium":   {"apps/payd/habit"},
+	"apps/payd/fleet":     {"apps/payd/trip"},
+	"apps/payd/web":       nil,
+	"apps/payd":           {"apps/payd/trip", "apps/payd/habit", "apps/payd/premium", "apps/payd/fleet", "apps/payd/web"},
+	"internal/kafkacli":   {"internal/config"},
+	"internal/config/gen": {"internal/config"},
+	"cmd/logbahn":         {"", "apps/payd", "internal/config", "internal/kafkacli", "internal/vfs", "internal/wire"},
+	"interop":             {"", "interop/kafka"},
+	"interop/kafka":       nil,
 }
 
 // testOnly lists packages that only tests import.

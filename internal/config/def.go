@@ -62,6 +62,8 @@ type Def struct {
 	Valid *Rule
 	// Dynamic is for keys of a broker. Every key of a topic can be changed.
 	Dynamic Update
+	// AtStart is for keys that Kafka changes while it runs and Logbahn takes when it starts: changes are refused.
+	AtStart bool
 	Class   Class
 	// Reason is why a key is refused.
 	Reason string
@@ -78,6 +80,9 @@ type Synonym struct {
 	Name   string
 	Factor int64
 }
+
+// ReadOnly says whether the key cannot be changed while the broker runs.
+func (d *Def) ReadOnly() bool { return d.Dynamic == ReadOnly || d.AtStart }
 
 // Sensitive says whether the value must not be shown.
 func (d *Def) Sensitive() bool { return d.Type == Password || d.Type == Unknown }

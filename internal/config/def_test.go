@@ -112,7 +112,10 @@ func TestErrorsAreKafkas(t *testing.T) {
 		"message.timestamp.difference.max.ms|5": "ok",
 		"remote.storage.enable|true": "Tiered Storage functionality is disabled in the broker. Topic cannot be configured " +
 			"with remote log storage.",
-		"internal.segment.bytes|100": "Unknown topic config name: internal.segment.bytes", // for Kafka's own tests
+		// What Logbahn takes at the start.
+		"BROKER false listeners|PLAINTEXT://:1": "Cannot update these configs dynamically: [listeners]",
+		"BROKER true listeners|PLAINTEXT://:1":  "Cannot update these configs dynamically: [listeners]",
+		"internal.segment.bytes|100":            "Unknown topic config name: internal.segment.bytes", // for Kafka's own tests
 		"BROKER false principal.builder.class|a.b": "principal.builder.class is refused: Java classes cannot be loaded; " +
 			"everybody would be somebody else",
 		"BROKER true principal.builder.class|a.b": "principal.builder.class is refused: Java classes cannot be loaded; " +

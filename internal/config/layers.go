@@ -130,7 +130,7 @@ func (l Layers) describeBrokerKey(name string) Entry {
 		}
 		d = &named
 	}
-	e := Entry{Name: name, Sensitive: d.Sensitive(), Type: d.Type, Doc: d.Doc, ReadOnly: d.Dynamic == ReadOnly}
+	e := Entry{Name: name, Sensitive: d.Sensitive(), Type: d.Type, Doc: d.Doc, ReadOnly: d.ReadOnly()}
 	v, set := l.parsed(d)
 	if !set {
 		v.text = d.Default

@@ -57,6 +57,9 @@ func ValidateBroker(configs map[string]string, oneBroker bool) error {
 	is := func(u Update) func(string) bool {
 		return func(name string) bool {
 			d, ok := BrokerKey(name)
+			if ok && d.AtStart {
+				return u == ReadOnly
+			}
 			return ok && d.Dynamic == u
 		}
 	}

@@ -18,7 +18,7 @@ var ErrClosed = errors.New("the listener is closed")
 
 // Server serves one Kafka listener: any number of sockets, and connections inside the process, under one budget.
 type Server struct {
-	cfg    Config
+	cfg    Config  // the limits on connections are guarded by mu
 	common *budget // of frames that are not large
 	large  *budget
 	count  counters
@@ -164,6 +164,13 @@ func (s *Server) admit(c *Conn) error {
 	}
 	s.running.Add(1)
 	return nil
+}
+
+// SetConnectionLimits replaces the limits on connections, as Config has them. Connections that are there stay.
+func (s *Server) SetConnectionLimits(all, perIP int, ofIP map[netip.Addr]int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.cfg.ConnectionsMax, s.cfg.ConnectionsPerIPMax, s.cfg.ConnectionsOfIPMax = all, perIP, ofIP
 }
 
 // connectionsMaxOf returns how many connections an address may have.

@@ -54,6 +54,9 @@ type Node struct {
 	server  *broker.Broker
 	serving []*serving
 
+	limiting     sync.Mutex    // the newest limits on connections are the last to be set
+	reconfigured chan struct{} // has a token when the cluster has said something new about brokers
+
 	brokerEpoch int64 // of this run's registration
 
 	ops     *ops.Server // nil: there is none
@@ -81,7 +84,7 @@ const tickInterval = 5 * time.Second
 
 // Start starts a node; the context bounds the start only.
 func Start(ctx context.Context, cfg Config) (_ *Node, err error) {
-	n := &Node{cfg: cfg, log: cfg.Log, stop: make(chan struct{}), done: make(chan struct{})}
+	n := &Node{cfg: cfg, log: cfg.Log, reconfigured: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{})}
 	if n.log == nil {
 		n.log = slog.New(slog.DiscardHandler)
 	}
@@ -190,6 +193,12 @@ func (n *Node) openReplicas(context.Context) error {
 	})
 	n.quorum.Subscribe(func(img *cluster.Image, d cluster.Delta) {
 		n.changes.Applied(d)
+		if changesBrokers(d) {
+			select {
+			case n.reconfigured <- struct{}{}:
+			default: // it is known already
+			}
+		}
 		n.set.Apply(img, d)
 		n.groups.ImageApplied(coordinator.DeletedTopics(d))
 	})
@@ -204,7 +213,11 @@ func (n *Node) openReplicas(context.Context) error {
 	return nil
 }
 
-// tick is the goroutine that lets replicas see time pass.
+func changesBrokers(d cluster.Delta) bool {
+	return slices.ContainsFunc(d.Configs, func(r cluster.Resource) bool { return r.Type != cluster.TopicResource })
+}
+
+// tick is the goroutine that lets replicas see time pass, and listeners new limits.
 func (n *Node) tick() {
 	defer n.running.Done()
 	t := time.NewTicker(tickInterval)
@@ -215,6 +228,8 @@ func (n *Node) tick() {
 		select {
 		case <-n.stop:
 			return
+		case <-n.reconfigured:
+			n.limitConnections()
 		case now := <-t.C:
 			n.set.Tick(now)
 			if ticks%spaceCheckTicks == 0 {

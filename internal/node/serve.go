@@ -17,6 +17,7 @@ import (
 	"github.com/logbahn/logbahn/internal/cluster"
 	"github.com/logbahn/logbahn/internal/config"
 	"github.com/logbahn/logbahn/internal/listener"
+	"github.com/logbahn/logbahn/internal/partition"
 	"github.com/logbahn/logbahn/internal/wire"
 )
 
@@ -123,21 +124,21 @@ func (n *Node) serve(context.Context) error {
 	network := n.broker.Network
 	for _, s := range n.serving {
 		server, err := listener.New(listener.Config{
-			Handler:             handler{n.server},
-			Observer:            n.observer(),
-			Name:                s.Name,
-			RequestBytesMax:     int(network.RequestBytesMax),
-			BudgetBytes:         max(network.QueuedRequestBytesMax, 0),
-			ConnectionsMax:      unlimited(network.ConnectionsMax),
-			ConnectionsPerIPMax: unlimited(network.ConnectionsPerIPMax),
-			ConnectionsOfIPMax:  limitsOf(network.ConnectionsPerIPOthers),
-			IdleTimeout:         milliseconds(max(network.ConnectionIdleMs, 0)),
-			Log:                 n.log,
+			Handler:         handler{n.server},
+			Observer:        n.observer(),
+			Name:            s.Name,
+			RequestBytesMax: int(network.RequestBytesMax),
+			BudgetBytes:     max(network.QueuedRequestBytesMax, 0),
+			IdleTimeout:     milliseconds(max(network.ConnectionIdleMs, 0)),
+			Log:             n.log,
 		})
 		if err != nil {
 			return err
 		}
 		s.server.Store(server)
+	}
+	n.limitConnections()
+	for _, s := range n.serving {
 		for _, socket := range s.sockets {
 			n.warnOpen(socket.Addr())
 			n.running.Add(1)
@@ -145,6 +146,25 @@ func (n *Node) serve(context.Context) error {
 		}
 	}
 	return nil
+}
+
+// limitConnections gives the listeners the limits that the image and the configuration say. It may wait for a name
+// server.
+func (n *Node) limitConnections() {
+	n.limiting.Lock()
+	defer n.limiting.Unlock()
+	layers := config.Layers(partition.Layers(n.quorum.Image(), n.broker.NodeID, n.static))
+	b, err := layers.Broker()
+	if err != nil {
+		n.log.Warn("limits on connections stay what they were", "err", err)
+		return
+	}
+	others := limitsOf(b.Network.ConnectionsPerIPOthers)
+	for _, s := range n.serving {
+		if server := s.server.Load(); server != nil {
+			server.SetConnectionLimits(unlimited(b.Network.ConnectionsMax), unlimited(b.Network.ConnectionsPerIPMax), others)
+		}
+	}
 }
 
 // limitsOf finds the addresses behind the names in max.connections.per.ip.overrides. A name that nobody knows is as good as
