@@ -56,6 +56,8 @@ type Node struct {
 
 	limiting     sync.Mutex    // the newest limits on connections are the last to be set
 	reconfigured chan struct{} // has a token when the cluster has said something new about brokers
+	// reconfiguring is the image that said so, which the quorum publishes only when all subscribers have seen it.
+	reconfiguring atomic.Pointer[cluster.Image]
 
 	brokerEpoch int64 // of this run's registration
 
@@ -194,6 +196,7 @@ func (n *Node) openReplicas(context.Context) error {
 	n.quorum.Subscribe(func(img *cluster.Image, d cluster.Delta) {
 		n.changes.Applied(d)
 		if changesBrokers(d) {
+			n.reconfiguring.Store(img)
 			select {
 			case n.reconfigured <- struct{}{}:
 			default: // it is known already

@@ -153,8 +153,7 @@ func (n *Node) serve(context.Context) error {
 func (n *Node) limitConnections() {
 	n.limiting.Lock()
 	defer n.limiting.Unlock()
-	layers := config.Layers(partition.Layers(n.quorum.Image(), n.broker.NodeID, n.static))
-	b, err := layers.Broker()
+	b, err := n.settingsNow()
 	if err != nil {
 		n.log.Warn("limits on connections stay what they were", "err", err)
 		return
@@ -165,6 +164,15 @@ func (n *Node) limitConnections() {
 			server.SetConnectionLimits(unlimited(b.Network.ConnectionsMax), unlimited(b.Network.ConnectionsPerIPMax), others)
 		}
 	}
+}
+
+// settingsNow returns the broker's settings with what the cluster has changed of them.
+func (n *Node) settingsNow() (config.Broker, error) {
+	img := n.reconfiguring.Load()
+	if img == nil {
+		img = n.quorum.Image()
+	}
+	return partition.Layers(img, n.broker.NodeID, n.static).Broker()
 }
 
 // limitsOf finds the addresses behind the names in max.connections.per.ip.overrides. A name that nobody knows is as good as
