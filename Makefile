@@ -8,7 +8,7 @@ SECTION  ?=
 ROUNDS   ?= 3
 BUDGET   ?= 24m
 
-.PHONY: build check test race crash fuzz hostile interop kill bench figures clean
+.PHONY: build check test race crash fuzz hostile interop interop-golden kill bench figures clean
 
 build: ## the stripped static binary
 	CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o $(BIN) ./cmd/logbahn
@@ -39,10 +39,14 @@ fuzz: ## every fuzz target for FUZZTIME
 hostile: ## ten thousand hostile connections, bombs and a reconnect storm for a minute, next to a client that behaves
 	LOGBAHN_HOSTILE=10000 LOGBAHN_HOSTILE_SECONDS=60 go test -count=1 -timeout 20m -v -run TestHostileClients ./internal/node/
 
-interop: export LOGBAHN_INTEROP ?= $(HOME)/.cache/logbahn-interop
-interop: ## real clients against the built binary
+interop interop-golden: export LOGBAHN_INTEROP ?= $(HOME)/.cache/logbahn-interop
+interop: ## every real client against the built binary and Apache Kafka; writes docs/compatibility.md
 	interop/install.sh
-	LOGBAHN_REQUIRE=1 go test -count=1 -timeout 30m ./interop/
+	LOGBAHN_MATRIX=all LOGBAHN_REQUIRE=1 go test -count=1 -timeout 60m ./interop/...
+
+interop-golden: ## what the clients see of Apache Kafka, for continuous integration to compare with
+	interop/install.sh
+	LOGBAHN_MATRIX=golden LOGBAHN_REQUIRE=1 go test -count=1 -timeout 60m -run TestMatrix ./interop/
 
 kill: ## kill -9 under load
 	LOGBAHN_KILLS=$(KILLS) go test -count=1 -timeout 2h -v -run TestKillUnderLoad ./interop/

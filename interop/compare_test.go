@@ -139,10 +139,10 @@ func (d difference) matches(check, client string, m mismatch) bool {
 			return false
 		}
 	}
-	fact := d.fact == m.Fact
-	if before, wild := strings.CutSuffix(d.fact, "*"); wild {
-		fact = strings.HasPrefix(m.Fact, before)
-	}
+	fact := slices.ContainsFunc(strings.Split(d.fact, ","), func(one string) bool {
+		before, wild := strings.CutSuffix(one, "*")
+		return one == m.Fact || wild && strings.HasPrefix(m.Fact, before)
+	})
 	return fact && (d.logbahn == "*" || d.logbahn == m.Logbahn) && (d.kafka == "*" || d.kafka == m.Kafka)
 }
 

@@ -86,6 +86,8 @@ func (b *Broker) startKRaft(dir, controller string, properties []string) error {
 		"listeners=PLAINTEXT://" + b.Addr + ",CONTROLLER://" + controller,
 		"advertised.listeners=PLAINTEXT://" + b.Addr,
 		"log.dirs=" + filepath.ToSlash(filepath.Join(dir, "data")),
+		// On a busy machine the controller would take its own broker for dead.
+		"broker.session.timeout.ms=60000",
 		"offsets.topic.replication.factor=1",
 		"transaction.state.log.replication.factor=1",
 		"transaction.state.log.min.isr=1",

@@ -53,6 +53,9 @@ func (m *member) consume(ctx context.Context) {
 	defer close(m.ended)
 	for {
 		generation, err := m.group.Next(ctx)
+		if errors.Is(err, kafka.RebalanceInProgress) {
+			continue // another member came or went while this one joined: the group joins again by itself
+		}
 		if err != nil {
 			if ctx.Err() == nil && !errors.Is(err, kafka.ErrGroupClosed) {
 				m.failed <- err
