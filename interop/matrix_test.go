@@ -186,14 +186,14 @@ func (m *matrix) ask(t *testing.T, l library, check string, x *target) answer {
 func (m *matrix) report(t *testing.T, l library, check string, c cell) {
 	outcome, _, unlisted := c.outcome(check, l.name, m.listed)
 	if outcome != red {
-		t.Logf("%s: %s %s", check, outcome, c.Detail)
+		t.Logf("%s %s: %s %s", l.name, check, outcome, c.Detail)
 		return
 	}
 	text := make([]string, 0, len(unlisted))
 	for _, u := range unlisted {
 		text = append(text, u.String())
 	}
-	t.Errorf("%s: %s\n\tlogbahn's driver said: %s %s\n\tkafka's driver said: %s", check, strings.Join(text, "\n\t"), c.Status, c.Detail, c.KafkaDetail)
+	t.Errorf("%s %s: %s\n\tlogbahn's driver said: %s %s\n\tkafka's driver said: %s", l.name, check, strings.Join(text, "\n\t"), c.Status, c.Detail, c.KafkaDetail)
 }
 
 // write merges the run into the stored results and renders the document.

@@ -148,6 +148,8 @@ class Library(driver.Library):
         return int(re.search(r"offset (-?\d+)", answer)[1])
 
     def join(self, topic, group, assignor="range", instance=None, limit=None):
+        if assignor == "cooperative-sticky":
+            raise Unsupported("its answer to a rebalance is the eager protocol's")
         conf = ["-X", "partition.assignment.strategy=" + assignor, "-X", "auto.offset.reset=earliest",
                 "-X", "heartbeat.interval.ms=200", "-X", "fetch.wait.max.ms=100"]
         if instance:

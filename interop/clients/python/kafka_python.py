@@ -64,7 +64,9 @@ class Member(driver.Member, ConsumerRebalanceListener):
     on_partitions_lost = on_partitions_revoked
 
     def poll_once(self):
-        return [to_record(r) for rs in self.consumer.poll(timeout_ms=100).values() for r in rs]
+        # A poll that ends between the answers to JoinGroup and SyncGroup loses the assignment for good (3.0.12): no
+        # short ones.
+        return [to_record(r) for rs in self.consumer.poll(timeout_ms=1500).values() for r in rs]
 
     def commit_once(self, offsets):
         self.consumer.commit({TopicPartition(self.topic, p): OffsetAndMetadata(o, "", -1) for p, o in offsets.items()})
