@@ -50,16 +50,24 @@ class Member extends Buffered {
       ...(cooperative ? { protocols: [{ name: 'cooperative-sticky', version: 1 }] } : {})
     }))
     this.consumer.on('consumer:group:join', () => {
-      const held = new Set((this.consumer.assignments ?? []).filter(a => a.topic === topic).flatMap(a => a.partitions))
-      const lost = [...this.held].filter(p => !held.has(p)).length
-      this.revoked += lost
-      if (!cooperative || held.size > this.held.size - lost) this.assigned++
-      this.held = held
+      this.share = new Set((this.consumer.assignments ?? []).filter(a => a.topic === topic).flatMap(a => a.partitions))
+      this.fetches = 0
     })
     this.stream = await this.consumer.consume({ topics: [topic], mode: 'committed', fallbackMode: 'earliest' })
+    // A fetch that is under way while the group rebalances still delivers, next to the one that follows it; what is
+    // written before both have ended comes twice. So a share counts when they have.
+    this.stream.on('fetch', () => { if (this.share && ++this.fetches > 2) this.take(cooperative) })
     this.stream.on('data', m => this.push(toRecord(m)))
     this.stream.on('error', error => { this.failure = error })
     return this
+  }
+
+  take(cooperative) {
+    const lost = [...this.held].filter(p => !this.share.has(p)).length
+    this.revoked += lost
+    if (!cooperative || this.share.size > this.held.size - lost) this.assigned++
+    this.held = this.share
+    this.share = undefined
   }
 
   poll() { return this.next() }
