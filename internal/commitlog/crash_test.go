@@ -25,7 +25,7 @@ const (
 )
 
 func TestCrashModel(t *testing.T) {
-	from, to := crashSeeds(t)
+	from, to := crashSeeds(t, crashSeedsDefault)
 	start := time.Now()
 	for seed := from; seed < to; seed++ {
 		if err := runCrashModel(seed); err != nil {
@@ -36,10 +36,10 @@ func TestCrashModel(t *testing.T) {
 	t.Logf("seeds %d to %d: %.0f per second", from, to, float64(to-from)/time.Since(start).Seconds())
 }
 
-func crashSeeds(t *testing.T) (from, to uint64) {
+func crashSeeds(t *testing.T, otherwise uint64) (from, to uint64) {
 	env := os.Getenv("LOGBAHN_CRASH_SEEDS")
 	if env == "" {
-		return 0, crashSeedsDefault
+		return 0, otherwise
 	}
 	a, b, ok := strings.Cut(env, ":")
 	from, err1 := strconv.ParseUint(a, 10, 64)
