@@ -55,7 +55,9 @@ func newCrashLog(r *crashRun, index int32) *crashLog {
 	l.config.IndexIntervalBytes = []int64{0, 150, 1000}[r.rng.IntN(3)]
 	l.config.RetentionBytes = []int64{-1, 3000}[r.rng.IntN(2)]
 	l.config.RetentionMs = []int64{-1, 4000}[r.rng.IntN(2)]
-	l.config.PreallocateBytes, l.config.FileDeleteDelayMs = 0, 0
+	l.config.SegmentMs = []int64{3000, 1 << 40}[r.rng.IntN(2)]
+	l.config.IndexBytes = []int64{24, 10 << 20}[r.rng.IntN(2)]
+	l.config.PreallocateBytes, l.config.FileDeleteDelayMs = 0, []int64{0, 60_000}[r.rng.IntN(2)]
 	if r.rng.IntN(3) == 0 {
 		l.config.Compact, l.config.Delete, l.config.MinCleanableRatio, l.config.DeleteRetentionMs = true, false, 0, 2000
 	}
@@ -170,6 +172,9 @@ func (r *crashLog) append() error {
 	var a Appended
 	var err error
 	if r.rng.IntN(6) == 0 {
+		if r.compacted >= 0 {
+			end += r.rng.Int64N(4) // what compaction left of the leader's log
+		}
 		a, err = r.log.AppendReplica(r.asAppended(b, end))
 	} else {
 		a, err = r.log.Append(b, AppendOptions{LeaderEpoch: r.epoch, Now: r.now.UnixMilli()})
@@ -300,17 +305,22 @@ func (r *crashLog) truncate() error {
 	if keep < len(r.m.batches) {
 		to = max(start, min(to, r.m.batches[keep].BaseOffset))
 	}
-	r.m.durable, r.m.written = min(r.m.durable, to), min(r.m.written, to)
+	least := start // the last batch may end before
+	if keep > 0 {
+		least = max(start, r.m.batches[keep-1].NextOffset())
+	}
+	r.m.durable, r.m.written = min(r.m.durable, least), min(r.m.written, least)
 	err := r.log.TruncateSuffix(to)
 	if err == nil {
+		if end := r.log.EndOffset(); end < least || end > to {
+			return fmt.Errorf("truncated to %d, ends at %d", to, end)
+		}
+		to = r.log.EndOffset()
 		r.refused = nil
 		r.m.batches, r.m.end, r.m.durable, r.m.written = r.m.batches[:keep], to, to, to
 		r.m.marked = min(r.m.marked, to)
 		r.epoch = max(r.epoch+1, r.log.LatestEpoch())
 		r.setProducers()
-		if r.log.EndOffset() != to {
-			return fmt.Errorf("truncated to %d, ends at %d", to, r.log.EndOffset())
-		}
 	}
 	return r.allow(err)
 }

@@ -151,6 +151,10 @@ func (r *crashRun) operate() error {
 	case n < 10:
 		r.note("checkpoint")
 		return r.allow(r.dir.checkpoint(r.rng.IntN(2) == 0))
+	case n < 11:
+		r.note("sweep")
+		r.dir.sweepLogs()
+		return nil
 	case n < 13:
 		return r.cleanRestart()
 	case n < 15:

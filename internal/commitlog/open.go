@@ -78,6 +78,7 @@ func (l *Log) open() error {
 	if err := l.load(files, m); err != nil {
 		return err
 	}
+	l.lowerMark(l.end.Load()) // what was behind is gone, and other records will be there
 	return l.dir.opened(l.tp)
 }
 

@@ -36,7 +36,7 @@ func (l *Log) TruncateSuffix(end int64) error {
 	}
 	segments := *l.segments.Load()
 	lower := min(end, segments[segmentAt(segments, end)].base) // the last batch may end before end, after compaction
-	return l.cutting(lower, end, func() error {
+	err = l.cutting(lower, end, func() error {
 		if err := l.truncate(end); err != nil {
 			return err
 		}
@@ -45,6 +45,10 @@ func (l *Log) TruncateSuffix(end int64) error {
 		}
 		return nil
 	})
+	if last := l.end.Load(); err == nil && last < end {
+		return l.dir.lowerPoints(l.tp, lower, last)
+	}
+	return err
 }
 
 // cutting calls cut with mu held, after everything is synced, the recovery point is at most point, and no checkpoint speaks
@@ -115,6 +119,7 @@ func (l *Log) truncate(end int64) error {
 		return err
 	}
 	l.setEnds(l.start.Load(), last)
+	l.lowerMark(last)
 	return l.reload(last)
 }
 
