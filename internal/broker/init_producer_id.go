@@ -30,6 +30,9 @@ func (b *Broker) initProducerID(ctx context.Context, _ *Request, req *kmsg.InitP
 	resp := kmsg.NewPtrInitProducerIDResponse()
 	resp.ProducerID, resp.ProducerEpoch = -1, -1
 	switch {
+	case (req.ProducerID < 0) != (req.ProducerEpoch < 0): // KIP-360: both, or none
+		resp.ErrorCode = wire.InvalidRequest.Code()
+		return resp
 	case req.TransactionalID != nil && *req.TransactionalID == "":
 		resp.ErrorCode = wire.InvalidRequest.Code()
 		return resp

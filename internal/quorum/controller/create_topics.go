@@ -137,7 +137,7 @@ func newTopicConfigs(asked []kmsg.CreateTopicsRequestTopicConfig) (map[string]st
 	}
 	if len(null) > 0 {
 		return nil, &refusal{
-			wire.InvalidRequest, "Null value not supported for topic configs: " + strings.Join(null, ","),
+			wire.InvalidConfig, "Null value not supported for topic configs: " + strings.Join(null, ","),
 		}
 	}
 	return configs, refusedConfig(config.ValidateTopic(configs))
