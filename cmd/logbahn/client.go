@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -33,12 +34,32 @@ func defaultBrokers() []string {
 
 // newClient makes a client, which connects when it is first used.
 func newClient(addrs []string, opts ...kgo.Opt) (*kgo.Client, error) {
+	if err := checkAddrs(addrs); err != nil {
+		return nil, err
+	}
 	opts = append([]kgo.Opt{kgo.SeedBrokers(addrs...), kgo.ClientID("logbahn-cli"), kgo.SoftwareNameAndVersion("logbahn", version())}, opts...)
 	client, err := kgo.NewClient(opts...)
 	if err != nil {
 		return nil, &cliError{code: exitUsage, err: err}
 	}
 	return client, nil
+}
+
+// checkAddrs finds what cannot be the address of a broker, host or host:port.
+func checkAddrs(addrs []string) error {
+	if len(addrs) == 0 {
+		return usageErrorf("--brokers names no broker")
+	}
+	for _, addr := range addrs {
+		port := "9092"
+		if _, p, err := net.SplitHostPort(addr); err == nil {
+			port = p
+		}
+		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 || strings.TrimSpace(addr) == "" || strings.ContainsAny(addr, " /") {
+			return usageErrorf("--brokers %q is not of the form host:port", addr)
+		}
+	}
+	return nil
 }
 
 // connect makes a client and finds out that a broker answers, so that an unreachable one is reported as such and at
@@ -55,7 +76,7 @@ func connect(c *cobra.Command, opts ...kgo.Opt) (*kgo.Client, error) {
 	ctx, cancel := context.WithTimeout(c.Context(), 5*time.Second)
 	defer cancel()
 	if err := client.Ping(ctx); err != nil {
-		client.Close()
+		abandon(client)
 		if c.Context().Err() != nil {
 			return nil, c.Context().Err()
 		}
@@ -67,6 +88,10 @@ func connect(c *cobra.Command, opts ...kgo.Opt) (*kgo.Client, error) {
 	}
 	return client, nil
 }
+
+// abandon closes a client whose broker may not answer, without waiting for the ten seconds that its connections give
+// it. The goroutine ends with them, or with the command.
+func abandon(client *kgo.Client) { go client.Close() }
 
 // plainly takes the client library's own words and the address, which the caller has named, off a failure to connect.
 func plainly(err error) error {

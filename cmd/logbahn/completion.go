@@ -58,7 +58,7 @@ func complete(c *cobra.Command, args []string, typed string, names func(context.
 	if err != nil {
 		return nil, nothing
 	}
-	defer client.Close()
+	defer abandon(client)
 	ctx, cancel := context.WithTimeout(context.Background(), completionPatience)
 	defer cancel()
 	found, err := names(ctx, kadm.NewClient(client))

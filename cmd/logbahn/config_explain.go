@@ -130,7 +130,7 @@ func addCurrent(c *cobra.Command, found []explanation, topic string) error {
 	if err != nil {
 		return err
 	}
-	defer client.Close()
+	defer abandon(client)
 	ctx, cancel := context.WithTimeout(c.Context(), completionPatience)
 	defer cancel()
 	admin := kadm.NewClient(client)

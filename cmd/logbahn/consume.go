@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -80,7 +81,7 @@ func (f *consumeFlags) check() error {
 }
 
 func consume(c *cobra.Command, f consumeFlags, topics []string) error {
-	if err := f.check(); err != nil {
+	if err := errors.Join(f.check(), checkNames(topics)); err != nil {
 		return err
 	}
 	client, err := connect(c, f.options(topics)...)
@@ -93,8 +94,8 @@ func consume(c *cobra.Command, f consumeFlags, topics []string) error {
 		return err
 	}
 	out := bufio.NewWriter(c.OutOrStdout())
-	err = f.poll(c.Context(), client, left, out)
-	return errors.Join(err, out.Flush(), leave(c.Context(), client, f.group))
+	err = cmp.Or(f.poll(c.Context(), client, left, out), out.Flush())
+	return errors.Join(err, leave(c.Context(), client, f.group))
 }
 
 // options ask for control records too: where a partition ends in one, --exit would wait for ever.

@@ -45,7 +45,7 @@ func (d *doctor) ask(ctx context.Context, addr string) error {
 	}
 	facts, err := factsOf(ctx, client, kadm.NewClient(client))
 	if err != nil {
-		client.Close()
+		abandon(client)
 		return fmt.Errorf("something listens there, but not as a Kafka broker does: %w", plainly(err))
 	}
 	d.seed, d.brokers, d.clusterID = client, facts.brokers, facts.id
@@ -100,7 +100,7 @@ func (d *doctor) sameCluster(ctx context.Context, addr string) error {
 	if err != nil {
 		return err
 	}
-	defer client.Close()
+	defer abandon(client)
 	facts, err := kadm.NewClient(client).BrokerMetadata(ctx)
 	if err != nil {
 		return fmt.Errorf("no Kafka broker answers there: %w", plainly(err))

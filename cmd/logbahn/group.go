@@ -44,6 +44,14 @@ func memberName(m *kadm.DescribedGroupMember) string {
 // memberHost is where a member is. The broker writes it as Java does, with a name of nothing before the slash.
 func memberHost(m *kadm.DescribedGroupMember) string { return strings.TrimPrefix(m.ClientHost, "/") }
 
+// groupCell shows that a group has no name: consumers of old could commit without one.
+func groupCell(name string) string {
+	if name == "" {
+		return `""`
+	}
+	return name
+}
+
 // stateCell shows at a glance which groups are at work.
 func stateCell(state string) painted {
 	switch state {

@@ -15,7 +15,7 @@ type lagDescription struct {
 	Group  string   `json:"group" doc:"name"`
 	State  string   `json:"state" doc:"as in group list"`
 	Lag    int64    `json:"total_lag" doc:"records not yet committed, of all partitions"`
-	Behind *int64   `json:"behind_ms" doc:"the largest of the partitions'; null: not known"`
+	Behind *int64   `json:"behind_ms" doc:"the largest of the partitions'; null: not known of one that lags"`
 	Detail []lagRow `json:"partitions" doc:"each partition"`
 }
 
@@ -99,14 +99,19 @@ func (d *lagDescription) measure(ctx context.Context, c *cobra.Command) error {
 		return err
 	}
 	now := time.Now()
+	largest := int64(0)
+	d.Behind = &largest
 	for i := range d.Detail {
 		r := &d.Detail[i]
 		if at, ok := found[r.Topic][r.Partition]; ok {
 			ms := max(now.Sub(at).Milliseconds(), 0)
 			r.Behind = &ms
 		}
-		if r.Behind != nil && (d.Behind == nil || *r.Behind > *d.Behind) {
-			d.Behind = r.Behind
+		switch {
+		case r.Behind != nil:
+			largest = max(largest, *r.Behind)
+		case r.Lag != 0:
+			d.Behind = nil
 		}
 	}
 	return nil

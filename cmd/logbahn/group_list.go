@@ -44,7 +44,7 @@ func groupList() *cobra.Command {
 			}
 			return show(c, rows, "GROUP STATE PROTOCOL COORDINATOR", func(line func(...any)) {
 				for _, r := range rows {
-					line(r.Group, stateCell(r.State), orDash(r.Protocol), r.Coordinator)
+					line(groupCell(r.Group), stateCell(r.State), orDash(r.Protocol), r.Coordinator)
 				}
 			})
 		})

@@ -57,7 +57,7 @@ func seek(c *cobra.Command, f seekFlags, group string) error {
 	}
 	return withAdmin(c, func(ctx context.Context, admin *kadm.Client) error {
 		g, err := lagOf(ctx, admin, group)
-		if isNotFound(err) && len(topics) > 0 { // offsets can be laid down for a group to come
+		if isNotFound(err) && len(topics) > 0 && group != "" { // offsets can be laid down for a group to come
 			err = nil
 		}
 		if err != nil {

@@ -10,6 +10,8 @@ import (
 	"sync"
 
 	"github.com/spf13/cobra"
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
@@ -94,6 +96,9 @@ func (f produceFlags) record(topic, line string) (*kgo.Record, error) {
 
 func produce(c *cobra.Command, f produceFlags, topic string, values []string) error {
 	opts, err := f.options()
+	if err == nil {
+		err = checkNames([]string{topic})
+	}
 	if err != nil {
 		return err
 	}
@@ -102,6 +107,9 @@ func produce(c *cobra.Command, f produceFlags, topic string, values []string) er
 		return err
 	}
 	defer client.Close()
+	if err := f.checkPartition(c.Context(), client, topic); err != nil {
+		return err
+	}
 	// Ctrl-C ends the reading of lines; what was taken is still sent. A second one ends the process.
 	ctx := context.WithoutCancel(c.Context())
 	sent := &sent{out: c.OutOrStdout(), quiet: len(values) == 0}
@@ -129,6 +137,23 @@ func produce(c *cobra.Command, f produceFlags, topic string, values []string) er
 		fmt.Fprintln(c.ErrOrStderr(), counted(sent.count, "record"))
 	}
 	return sent.err()
+}
+
+// checkPartition finds out whether the topic has the partition. One that does not exist yet may be made with it.
+func (f produceFlags) checkPartition(ctx context.Context, client *kgo.Client, topic string) error {
+	if f.partition < 0 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	t, err := findTopic(ctx, kadm.NewClient(client), topic)
+	if isNotFound(err) || errors.Is(err, kerr.LeaderNotAvailable) { // it is being made
+		return nil
+	}
+	if _, ok := t.Partitions[f.partition]; err == nil && !ok {
+		return &missingPartition{topic, f.partition}
+	}
+	return err
 }
 
 func eachLine(r io.Reader, do func(line string) error) error {

@@ -38,12 +38,25 @@ func topicID(id kadm.TopicID) string { return base64.RawURLEncoding.EncodeToStri
 
 // findTopic returns a topic, or an error that names it.
 func findTopic(ctx context.Context, admin *kadm.Client, name string) (kadm.TopicDetail, error) {
+	if err := checkNames([]string{name}); err != nil {
+		return kadm.TopicDetail{}, err
+	}
 	topics, err := admin.ListTopicsWithInternal(ctx, name)
 	if err != nil {
 		return kadm.TopicDetail{}, err
 	}
 	t := topics[name]
 	return t, named("topic", name, t.Err, "")
+}
+
+// checkNames refuses an empty name: the client library takes it for no name, and a broker then lists all topics.
+func checkNames(topics []string) error {
+	for _, name := range topics {
+		if name == "" {
+			return usageErrorf("the name of a topic is empty")
+		}
+	}
+	return nil
 }
 
 // keyValues parses key=value pairs.

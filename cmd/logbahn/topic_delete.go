@@ -12,11 +12,15 @@ import (
 )
 
 func topicDelete() *cobra.Command {
-	var yes bool
+	var yes, internal bool
 	c := &cobra.Command{Use: "delete TOPIC...", Short: "Delete topics and all that is in them", Args: minArgs(1), ValidArgsFunction: completeTopics,
 		Example: "  logbahn topic delete rides trips\n  logbahn topic delete rides --yes"}
 	yesFlag(c, &yes)
+	c.Flags().BoolVar(&internal, "internal", false, "delete the cluster's own topics too: without __consumer_offsets every group forgets where it is")
 	c.RunE = func(c *cobra.Command, names []string) error {
+		if err := checkInternal(names, internal); err != nil {
+			return err
+		}
 		if !yes {
 			if err := confirm(c, "delete "+strings.Join(names, ", ")+" with all records?"); err != nil {
 				return err
@@ -44,4 +48,14 @@ func topicDelete() *cobra.Command {
 		})
 	}
 	return c
+}
+
+// checkInternal keeps a slip from taking what all groups have committed.
+func checkInternal(names []string, allowed bool) error {
+	for _, name := range names {
+		if strings.HasPrefix(name, "__") && !allowed {
+			return &cliError{code: exitRefused, err: fmt.Errorf("topic %q may be one of the cluster's own", name), hint: "--internal deletes it all the same"}
+		}
+	}
+	return checkNames(names)
 }
