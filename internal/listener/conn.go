@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"runtime/debug"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -27,9 +28,13 @@ type Conn struct {
 	peer   netip.Addr // invalid inside the process
 	ctx    context.Context
 	cancel context.CancelCauseFunc
-	// patience ends with ctx, or before it when the server shuts down: it is what APIs that wait are given.
-	patience    context.Context
-	endPatience context.CancelCauseFunc
+	// patience ends with ctx, or before it when the server shuts down: it is what APIs that wait are given. Connections
+	// that never asked for such an API have none.
+	patience struct {
+		sync.Mutex
+		ctx context.Context
+		end context.CancelCauseFunc
+	}
 
 	// Of the reader.
 	length   [wire.FrameHeaderSize]byte
@@ -207,7 +212,24 @@ func (c *Conn) setDeadline(t time.Time) {
 func (c *Conn) stopReading() {
 	c.draining.Store(true)
 	_ = c.raw.SetReadDeadline(time.Unix(1, 0))
-	c.endPatience(ErrClosed)
+	c.patience.Lock()
+	defer c.patience.Unlock()
+	if c.patience.end != nil {
+		c.patience.end(ErrClosed)
+	}
+}
+
+// patient returns the context of requests that wait for other clients.
+func (c *Conn) patient() context.Context {
+	c.patience.Lock()
+	defer c.patience.Unlock()
+	if c.patience.ctx == nil {
+		c.patience.ctx, c.patience.end = context.WithCancelCause(c.ctx)
+		if c.draining.Load() {
+			c.patience.end(ErrClosed)
+		}
+	}
+	return c.patience.ctx
 }
 
 // awaitReplies waits until every reply has left. It returns false when the connection has ended instead.

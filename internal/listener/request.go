@@ -302,7 +302,9 @@ func (c *Conn) start(frame []byte) error {
 	if err != nil {
 		return fmt.Errorf("%w: %s version %d: %w", errHandler, wire.APIName(h.Key), h.Version, err)
 	}
-	return c.enqueue(reply{header: h, body: body, finish: finish, waits: api.Waits, pipelines: api.Pipelines, arrived: arrived, bytes: len(frame)})
+	r := replies.Get().(*reply)
+	*r = reply{header: h, body: body, finish: finish, waits: api.Waits, pipelines: api.Pipelines, arrived: arrived, bytes: len(frame)}
+	return c.enqueue(r)
 }
 
 // refused tells the observer of a request that ends the connection, and passes the reason on.

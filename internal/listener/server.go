@@ -157,7 +157,6 @@ func (s *Server) admit(c *Conn) error {
 		return fmt.Errorf("%s has %d connections already, the most allowed", c.peer, s.ofPeer[c.peer])
 	}
 	c.ctx, c.cancel = context.WithCancelCause(s.ctx)
-	c.patience, c.endPatience = context.WithCancelCause(c.ctx)
 	s.conns[c] = struct{}{}
 	if c.peer.IsValid() {
 		s.ofPeer[c.peer]++

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/logbahn/logbahn/internal/wire"
@@ -25,12 +26,14 @@ type reply struct {
 	bytes   int // of the request, without its length
 }
 
+var replies = sync.Pool{New: func() any { return new(reply) }}
+
 // writer answers the requests of one connection in order. It ends when its queue is closed.
 //
 // Replies that are ready one after the other leave together: one is held back while the next request is in the queue
 // already, and leaves at the latest when that one has to wait.
 type writer struct {
-	queue chan reply
+	queue chan *reply // pointers: most connections never need the room that is made for PipelinedMax of them
 	ended chan struct{}
 
 	// Of the writer's goroutine.
@@ -68,9 +71,9 @@ func (r *replyContext) Done() <-chan struct{} {
 const replyChunkBytes = 1 << 20
 
 // enqueue hands a started request to the writer, which it starts if there is none. It waits when too many are queued.
-func (c *Conn) enqueue(r reply) error {
+func (c *Conn) enqueue(r *reply) error {
 	if c.writer == nil {
-		c.writer = &writer{queue: make(chan reply, c.server.cfg.PipelinedMax), ended: make(chan struct{})}
+		c.writer = &writer{queue: make(chan *reply, c.server.cfg.PipelinedMax), ended: make(chan struct{})}
 		c.writer.ctx = &replyContext{c.ctx, c, c.writer}
 		go c.write(c.writer)
 	}
@@ -96,7 +99,10 @@ func (c *Conn) retireWriter() {
 func (c *Conn) write(w *writer) {
 	defer close(w.ended)
 	for r := range w.queue {
-		if err := c.answer(w, r); err != nil {
+		err := c.answer(w, r)
+		*r = reply{}
+		replies.Put(r)
+		if err != nil {
 			c.cancel(err)
 			_ = c.raw.Close() // ends the reader
 			return
@@ -105,7 +111,7 @@ func (c *Conn) write(w *writer) {
 }
 
 // answer finishes one request, and sends its reply or holds it back.
-func (c *Conn) answer(w *writer, r reply) (err error) {
+func (c *Conn) answer(w *writer, r *reply) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = panicked(p)
@@ -114,7 +120,7 @@ func (c *Conn) answer(w *writer, r reply) (err error) {
 	ctx := c.ctx
 	switch {
 	case r.waits:
-		ctx = c.patience
+		ctx = c.patient()
 	case r.pipelines:
 		ctx = w.ctx
 	}
@@ -145,7 +151,7 @@ func (c *Conn) answer(w *writer, r reply) (err error) {
 }
 
 // encode puts a reply behind those that are held back.
-func (c *Conn) encode(w *writer, r reply, response wire.Response) error {
+func (c *Conn) encode(w *writer, r *reply, response wire.Response) error {
 	if w.held == nil {
 		w.held = newBuffer(wire.ReplySize(response))
 	}
