@@ -9,6 +9,7 @@ import (
 	"net"
 	"path"
 	"slices"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -133,6 +134,11 @@ func (n *Node) configure() error {
 	var err error
 	if n.broker, err = (config.Layers{Static: n.static}).Broker(); err != nil {
 		return err
+	}
+	// As Kafka: who reads the one key or the other of a broker finds the same.
+	if n.static["node.id"] != "" || n.static["broker.id"] != "" {
+		id := strconv.Itoa(int(n.broker.NodeID))
+		n.static["node.id"], n.static["broker.id"] = id, id
 	}
 	for _, role := range []string{"broker", "controller"} {
 		if !slices.Contains(n.broker.Roles, role) {
