@@ -11,6 +11,7 @@
 //
 //	no leader  requests wait for one, as long as their context allows
 //	leading    requests run against the newest proposed image, once the entries of earlier terms are applied
+//	disk full  requests wait for space, as long as their context allows
 //	following  requests are refused with *NotControllerError
 //	failed     the log or the vote could not be written: every request is refused with ErrFailed, Failed is closed, and
 //	           the node has to stop, since a voter must never forget what it has promised

@@ -42,6 +42,7 @@ type loopState struct {
 	index   uint64         // of the last applied entry
 	voters  map[uint64]Voter
 
+	running      bool // Open has returned
 	snapshotting bool // a snapshot is being written beside the loop
 
 	// What was proposed here and committed, for Status.
@@ -104,6 +105,7 @@ func (q *Quorum) runLoop() {
 			q.fail(fmt.Errorf("raft: %v", p))
 		}
 	}()
+	q.loop.running = true
 	var ticks <-chan time.Time
 	if !q.alone() {
 		ticker := time.NewTicker(q.cfg.TickInterval)
@@ -259,7 +261,7 @@ func (q *Quorum) drain() error {
 				return err
 			}
 		}
-		if err := q.storage.save(rd, q.conf()); err != nil {
+		if err := q.save(rd); err != nil {
 			return err
 		}
 		q.cfg.Transport.Send(rd.Messages)
@@ -278,6 +280,30 @@ func (q *Quorum) drain() error {
 		q.publishStatus()
 	}
 	return q.snapshotIfDue()
+}
+
+// spaceRetry is how long the loop waits when the disk is full.
+const spaceRetry = 200 * time.Millisecond
+
+// save makes a Ready durable. When the disk is full it waits: nothing has been promised yet. Requests wait with it, and other
+// voters elect another leader.
+func (q *Quorum) save(rd raft.Ready) error {
+	told := false
+	for {
+		err := q.storage.save(rd, q.conf())
+		if !noSpace(err) || !q.loop.running {
+			return err
+		}
+		if !told {
+			q.log.Error("the disk is full: no change of the metadata until there is space", "err", err)
+			told = true
+		}
+		select {
+		case <-q.stop:
+			return ErrClosed
+		case <-time.After(spaceRetry):
+		}
+	}
 }
 
 // conf returns the members as raft has applied them.

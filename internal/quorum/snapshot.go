@@ -77,6 +77,11 @@ func (q *Quorum) awaitSnapshot() error {
 // covered forgets the entries that a snapshot on disk covers.
 func (q *Quorum) covered(r snapshotResult) error {
 	q.loop.snapshotting = false
+	if noSpace(r.err) {
+		q.log.Error("the disk is full: no snapshot of the metadata", "err", r.err)
+		q.storage.written = max(q.storage.written, q.cfg.SnapshotBytes/2) // again after half as much
+		return nil
+	}
 	if r.err != nil {
 		return r.err
 	}

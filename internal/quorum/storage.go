@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"syscall"
 
 	"go.etcd.io/raft/v3"
 	pb "go.etcd.io/raft/v3/raftpb"
@@ -145,7 +146,8 @@ func (s *storage) empty() (bool, error) {
 	return last == 0, err
 }
 
-// save makes what a Ready demands durable: the vote first, then the snapshot, then the entries.
+// save makes what a Ready demands durable: the vote first, then the snapshot, then the entries. After an error for want of
+// space it may be called again.
 func (s *storage) save(rd raft.Ready, conf *pb.ConfState) error {
 	if !raft.IsEmptyHardState(rd.HardState) {
 		if err := s.saveHardState(rd.HardState, conf); err != nil {
@@ -166,21 +168,21 @@ func (s *storage) save(rd raft.Ready, conf *pb.ConfState) error {
 // saveHardState writes quorum-state when the term, the vote or the members have changed. The commit index alone is not
 // worth a sync: it is found again.
 func (s *storage) saveHardState(hard *pb.HardState, conf *pb.ConfState) error {
+	saved := state{hard: proto.Clone(hard).(*pb.HardState), conf: proto.Clone(conf).(*pb.ConfState)}
 	old := s.saved
-	s.saved = state{hard: proto.Clone(hard).(*pb.HardState), conf: proto.Clone(conf).(*pb.ConfState)}
-	if err := s.memory.SetHardState(s.saved.hard); err != nil {
-		return err
+	if old.hard.GetTerm() != hard.GetTerm() || old.hard.GetVote() != hard.GetVote() || !proto.Equal(old.conf, conf) {
+		onDisk := state{hard: proto.Clone(hard).(*pb.HardState), conf: saved.conf}
+		last, err := s.memory.LastIndex()
+		if err != nil {
+			return err
+		}
+		onDisk.hard.Commit = new(min(hard.GetCommit(), last)) // the entries that come with it are not on disk yet
+		if err := writeState(s.fs, s.dir, onDisk); err != nil {
+			return err
+		}
 	}
-	if old.hard.GetTerm() == hard.GetTerm() && old.hard.GetVote() == hard.GetVote() && proto.Equal(old.conf, conf) {
-		return nil
-	}
-	onDisk := state{hard: proto.Clone(hard).(*pb.HardState), conf: s.saved.conf}
-	last, err := s.memory.LastIndex()
-	if err != nil {
-		return err
-	}
-	onDisk.hard.Commit = new(min(hard.GetCommit(), last)) // the entries that come with it are not on disk yet
-	return writeState(s.fs, s.dir, onDisk)
+	s.saved = saved
+	return s.memory.SetHardState(saved.hard)
 }
 
 // install replaces everything by a leader's snapshot.
@@ -239,6 +241,12 @@ func (s *storage) append(entries []*pb.Entry) error {
 
 // bufferBytesKept bounds the buffer that is kept between appends.
 const bufferBytesKept = 256 << 10
+
+// noSpace tells a full disk, which may have space again, from a log that has failed.
+func noSpace(err error) bool {
+	full := errors.Is(err, commitlog.ErrNoSpace) || errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+	return full && !errors.Is(err, commitlog.ErrStorage)
+}
 
 // isStopped tells errors that come of closing from those that mean a broken disk.
 func isStopped(err error) bool { return errors.Is(err, commitlog.ErrClosed) }
