@@ -251,7 +251,7 @@ func (c *compaction) compactGroup(group []*segment) error {
 // copySegment copies what stays of one segment. Its last batch stays, empty if need be: see swap.go.
 func (c *compaction) copySegment(out *segmentWriter, s *segment) error {
 	last := int64(-1)
-	if err := s.walkHeaders(s.base, unbounded, func(h *record.Header) { last = h.LastOffset() }); err != nil {
+	if err := s.walkHeaders(s.base, unbounded, false, func(h *record.Header) { last = h.LastOffset() }); err != nil {
 		return err
 	}
 	return s.eachBatch(func(h *record.Header, batch []byte) error {

@@ -334,8 +334,9 @@ func (l *Log) removeSegment(s *segment) error {
 	return nil
 }
 
-// loadProducers returns the producer state at offset to: the newest usable snapshot below it, and the batches since.
-func (l *Log) loadProducers(segments []*segment, snapshots []int64, to int64) (producers, error) {
+// loadProducers returns the producer state at offset to: the newest usable snapshot below it, and the batches since, whose
+// checksums are compared when checked is set.
+func (l *Log) loadProducers(segments []*segment, snapshots []int64, to int64, checked bool) (producers, error) {
 	for i := len(snapshots) - 1; i >= 0; i-- {
 		if snapshots[i] > to || snapshots[i] < segments[0].base { // the batches since the latter are not all there
 			continue
@@ -348,10 +349,10 @@ func (l *Log) loadProducers(segments []*segment, snapshots []int64, to int64) (p
 		if err != nil {
 			return producers{}, err
 		}
-		return ps, l.replay(&ps, segments, snapshots[i], to)
+		return ps, l.replay(&ps, segments, snapshots[i], to, checked)
 	}
 	var ps producers
-	return ps, l.replay(&ps, segments, 0, to)
+	return ps, l.replay(&ps, segments, 0, to, checked)
 }
 
 // backfillEntries is how far before a snapshot the batches are looked at that it does not have, in index entries.
@@ -373,7 +374,7 @@ func (l *Log) readSnapshot(segments []*segment, offset int64) (producers, error)
 		return ps, err
 	}
 	var recent producers
-	if err := l.replay(&recent, segments, from, offset); err != nil {
+	if err := l.replay(&recent, segments, from, offset, false); err != nil {
 		return ps, err
 	}
 	ps.fill(&recent)
@@ -401,22 +402,22 @@ func backfillFrom(segments []*segment, offset int64) (int64, error) {
 }
 
 // replay applies the batches of [from, to).
-func (l *Log) replay(ps *producers, segments []*segment, from, to int64) error {
+func (l *Log) replay(ps *producers, segments []*segment, from, to int64, checked bool) error {
 	now := l.dir.nowMs()
-	return walkHeaders(segments, from, to, func(h *record.Header) { ps.apply(h, now) })
+	return walkHeaders(segments, from, to, checked, func(h *record.Header) { ps.apply(h, now) })
 }
 
 // walkHeaders calls f for the header of every batch that begins in [from, to).
-func walkHeaders(segments []*segment, from, to int64, f func(*record.Header)) error {
+func walkHeaders(segments []*segment, from, to int64, checked bool, f func(*record.Header)) error {
 	for i := segmentAt(segments, from); i < len(segments) && segments[i].base < to; i++ {
-		if err := segments[i].walkHeaders(from, to, f); err != nil {
+		if err := segments[i].walkHeaders(from, to, checked, f); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (s *segment) walkHeaders(from, to int64, f func(*record.Header)) error {
+func (s *segment) walkHeaders(from, to int64, checked bool, f func(*record.Header)) error {
 	size := s.bytes()
 	if size == 0 {
 		return nil
@@ -426,6 +427,7 @@ func (s *segment) walkHeaders(from, to int64, f func(*record.Header)) error {
 		return err
 	}
 	defer w.close()
+	w.checked = checked
 	position, h, err := s.find(w, from, size)
 	for err == nil && position < size && h.BaseOffset < to {
 		if h.BaseOffset >= from {

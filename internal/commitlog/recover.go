@@ -72,7 +72,7 @@ func (r *recovery) openClean() (err error) {
 	if r.next != r.point {
 		return r.log.missing(r.next, r.point)
 	}
-	if r.producers, err = r.log.loadProducers(r.segments, r.snapshots, r.next); err != nil {
+	if r.producers, err = r.log.loadProducers(r.segments, r.snapshots, r.next, false); err != nil {
 		return err
 	}
 	return r.loadEpochs(r.next + 1)
@@ -140,7 +140,7 @@ func (r *recovery) recover() error {
 	if err := r.loadEpochs(from); err != nil {
 		return err
 	}
-	ps, err := r.log.loadProducers(r.segments, r.snapshots, from)
+	ps, err := r.log.loadProducers(r.segments, r.snapshots, from, true)
 	if err != nil {
 		return err
 	}
@@ -369,7 +369,7 @@ func (r *recovery) loadEpochs(to int64) error {
 	}
 	r.epochs = nil
 	falls := false
-	err = walkHeaders(r.segments, r.segments[0].base, to, func(h *record.Header) {
+	err = walkHeaders(r.segments, r.segments[0].base, to, false, func(h *record.Header) {
 		n := len(r.epochs)
 		falls = falls || n > 0 && r.epochs[n-1].epoch > h.LeaderEpoch
 		if n == 0 || r.epochs[n-1].epoch != h.LeaderEpoch {

@@ -82,7 +82,7 @@ func (s *segment) youngestBelow(end int64) (int64, error) {
 		return s.youngest()
 	}
 	largest := int64(record.NoTimestamp)
-	err := s.walkHeaders(s.base, end, func(h *record.Header) { largest = max(largest, h.MaxTimestamp) })
+	err := s.walkHeaders(s.base, end, false, func(h *record.Header) { largest = max(largest, h.MaxTimestamp) })
 	return largest, err
 }
 

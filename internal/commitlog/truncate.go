@@ -202,7 +202,7 @@ func (l *Log) reload(end int64) error {
 		return err
 	}
 	l.mu.cleanerPoint = min(l.mu.cleanerPoint, end)
-	if l.mu.producers, err = l.loadProducers(*l.segments.Load(), files.snapshots, end); err != nil {
+	if l.mu.producers, err = l.loadProducers(*l.segments.Load(), files.snapshots, end, false); err != nil {
 		return err
 	}
 	return l.saveEpochs()
