@@ -107,6 +107,9 @@ func (o *oracles) broker(version string) (*kafka.Broker, error) {
 	if err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
+	if err := warm(ctx, b); err != nil {
+		return nil, errors.Join(err, b.Stop(), os.RemoveAll(dir))
+	}
 	o.brokers[version] = b
 	o.t.Cleanup(func() {
 		if err := errors.Join(b.Stop(), os.RemoveAll(dir)); err != nil {
@@ -114,4 +117,43 @@ func (o *oracles) broker(version string) (*kafka.Broker, error) {
 		}
 	})
 	return b, nil
+}
+
+// warm has a broker make what it makes at first use: the topics of groups and transactions, and a block of producer ids.
+// Until they are there it answers with errors that some clients give up on.
+func warm(ctx context.Context, b *kafka.Broker) error {
+	if b.Version == kafka.V09 {
+		return nil
+	}
+	for {
+		err := useAll(ctx, b.Addr)
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("warm kafka %s up: %w", b.Version, err)
+		case <-time.After(time.Second):
+		}
+	}
+}
+
+// useAll makes a transaction and asks for the offsets of a group.
+func useAll(ctx context.Context, addr string) error {
+	producer, err := kgo.NewClient(kgo.SeedBrokers(addr), kgo.TransactionalID("warm"), kgo.AllowAutoTopicCreation())
+	if err != nil {
+		return err
+	}
+	defer producer.Close()
+	if err := producer.BeginTransaction(); err != nil {
+		return err
+	}
+	if err := producer.ProduceSync(ctx, &kgo.Record{Topic: "warm", Value: []byte("x")}).FirstErr(); err != nil {
+		return err
+	}
+	if err := producer.EndTransaction(ctx, kgo.TryCommit); err != nil {
+		return err
+	}
+	_, err = kadm.NewClient(producer).FetchOffsets(ctx, "warm")
+	return err
 }
