@@ -46,6 +46,9 @@ type doctor struct {
 	clusterID string
 }
 
+// doctorClientID is the name under which the doctor asks, by which it knows the broker's operations endpoint.
+const doctorClientID = "logbahn-doctor"
+
 // doctorPatience is for each thing that the doctor asks for.
 const doctorPatience = 3 * time.Second
 

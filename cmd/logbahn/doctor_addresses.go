@@ -39,7 +39,7 @@ func (d *doctor) reach(ctx context.Context) bool {
 func (d *doctor) ask(ctx context.Context, addr string) error {
 	ctx, cancel := context.WithTimeout(ctx, doctorPatience)
 	defer cancel()
-	client, err := newClient([]string{addr})
+	client, err := newClient([]string{addr}, kgo.ClientID(doctorClientID))
 	if err != nil {
 		return err
 	}

@@ -81,10 +81,27 @@ func (r clientRow) refusals() (n uint64) {
 	return n
 }
 
-// onlyGreets tells of the request with which a client of any age finds out how to say what it is: what was sent before
-// that is not a client of its own.
-func (r clientRow) onlyGreets() bool {
-	return r.Software == "" && len(r.Refused) == 0 && len(r.APIs) == 1 && r.APIs[0].API == "ApiVersions"
+// clientsReport is what the operations endpoint knows of clients.
+type clientsReport struct {
+	Now     time.Time   `json:"now"`
+	Clients []clientRow `json:"clients"`
+}
+
+// doctorSeenMax is how long ago the doctor's own requests are at most.
+const doctorSeenMax = time.Minute
+
+// hasSeenDoctor tells whether the endpoint belongs to the broker that the doctor has just asked. Of two brokers on one
+// machine only one has the default address.
+func (r clientsReport) hasSeenDoctor() bool {
+	return slices.ContainsFunc(r.Clients, func(c clientRow) bool {
+		return c.ClientID == doctorClientID && r.Now.Sub(c.LastSeen) < doctorSeenMax
+	})
+}
+
+// isNone tells of the doctor itself, and of the request with which a client of any age finds out how to say what it is:
+// what was sent before that is not a client of its own.
+func (r clientRow) isNone() bool {
+	return r.ClientID == doctorClientID || r.Software == "" && len(r.Refused) == 0 && len(r.APIs) == 1 && r.APIs[0].API == "ApiVersions"
 }
 
 func (r clientRow) name() string {
@@ -110,16 +127,19 @@ func (d *doctor) operations(ctx context.Context) {
 		d.skip("files", "%s", why)
 		return
 	}
-	var report struct {
-		Clients []clientRow `json:"clients"`
-	}
+	var report clientsReport
 	err := get(ctx, "http://"+addr+"/clients", func(body io.Reader) error { return json.NewDecoder(body).Decode(&report) })
 	if err != nil {
 		d.skip("clients", "the operations endpoint %s does not tell: %v", addr, err)
 		d.skip("files", "the operations endpoint %s does not tell", addr)
 		return
 	}
-	d.Clients = append(d.Clients, slices.DeleteFunc(report.Clients, clientRow.onlyGreets)...)
+	if !report.hasSeenDoctor() {
+		d.skip("clients", "the operations endpoint %s is another broker's: --ops names this one's", addr)
+		d.skip("files", "the operations endpoint %s is another broker's", addr)
+		return
+	}
+	d.Clients = append(d.Clients, slices.DeleteFunc(report.Clients, clientRow.isNone)...)
 	d.refusals(addr)
 	d.openFiles(ctx, addr)
 }

@@ -49,7 +49,10 @@ func TestNearlyFull(t *testing.T) {
 	}
 }
 
-const seenClients = `{"now": "2026-11-26T00:00:00Z", "forgotten": 0, "clients": [
+const seenDoctor = `{"now": "2026-11-26T00:00:01Z", "clients": [{"client_id": "logbahn-doctor", "last_seen": "2026-11-26T00:00:00Z"}]}`
+
+const seenClients = `{"now": "2026-11-26T00:00:01Z", "forgotten": 0, "clients": [
+ {"software": "logbahn", "client_id": "logbahn-doctor", "last_seen": "2026-11-26T00:00:00Z"},
  {"software": "librdkafka", "software_version": "2.4.0", "client_id": "billing", "address": "10.0.0.7", "first_seen": "2026-11-26T00:00:00Z", "last_seen": "2026-11-26T00:00:00Z",
   "apis": [{"api": "Fetch", "key": 1, "versions": [{"version": 11, "count": 7}], "errors": [{"code": 1, "error": "OFFSET_OUT_OF_RANGE", "count": 2}]}],
   "refused": [{"api": "Fetch", "key": 1, "version": 99, "count": 3, "reason": "version not served", "last": "2026-11-26T00:00:00Z"}]},
@@ -88,11 +91,13 @@ func TestDoctorReadsOperations(t *testing.T) {
 
 func TestDoctorWithoutOperations(t *testing.T) {
 	for name, c := range map[string]struct{ clients, metrics, want string }{
+		"another's":  {`{"now": "2026-11-26T00:00:01Z", "clients": []}`, "process_max_fds 1\n", "clients skipped, files skipped"},
+		"an old one": {strings.Replace(seenDoctor, "00:00:01", "01:00:00", 1), "process_max_fds 1\n", "clients skipped, files skipped"},
 		"no JSON":    {"hello", "", "clients skipped, files skipped"},
-		"no metrics": {`{"clients": []}`, "", "clients ok, files skipped"},
-		"no limits":  {`{"clients": []}`, "up 1\n", "clients ok, files skipped"},
-		"well":       {`{"clients": []}`, "process_max_fds 100000\nprocess_open_fds 500\n", "clients ok, files ok"},
-		"nearly all": {`{"clients": []}`, "process_max_fds 100000\nprocess_open_fds 90000\n", "clients ok, files wrong"},
+		"no metrics": {seenDoctor, "", "clients ok, files skipped"},
+		"no limits":  {seenDoctor, "up 1\n", "clients ok, files skipped"},
+		"well":       {seenDoctor, "process_max_fds 100000\nprocess_open_fds 500\n", "clients ok, files ok"},
+		"nearly all": {seenDoctor, "process_max_fds 100000\nprocess_open_fds 90000\n", "clients ok, files wrong"},
 	} {
 		d := &doctor{opsAddr: endpoint(t, c.clients, c.metrics)}
 		d.operations(context.Background())
