@@ -2,6 +2,8 @@ package group
 
 import (
 	"bytes"
+	"encoding/binary"
+	"slices"
 	"testing"
 	"time"
 
@@ -112,5 +114,28 @@ func TestReaderIsBounded(t *testing.T) {
 	many := []byte{0, 3, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0, 0, 0, 0, 0, 0x7f, 0xff, 0xff, 0xff}
 	if n := testing.AllocsPerRun(10, func() { parseGroupValue(many) }); n > 10 {
 		t.Fatalf("%v allocations", n)
+	}
+}
+
+// FuzzSubscription holds the reader of members' subscriptions to kmsg's.
+func FuzzSubscription(f *testing.F) {
+	seed := kmsg.ConsumerMemberMetadata{Version: 3, Topics: []string{"a", "orders"}, Generation: 1}
+	f.Add(seed.AppendTo(nil))
+	f.Add([]byte{0, 0, 0, 0, 0, 1, 0, 1, 'a'})
+	f.Add([]byte{0, 0, 0x7f, 0xff, 0xff, 0xff})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		topics, ok := subscribedTopics(b)
+		var want kmsg.ConsumerMemberMetadata
+		if err := want.ReadFrom(b); err == nil && len(want.Topics) > 0 && len(want.Topics) <= subscribedTopicsMax && (!ok || !slices.Equal(topics, want.Topics)) {
+			t.Fatalf("%q %v, want %q", topics, ok, want.Topics)
+		}
+	})
+}
+
+// Names of no length at all: what they are read into is bounded.
+func TestSubscriptionIsBounded(t *testing.T) {
+	b := binary.BigEndian.AppendUint32([]byte{0, 0}, 4<<20)
+	if _, ok := subscribedTopics(append(b, make([]byte, 8<<20)...)); ok {
+		t.Error("four million topics are read")
 	}
 }

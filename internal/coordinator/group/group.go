@@ -139,6 +139,10 @@ func (g *group) computeSubscription() {
 	}
 }
 
+// subscribedTopicsMax bounds what is made of a subscription: a name can be as short as its length. A member that has more
+// counts as one that cannot be read.
+const subscribedTopicsMax = 20_000
+
 // subscribedTopics reads the part that all versions of the consumer protocol's subscription begin with: version, topics.
 func subscribedTopics(metadata []byte) (topics []string, ok bool) {
 	if len(metadata) < 6 {
@@ -146,7 +150,7 @@ func subscribedTopics(metadata []byte) (topics []string, ok bool) {
 	}
 	count := binary.BigEndian.Uint32(metadata[2:])
 	rest := metadata[6:]
-	if uint64(count)*2 > uint64(len(rest)) {
+	if count > subscribedTopicsMax || uint64(count)*2 > uint64(len(rest)) {
 		return nil, false
 	}
 	for range count {
