@@ -45,9 +45,10 @@ var clientHalf = map[string][]string{
 	"apps/payd/fleet":     {"apps/payd/trip"},
 	"apps/payd/web":       nil,
 	"apps/payd":           {"apps/payd/trip", "apps/payd/habit", "apps/payd/premium", "apps/payd/fleet", "apps/payd/web"},
-	"internal/kafkacli":   {"internal/config"},
+	"internal/kafkacli":   {"internal/config", "internal/logdump"},
+	"internal/logdump":    {"internal/record"},
 	"internal/config/gen": {"internal/config"},
-	"cmd/logbahn":         {"", "apps/payd", "internal/config", "internal/kafkacli", "internal/vfs", "internal/wire"},
+	"cmd/logbahn":         {"", "apps/payd", "internal/config", "internal/kafkacli", "internal/logdump", "internal/vfs", "internal/wire"},
 	"interop":             {"", "interop/kafka"},
 	"interop/kafka":       nil,
 }

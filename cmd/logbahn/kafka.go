@@ -16,8 +16,11 @@ func kafkaTool(program string) (name string, ok bool) { return kafkacli.Lookup(p
 
 // runKafkaTool runs one of Kafka's tools and returns its exit code, which is Kafka's: 0 or 1.
 func runKafkaTool(ctx context.Context, name string, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	env := kafkacli.Env{Stdin: stdin, Stdout: stdout, Stderr: stderr, Interactive: isTerminal(stdin)}
-	return kafkacli.Run(ctx, env, name, args)
+	return kafkacli.Run(ctx, kafkacli.Env{
+		Stdin: stdin, Stdout: stdout, Stderr: stderr, Interactive: isTerminal(stdin),
+		StartServer: func(ctx context.Context, s kafkacli.ServerStart) int { return startServer(ctx, s, stdout, stderr) },
+		StopServers: stopServers,
+	}, name, args)
 }
 
 // exitStatus is the exit code of a tool that has said everything itself.

@@ -71,7 +71,7 @@ func rootCommand() *cobra.Command {
 	}{
 		{"Run:", []*cobra.Command{startCommand(), demoCommand()}},
 		{"Records:", []*cobra.Command{topicCommand(), groupCommand(), produceCommand(), consumeCommand()}},
-		{"Operate:", []*cobra.Command{clusterCommand(), configCommand(), doctorCommand(), benchCommand()}},
+		{"Operate:", []*cobra.Command{clusterCommand(), configCommand(), doctorCommand(), benchCommand(), logCommand(), aliasesCommand()}},
 	} {
 		root.AddGroup(&cobra.Group{ID: group.title, Title: group.title})
 		for _, c := range group.commands {

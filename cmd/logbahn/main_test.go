@@ -15,16 +15,26 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/logbahn/logbahn/internal/kafkacli"
 )
 
-func TestMain(m *testing.M) { testscript.Main(m, map[string]func(){"logbahn": main}) }
+// TestMain has the scripts run this program under its own name and under those that install-aliases gives it.
+func TestMain(m *testing.M) {
+	commands := map[string]func(){"logbahn": main}
+	for _, name := range kafkacli.Names() {
+		commands[name], commands[name+".sh"] = main, main
+	}
+	testscript.Main(m, commands)
+}
 
-// TestScripts runs testdata. Three commands are added to testscript's own:
+// TestScripts runs testdata. Four commands are added to testscript's own:
 //
 //	spawn NAME REGEXP COMMAND ARG...  runs it in the background, returns when a line of its output matches, and puts the
 //	                                  first group of the match into the variable NAME, a named one into that of its name
 //	term NAME                         sends SIGTERM; the process must exit with 0, or with ! must not; its output becomes
 //	                                  the standard output
+//	ended NAME                        waits until a spawned process has ended with 0
 //	status CODE ARG...                runs logbahn, which must exit with CODE; its standard error can be matched
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
@@ -35,7 +45,7 @@ func TestScripts(t *testing.T) {
 			env.Values["spawned"] = map[string]*spawned{}
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"spawn": spawn, "term": terminate, "status": status},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"spawn": spawn, "term": terminate, "ended": endedBy, "status": status},
 	})
 }
 
@@ -51,13 +61,17 @@ func spawn(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("usage: spawn NAME REGEXP COMMAND ARG...")
 	}
 	ready := regexp.MustCompile(args[1])
-	path, err := exec.LookPath(args[2])
+	path := args[2]
+	if strings.Contains(path, "/") {
+		path = ts.MkAbs(path)
+	}
+	path, err := exec.LookPath(path)
 	ts.Check(err)
 	r, w, err := os.Pipe()
 	ts.Check(err)
 	p := &spawned{cmd: exec.Command(path, args[3:]...), read: make(chan struct{})}
 	p.cmd.Dir, p.cmd.Stdout, p.cmd.Stderr = ts.MkAbs("."), w, w
-	for _, name := range []string{"HOME", "PATH", "TMPDIR", "LOGBAHN_BROKERS", "GOCOVERDIR"} {
+	for _, name := range []string{"HOME", "PATH", "TMPDIR", "LOGBAHN_BROKERS", "GOCOVERDIR", "XDG_CACHE_HOME"} {
 		if v := ts.Getenv(name); v != "" {
 			p.cmd.Env = append(p.cmd.Env, name+"="+v)
 		}
@@ -108,6 +122,15 @@ func terminate(ts *testscript.TestScript, neg bool, args []string) {
 	if (err != nil) != neg {
 		ts.Fatalf("%s: %v\n%s", args[0], err, p.output.String())
 	}
+}
+
+func endedBy(ts *testscript.TestScript, neg bool, args []string) {
+	p := ts.Value("spawned").(map[string]*spawned)[args[0]]
+	if neg || p == nil {
+		ts.Fatalf("usage: ended NAME of what was spawned")
+	}
+	<-p.read
+	ts.Check(p.cmd.Wait())
 }
 
 func status(ts *testscript.TestScript, neg bool, args []string) {

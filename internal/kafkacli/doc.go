@@ -24,5 +24,6 @@
 // # Who may call it
 //
 // Anyone, from any goroutine. It starts goroutines of its own only while a command runs. It reaches the log through
-// franz-go, as any client does; starting and stopping a server is the caller's, who hands the functions in.
+// franz-go, as any client does, and files of a data directory through internal/logdump; starting and stopping a server
+// is the caller's, who hands the functions in.
 package kafkacli

@@ -23,9 +23,10 @@ type Env struct {
 	Client []kgo.Opt
 	// Interactive tells that standard input is a terminal: the console producer then shows a prompt.
 	Interactive bool
-	// StartServer runs a server until the context ends; StopServer stops those of this user. Nil: not offered.
-	StartServer func(ctx context.Context, env Env, args []string) int
-	StopServer  func(ctx context.Context, env Env, args []string) int
+	// StartServer runs a server, until the context ends or, as a daemon, in the background, and returns an exit code;
+	// StopServers stops those that were started so and says how many. Nil: not offered.
+	StartServer func(ctx context.Context, s ServerStart) int
+	StopServers func() (int, error)
 }
 
 // tool is one command.
@@ -58,8 +59,9 @@ var tools []*tool
 func init() {
 	tools = []*tool{
 		brokerAPIVersionsTool(), clusterTool(), configsTool(), consoleConsumerTool(), consoleProducerTool(), consumerGroupsTool(),
-		consumerPerfTool(), deleteRecordsTool(), featuresTool(), getOffsetsTool(), groupsTool(), logDirsTool(), producerPerfTool(), storageTool(), topicsTool(),
+		consumerPerfTool(), deleteRecordsTool(), dumpLogTool(), featuresTool(), getOffsetsTool(), groupsTool(), logDirsTool(), producerPerfTool(), serverStartTool(), serverStopTool(), storageTool(), topicsTool(),
 		verifiableConsumerTool(), verifiableProducerTool(),
+		zooKeeperTool("zookeeper-server-start", "kafka-server-start is all that is needed"), zooKeeperTool("zookeeper-server-stop", "kafka-server-stop is all that is needed"),
 	}
 	slices.SortFunc(tools, func(a, b *tool) int { return strings.Compare(a.name, b.name) })
 }

@@ -14,6 +14,7 @@ var (
 	throughput = regexp.MustCompile(`"avg_throughput":[0-9.E-]+`)
 	wholeID    = regexp.MustCompile(`(?m)^[A-Za-z0-9_-]{22}$`)
 	longID     = regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`)
+	lineEnds   = regexp.MustCompile(` +\n`)
 	// Kafka does not name the default of a setting that has another unit than the broker's.
 	derived     = regexp.MustCompile(`(, )?DEFAULT_CONFIG:log\.(retention\.hours|flush\.scheduler\.interval\.ms|roll\.jitter\.hours|roll\.hours)=\d+`)
 	dataDir     = regexp.MustCompile(`"logDir":"[^"]*"`)
@@ -94,6 +95,7 @@ func (m mask) values(s string, st *step) string {
 	s = topicID.ReplaceAllString(s, "${1}{id}")
 	s = longID.ReplaceAllString(s, "{uuid}")
 	s = dateTime.ReplaceAllString(s, "{time}")
+	s = lineEnds.ReplaceAllString(s, "\n")
 	s = derived.ReplaceAllString(s, "")
 	s = dataDir.ReplaceAllString(s, `"logDir":"{dir}"`)
 	s = millis.ReplaceAllString(s, "{ms}")
