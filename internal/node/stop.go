@@ -33,7 +33,9 @@ func (n *Node) shutdown(ctx context.Context) error {
 		errs = append(errs, s.shutdown(ctx))
 	}
 	n.running.Wait()
-	n.log.Info("no client is connected any more", "after", time.Since(begin).Round(time.Millisecond).String())
+	if n.server != nil { // else nobody ever was
+		n.log.Info("no client is connected any more", "after", time.Since(begin).Round(time.Millisecond).String())
+	}
 	if n.ops != nil {
 		n.ops.Close()
 	}
