@@ -132,8 +132,9 @@ func (r *recovery) openLast(s *segment) error {
 
 // recover reads everything from the segment of the recovery point on.
 func (r *recovery) recover() error {
-	i := segmentAt(r.segments, r.point)
-	if i > 0 && r.point == r.segments[i].base {
+	// Below the start retention was at work: of its segments any may be left, with holes between them.
+	i := segmentAt(r.segments, max(r.point, r.start))
+	if i > 0 && r.point == r.segments[i].base && r.segments[i].base > r.start {
 		i-- // was perhaps closed after the point was written: its end is not settled, its index files of an earlier stop
 	}
 	from := r.segments[i].base
