@@ -1,6 +1,10 @@
 package interop
 
 import (
+	"bufio"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -32,5 +36,65 @@ func TestArticle(t *testing.T) {
 	s = start(t, dir, "")
 	if got := run(t, "", old, python, "testdata/article_consume.py", s.addr, "1"); got != second {
 		t.Fatalf("after a restart the group read %q, want to resume at %q", got, second)
+	}
+}
+
+// TestArticleFromAliases types the walk-through from its first line: ZooKeeper, server and topic by Kafka's commands, which
+// are links to the binary, under the article's relative paths; then its producer and its consumer.
+func TestArticleFromAliases(t *testing.T) {
+	python, old := client(t, "python", "bin", "python"), []string{"PYTHONPATH=" + client(t, "python095")}
+	path, err := binary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	env := []string{"XDG_CACHE_HOME=" + filepath.Join(dir, "cache")}
+	run(t, "", env, path, "install-aliases", dir)
+	scripts, err := filepath.Abs("testdata")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(dir)
+	run(t, "", env, "./bin/zookeeper-server-start.sh", "config/zookeeper.properties")
+
+	server := exec.Command("./bin/kafka-server-start.sh", "config/server.properties", "--override", "listeners=PLAINTEXT://127.0.0.1:0", "--override", "ops.listener=off")
+	server.Env = append(os.Environ(), env...)
+	stderr, err := server.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := server.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewScanner(stderr)
+	address := ""
+	for address == "" && lines.Scan() {
+		if m := ready.FindStringSubmatch(lines.Text()); m != nil && strings.Contains(lines.Text(), "msg=ready") {
+			address = m[1]
+		}
+	}
+	go func() {
+		for lines.Scan() { // the pipe must not fill up
+		}
+	}()
+	t.Cleanup(func() { _ = server.Process.Kill() })
+
+	// The article's server is on localhost:9092, which --zookeeper alone would mean; the test's is on a free port.
+	created := run(t, "", env, "bin/kafka-topics.sh", "--create", "--zookeeper", "localhost:2181", "--bootstrap-server", address,
+		"--replication-factor", "1", "--partitions", "1", "--topic", "telematics")
+	if created != "Created topic telematics.\n" {
+		t.Fatalf("kafka-topics.sh printed %q", created)
+	}
+	produced := strings.ReplaceAll(run(t, "", old, python, filepath.Join(scripts, "article_produce.py"), address), "topic=b'", "topic='")
+	if !strings.HasPrefix(produced, "[ProduceResponse(topic='telematics', partition=0, error=0, offset=0)]\n") {
+		t.Fatalf("send_messages printed\n%s", produced)
+	}
+	first := "0 ID-203217 80 5-15-2015 00:08:13 -73.978165,40.757977\n"
+	if got := run(t, "", old, python, filepath.Join(scripts, "article_consume.py"), address, "1"); got != first {
+		t.Fatalf("the consumer read %q, want %q", got, first)
+	}
+	run(t, "", env, "bin/kafka-server-stop.sh")
+	if err := server.Wait(); err != nil {
+		t.Fatalf("the server that kafka-server-stop.sh stopped: %v", err)
 	}
 }

@@ -1,0 +1,41 @@
+package kafkacli_test
+
+import (
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/logbahn/logbahn/internal/kafkacli"
+	"github.com/logbahn/logbahn/internal/kafkacli/transcript"
+)
+
+// TestOptions finds every option of Kafka's tools in the help of these.
+func TestOptions(t *testing.T) {
+	want, err := transcript.LoadOptions(filepath.Join(transcripts, "options.tsv"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for command, options := range want {
+		r := run(t, nil, "", append(strings.Fields(command), "--help")...)
+		have := transcript.OptionsOf(r.Stdout + r.Stderr)
+		for _, option := range options {
+			if !slices.Contains(have, option) {
+				t.Errorf("%s --help does not have %s, only %v", command, option, have)
+			}
+		}
+	}
+}
+
+// TestLookup knows the names that install-aliases makes, and those that Kafka's folders have.
+func TestLookup(t *testing.T) {
+	for program, want := range map[string]string{
+		"kafka-topics": "kafka-topics", "/opt/kafka/bin/kafka-topics.sh": "kafka-topics", `C:\kafka\bin\windows\kafka-topics.bat`: "kafka-topics",
+		"./zookeeper-server-start.sh": "zookeeper-server-start", "logbahn": "", "kafka-topic": "",
+	} {
+		name, ok := kafkacli.Lookup(program)
+		if ok != (want != "") || ok && name != want {
+			t.Errorf("Lookup(%q) is %q, %t; want %q", program, name, ok, want)
+		}
+	}
+}
