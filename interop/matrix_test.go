@@ -151,7 +151,7 @@ func (m *matrix) sides(t *testing.T, l library) (ours, kafkas *side, err error) 
 		if err != nil {
 			return nil, nil, err
 		}
-		kafkas.target = &target{addr: b.Addr}
+		kafkas.target = &target{addr: b.Addr, quotas: &m.kafkas.quotas}
 		if err := kafkas.makeTopics(t.Context(), b, l.name+"-"+m.run); err != nil {
 			return nil, nil, err
 		}
@@ -176,6 +176,15 @@ func (m *matrix) ask(t *testing.T, l library, check string, x *target) answer {
 		if x.restart != nil {
 			x.restart(t)
 		}
+	}
+	if check == "later.quotas" && x.quotas != nil && l.oracle == kafka.V43 {
+		x.quotas.Lock()
+		defer x.quotas.Unlock()
+		defer func() {
+			if err := x.dropQuota(context.WithoutCancel(t.Context()), name); err != nil {
+				t.Error(err)
+			}
+		}()
 	}
 	return l.ask(context.WithoutCancel(t.Context()), check, params{
 		Bootstrap: x.addr, Topic: name, Group: name + "-g", TopicSmall: x.smallTopic, TopicLogAppend: x.logAppendTopic,

@@ -30,6 +30,22 @@ type target struct {
 	restart func(testing.TB) // nil: it is not restarted
 
 	smallTopic, logAppendTopic string
+
+	quotas *sync.Mutex // of a broker that clients share: held while one of them counts and sets quotas
+}
+
+// dropQuota takes back what later.quotas has set, which the next client would count.
+func (x *target) dropQuota(ctx context.Context, clientID string) error {
+	client, err := kgo.NewClient(kgo.SeedBrokers(x.addr))
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	_, err = kadm.NewClient(client).AlterClientQuotas(ctx, []kadm.AlterClientQuotaEntry{{
+		Entity: kadm.ClientQuotaEntity{{Type: "client-id", Name: &clientID}},
+		Ops:    []kadm.AlterClientQuotaOp{{Key: "producer_byte_rate", Remove: true}},
+	}})
+	return err
 }
 
 // logbahn is a broker of this tree, or the one that LOGBAHN_BOOTSTRAP names, which may be one of a cluster or a
@@ -86,6 +102,7 @@ func (x *target) makeTopics(ctx context.Context, old *kafka.Broker, prefix strin
 // oracles are the running brokers of Apache Kafka, one of a release.
 type oracles struct {
 	t       *testing.T
+	quotas  sync.Mutex
 	mu      sync.Mutex
 	brokers map[string]*kafka.Broker
 }
