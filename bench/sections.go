@@ -61,7 +61,7 @@ var sections = []section{
 			"create them takes longer than a run may.",
 		cases: []testCase{
 			{systems: []string{system.LogbahnOS, system.KafkaDefault}, run: partitions(1, 10, 100)},
-			{systems: []string{system.LogbahnOS, system.KafkaDefault}, run: partitions(1000)},
+			{systems: []string{system.LogbahnOS, system.KafkaDefault}, rounds: 2, run: partitions(1000)},
 			{systems: []string{system.LogbahnOS}, run: partitions(10000)},
 		},
 	},
@@ -180,7 +180,7 @@ func rawFetches(ctx context.Context, r *round, topic string) error {
 }
 
 // clientLimits bound a run with a client library.
-var clientLimits = load.Limits{Time: 1500 * time.Millisecond, Bytes: 1 << 30}
+var clientLimits = load.Limits{Time: 1200 * time.Millisecond, Bytes: 1 << 30}
 
 // produceConsume writes and reads the same records.
 func produceConsume(workload string, valueBytes, partitions int) func(context.Context, *round) error {
@@ -195,16 +195,16 @@ func (r *round) produceConsume(ctx context.Context, workload, codec string, valu
 		return err
 	}
 	defer c.Close()
-	value := load.Value(valueBytes)
+	values := load.Values(valueBytes)
 	topic := "bench-" + codec
 	if err := c.Create(ctx, topic, partitions); err != nil {
 		return err
 	}
-	warm, err := c.Produce(ctx, topic, value, load.Limits{Time: r.warmUp(), Bytes: clientLimits.Bytes / 4})
+	warm, err := c.Produce(ctx, topic, values, load.Limits{Time: r.warmUp(), Bytes: clientLimits.Bytes / 4})
 	if err != nil {
 		return err
 	}
-	produced, m, err := r.measured(func() (*load.Result, error) { return c.Produce(ctx, topic, value, clientLimits) })
+	produced, m, err := r.measured(func() (*load.Result, error) { return c.Produce(ctx, topic, values, clientLimits) })
 	if err != nil {
 		return fmt.Errorf("produce: %w", err)
 	}
@@ -239,7 +239,7 @@ func latency(rate int) func(context.Context, *round) error {
 			return err
 		}
 		l := load.PacedLoad{Addr: r.Addr, Topic: topic, Partitions: latencyPartitions, Rate: rate, Warm: time.Second,
-			Time: 4 * time.Second, Batch: load.Batch(1, 1<<10)}
+			Time: 3 * time.Second, Batch: load.Batch(1, 1<<10)}
 		if r.Slow {
 			l.Warm *= 3
 		}

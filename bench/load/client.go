@@ -10,8 +10,8 @@ import (
 type Client interface {
 	// Create makes a topic; of JetStream a stream for each partition.
 	Create(ctx context.Context, topic string, partitions int) error
-	// Produce sends records of valueBytes until the limits and returns when all are acknowledged.
-	Produce(ctx context.Context, topic string, value []byte, l Limits) (*Result, error)
+	// Produce sends records of the values in turn until the limits and returns when all are acknowledged.
+	Produce(ctx context.Context, topic string, values [][]byte, l Limits) (*Result, error)
 	// Consume reads a number of records from the start of every partition.
 	Consume(ctx context.Context, topic string, records int64) (*Result, error)
 	Close()

@@ -58,6 +58,20 @@ func Value(n int) []byte {
 	return b.Bytes()[:n]
 }
 
+// valuesCount is how many different values there are, so that a batch does not compress to one of them.
+const valuesCount = 256
+
+// Values returns values of n bytes, each another piece of one text.
+func Values(n int) [][]byte {
+	const step = 97
+	text := Value(n + valuesCount*step)
+	values := make([][]byte, valuesCount)
+	for i := range values {
+		values[i] = text[i*step:][:n]
+	}
+	return values
+}
+
 // marker stands in frames where a number is to be patched in.
 const marker = 0x5a5b5c5d5e5f6061
 

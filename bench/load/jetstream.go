@@ -53,7 +53,7 @@ func (c *streamClient) Create(ctx context.Context, topic string, partitions int)
 	return nil
 }
 
-func (c *streamClient) Produce(ctx context.Context, topic string, value []byte, l Limits) (*Result, error) {
+func (c *streamClient) Produce(ctx context.Context, topic string, values [][]byte, l Limits) (*Result, error) {
 	subjects := make([]string, c.streams)
 	for i := range subjects {
 		subjects[i] = subject(topic, i)
@@ -61,6 +61,7 @@ func (c *streamClient) Produce(ctx context.Context, topic string, value []byte, 
 	r := &Result{}
 	begin := time.Now()
 	for r.Bytes < l.Bytes && (r.Records%64 != 0 || time.Since(begin) < l.Time) && ctx.Err() == nil && c.failed.Load() == nil {
+		value := values[r.Records%int64(len(values))]
 		// In runs, as a partitioner that fills batches does.
 		_, err := c.js.PublishAsync(subjects[r.Records/64%int64(len(subjects))], value)
 		if errors.Is(err, jetstream.ErrTooManyStalledMsgs) {

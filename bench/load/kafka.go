@@ -52,7 +52,7 @@ func (c *kafkaClient) Create(ctx context.Context, topic string, partitions int) 
 // bufferedMax is how many records wait in the producer.
 const bufferedMax = 50_000
 
-func (c *kafkaClient) Produce(ctx context.Context, topic string, value []byte, l Limits) (*Result, error) {
+func (c *kafkaClient) Produce(ctx context.Context, topic string, values [][]byte, l Limits) (*Result, error) {
 	client, err := kgo.NewClient(kgo.SeedBrokers(c.addr), kgo.DefaultProduceTopic(topic), kgo.ProducerLinger(5*time.Millisecond),
 		kgo.ProducerBatchCompression(c.codec), kgo.MaxBufferedRecords(bufferedMax), kgo.MaxBufferedBytes(256<<20))
 	if err != nil {
@@ -68,6 +68,7 @@ func (c *kafkaClient) Produce(ctx context.Context, topic string, value []byte, l
 	r := &Result{}
 	begin := time.Now()
 	for r.Bytes < l.Bytes && (r.Records%64 != 0 || time.Since(begin) < l.Time) && failed.Load() == nil && ctx.Err() == nil {
+		value := values[r.Records%int64(len(values))]
 		client.Produce(ctx, &kgo.Record{Value: value}, done)
 		r.Records++
 		r.Bytes += int64(len(value))

@@ -54,7 +54,7 @@ func TestWhatIsProducedIsFetched(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer client.Close()
-	more, err := client.Produce(t.Context(), "t", Value(1000), Limits{Time: time.Minute, Bytes: 500_000})
+	more, err := client.Produce(t.Context(), "t", Values(1000), Limits{Time: time.Minute, Bytes: 500_000})
 	if err != nil {
 		t.Fatal(err)
 	}
