@@ -9,7 +9,7 @@ import (
 // would keep what a single huge request once took.
 const (
 	bufferBitsMin = 10
-	bufferBitsMax = 22
+	bufferBitsMax = 24
 )
 
 var buffers [bufferBitsMax - bufferBitsMin + 1]sync.Pool

@@ -172,7 +172,7 @@ func (c *Conn) firstSize(in *arrival) (int, error) {
 	}
 	in.budget = budget
 	c.setDeadline(in.began.Add(min(paceTick, c.tick())))
-	return min(in.length, grownChunkBytes), nil
+	return in.length, nil
 }
 
 // readsAhead returns how much may be read beyond a frame of the length.
