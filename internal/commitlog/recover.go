@@ -132,9 +132,8 @@ func (r *recovery) openLast(s *segment) error {
 
 // recover reads everything from the segment of the recovery point on.
 func (r *recovery) recover() error {
-	// Below the start retention was at work: of its segments any may be left, with holes between them.
-	i := segmentAt(r.segments, max(r.point, r.start))
-	if i > 0 && r.point == r.segments[i].base && r.segments[i].base > r.start {
+	i := segmentAt(r.segments, r.point)
+	if i > 0 && r.point == r.segments[i].base {
 		i-- // was perhaps closed after the point was written: its end is not settled, its index files of an earlier stop
 	}
 	from := r.segments[i].base
@@ -150,6 +149,13 @@ func (r *recovery) recover() error {
 		r.lastEpoch = r.epochs[n-1].epoch
 	}
 	for first := i; i < len(r.segments); i++ {
+		if base := r.segments[i].base; base <= r.start && r.next < base {
+			// Retention was at work below: of its segments any may be left, with holes between. Its snapshot knows the producers.
+			r.next = base
+			if r.producers, err = r.log.loadProducers(r.segments, r.snapshots, base, true); err != nil {
+				return err
+			}
+		}
 		good, bad := r.recoverSegment(r.segments[i], i > first)
 		if bad == nil {
 			continue
@@ -157,6 +163,9 @@ func (r *recovery) recover() error {
 		var c *CorruptionError
 		if !errors.As(bad, &c) || c.Offset < r.point {
 			return bad
+		}
+		if i+1 < len(r.segments) && r.segments[i+1].base <= r.start { // nobody may read it
+			continue
 		}
 		if i+1 < len(r.segments) && r.next == r.segments[i+1].base { // it is whole; a write that was refused comes behind
 			if err := r.shorten(r.segments[i], good); err != nil {
