@@ -28,7 +28,7 @@ var (
 	className   = regexp.MustCompile(`^(Exception in thread "main" )?(([a-z]\w*\.)+[A-Z][\w$]*(Exception|Error|Failure)(: |$))+`)
 	deprecation = regexp.MustCompile(`(is|has been) deprecated and will be removed in a future version|^Warning: --messages is deprecated`)
 	hashList    = regexp.MustCompile(`\[(\[[a-z-]+\](, )?)+\]|(Valid (states|types) are|Unexpected config names|takes (at most )?(one of these|the following) options): .*`)
-	csvTrial    = regexp.MustCompile("^Cannot deserialize value of type |^ at \\[Source")
+	csvTrial    = regexp.MustCompile(`^Cannot deserialize value of type |^ at \[Source`)
 	helpBegins  = regexp.MustCompile(`^(Option( \(\* = required\))? +Description *|usage: .*)$`)
 	helpEnds    = regexp.MustCompile(`^[a-z-]+: *error:`)
 )
