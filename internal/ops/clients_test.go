@@ -60,7 +60,7 @@ func TestSilentClientsMakeRoom(t *testing.T) {
 	if again := c.Client(name(0), later); again != c.others {
 		t.Error("a second client makes room though it has been seen lately")
 	}
-	if c.Client(name(7), later) != c.Client(name(7), later) {
+	if seventh := c.Client(name(7), later); c.Client(name(7), later) != seventh {
 		t.Error("one identity, two clients")
 	}
 }
