@@ -24,39 +24,46 @@ func init() {
 //   - a generation has one leader, one assignment, and every member is told of it what the leader decided;
 //   - a commit is taken from members of the current generation only, and an offset never changes without a commit;
 //   - a machine that replays the log has the offsets and the stored groups of the live one;
-//   - every call is answered once, when enough time has passed.
+//   - every call is answered once, when enough time has passed;
+//   - once nothing but what clients ought to do is done, the group is Stable soon: see settle.
 func TestRandomClients(t *testing.T) {
-	busy := 0
+	busy, settlings := 0, make(map[bool]int)
 	defer func() {
-		if busy == 0 {
-			t.Error("no generation ever had two members: the test tests nothing")
+		if busy == 0 || settlings[false] == 0 || settlings[true] == 0 {
+			t.Error("no generation ever had two members, or the group was never held to its time: the test tests nothing")
 		}
 	}()
 	rapid.Check(t, func(t *rapid.T) {
 		w := newWorld(t)
 		t.Repeat(map[string]func(*rapid.T){
-			"":          w.check,
-			"proceed":   w.proceed,
-			"proceed2":  w.proceed, // more likely than the wild ones
-			"proceed3":  w.proceed,
-			"proceed4":  w.proceed,
-			"join":      w.join,
-			"sync":      w.sync,
-			"heartbeat": w.heartbeat,
-			"leave":     w.leave,
-			"commit":    w.commit,
-			"wait":      w.wait,
-			"restart":   w.restart,
-			"delete":    w.delete,
+			"":           w.check,
+			"proceed":    w.proceed,
+			"proceed2":   w.proceed, // more likely than the wild ones
+			"proceed3":   w.proceed,
+			"proceed4":   w.proceed,
+			"join":       w.join,
+			"sync":       w.sync,
+			"heartbeat":  w.heartbeat,
+			"leave":      w.leave,
+			"commit":     w.commit,
+			"wait":       w.wait,
+			"disconnect": w.disconnect,
+			"crash":      w.crash,
+			"settle":     w.settleSometimes,
+			"restart":    w.restart,
+			"delete":     w.delete,
 		})
-		w.settle(t)
+		w.end(t)
+		for ghosts, n := range w.settlings {
+			settlings[ghosts] += n
+		}
 		for _, members := range w.synced {
 			if members > 1 {
 				busy++
 			}
 		}
 	})
-	t.Logf("%d generations had more than one member", busy)
+	t.Logf("%d generations had more than one member, the group had to settle %d times, %d times with ghosts", busy, settlings[false]+settlings[true], settlings[true])
 }
 
 const worldGroup = "g"
@@ -67,7 +74,7 @@ type world struct {
 	now     time.Time
 	log     []Record
 	nextID  uint64
-	calls   map[uint64]*client
+	calls   map[uint64]asked
 	clients []*client
 
 	leaders  map[int32]string            // per generation, as told in JoinGroup
@@ -75,6 +82,8 @@ type world struct {
 	offsets  map[string]int64            // model of the committed offsets
 	versions int64
 	synced   map[int32]int // SyncGroups answered well, per generation
+
+	settlings map[bool]int // with ghosts and without
 }
 
 // client is one process: it knows what the last reply told it.
@@ -89,18 +98,27 @@ type client struct {
 	parked     bool
 	joined     bool // its generation waits for its SyncGroup
 	synced     bool
+	left       bool // does not come back by itself
+}
+
+// asked is what a call asked, and for whom; client is nil when its connection is gone.
+type asked struct {
+	client     *client
+	member     string
+	generation int32
 }
 
 func newWorld(t *rapid.T) *world {
-	w := &world{now: time.UnixMilli(1), calls: make(map[uint64]*client)}
+	w := &world{now: time.UnixMilli(1), calls: make(map[uint64]asked)}
 	ids := 0
 	w.cfg = Config{
-		NewID:            func() string { ids++; return fmt.Sprint(ids) },
-		OffsetsRetention: time.Hour,
-		SizeMax:          rapid.SampledFrom([]int{0, 3}).Draw(t, "size"),
+		NewID:                 func() string { ids++; return fmt.Sprint(ids) },
+		InitialRebalanceDelay: initialDelay,
+		OffsetsRetention:      time.Hour,
+		SizeMax:               rapid.SampledFrom([]int{0, 3}).Draw(t, "size"),
 	}
 	w.forget()
-	w.offsets, w.synced = make(map[string]int64), make(map[int32]int)
+	w.offsets, w.synced, w.settlings = make(map[string]int64), make(map[int32]int), make(map[bool]int)
 	w.load(t)
 	for i := range 4 {
 		c := &client{name: string(rune('a' + i)), version: rapid.SampledFrom([]int16{3, 5, 9}).Draw(t, "version")}
@@ -129,7 +147,7 @@ func (w *world) load(t *rapid.T) {
 
 func (w *world) call(t *rapid.T, c *client, req kmsg.Request) {
 	w.nextID++
-	w.calls[w.nextID] = c
+	w.calls[w.nextID] = asked{c, c.member, c.generation}
 	c.parked = true
 	w.apply(t, w.machine.Handle(w.now, Call{ID: w.nextID, Client: Client{ID: c.name, Host: "h"}, Request: req}))
 }
@@ -143,13 +161,15 @@ func (w *world) apply(t *rapid.T, r Result) {
 		w.note(t, rec)
 	}
 	for _, reply := range r.Replies {
-		c, waits := w.calls[reply.ID]
+		call, waits := w.calls[reply.ID]
 		if !waits {
 			t.Fatalf("call %d is answered twice", reply.ID)
 		}
 		delete(w.calls, reply.ID)
-		c.parked = false
-		w.answer(t, c, reply.Response)
+		if c := call.client; c != nil {
+			c.parked = w.requests(c) > 0
+			w.answer(t, call, reply.Response)
+		}
 	}
 }
 
@@ -192,19 +212,24 @@ func instanceOf(id string) string {
 	return id
 }
 
-func (w *world) answer(t *rapid.T, c *client, resp kmsg.Response) {
+func (w *world) answer(t *rapid.T, call asked, resp kmsg.Response) {
+	c := call.client
 	switch resp := resp.(type) {
 	case *kmsg.JoinGroupResponse:
 		w.joined(t, c, resp)
+	case *kmsg.LeaveGroupResponse:
+		if len(resp.Members) > 0 && resp.Members[0].ErrorCode == 0 && c.member == call.member {
+			c.member, c.joined, c.synced, c.left = "", false, false, !c.parked
+		}
 	case *kmsg.HeartbeatResponse:
 		c.synced = c.synced && resp.ErrorCode == 0
 	case *kmsg.SyncGroupResponse:
 		c.joined, c.synced = false, resp.ErrorCode == 0
 		if resp.ErrorCode == 0 {
-			w.synced[c.generation]++
-			want, ok := w.decided[c.generation][instanceOf(c.member)]
+			w.synced[call.generation]++
+			want, ok := w.decided[call.generation][instanceOf(call.member)]
 			if !ok || want != string(resp.MemberAssignment) {
-				t.Fatalf("%s got %q in generation %d, decided is %v", c.member, resp.MemberAssignment, c.generation, w.decided[c.generation])
+				t.Fatalf("%s got %q in generation %d, decided is %v", call.member, resp.MemberAssignment, call.generation, w.decided[call.generation])
 			}
 		}
 	}
@@ -227,7 +252,7 @@ func (w *world) joined(t *rapid.T, c *client, resp *kmsg.JoinGroupResponse) {
 		w.leaders[resp.Generation] = resp.LeaderID
 	case "MEMBER_ID_REQUIRED":
 		c.member = resp.MemberID
-	case "UNKNOWN_MEMBER_ID", "FENCED_INSTANCE_ID":
+	case "UNKNOWN_MEMBER_ID", "FENCED_INSTANCE_ID", "GROUP_MAX_SIZE_REACHED":
 		c.member = ""
 	}
 }
@@ -246,6 +271,13 @@ func (w *world) proceed(t *rapid.T) {
 	switch {
 	case c.parked:
 		t.Skip("waits for a reply")
+	default:
+		w.sendNext(t, c)
+	}
+}
+
+func (w *world) sendNext(t *rapid.T, c *client) {
+	switch {
 	case c.joined:
 		w.sendSync(t, c)
 	case c.synced:
@@ -265,9 +297,11 @@ func (w *world) join(t *rapid.T) {
 }
 
 func (w *world) sendJoin(t *rapid.T, c *client, member string) {
+	c.left = false
 	req := kmsg.NewPtrJoinGroupRequest()
 	req.Version, req.Group, req.MemberID, req.InstanceID = c.version, worldGroup, member, c.instance
-	req.ProtocolType, req.SessionTimeoutMillis, req.RebalanceTimeoutMillis = "consumer", 10_000, 20_000
+	req.ProtocolType = "consumer"
+	req.SessionTimeoutMillis, req.RebalanceTimeoutMillis = int32(sessionOf.Milliseconds()), int32(rebalanceOf.Milliseconds())
 	for _, name := range rapid.SampledFrom([][]string{{"range"}, {"range", "sticky"}, {"sticky", "range"}}).Draw(t, "protocols") {
 		req.Protocols = append(req.Protocols, kmsg.JoinGroupRequestProtocol{Name: name, Metadata: subscribeTo("t")})
 	}
@@ -340,7 +374,7 @@ func (w *world) groupState() *group {
 }
 
 func (w *world) wait(t *rapid.T) {
-	w.advance(t, rapid.SampledFrom([]time.Duration{time.Millisecond, time.Millisecond, time.Second, 3 * time.Second, 4 * time.Second, 25 * time.Second, time.Hour}).Draw(t, "how long"))
+	w.advance(t, rapid.SampledFrom([]time.Duration{time.Millisecond, time.Millisecond, time.Second, 3 * time.Second, 4 * time.Second, 35 * time.Second, time.Hour}).Draw(t, "how long"))
 }
 
 func (w *world) advance(t *rapid.T, d time.Duration) {
@@ -359,8 +393,10 @@ func (w *world) advance(t *rapid.T, d time.Duration) {
 // restart loses the machine, and with it every call that waits.
 func (w *world) restart(t *rapid.T) {
 	rarely(t)
-	for id, c := range w.calls {
-		c.parked = false
+	for id, call := range w.calls {
+		if call.client != nil {
+			call.client.parked = false
+		}
 		delete(w.calls, id)
 	}
 	stored := int32(-1)
@@ -380,14 +416,6 @@ func (w *world) delete(t *rapid.T) {
 	req := kmsg.NewPtrDeleteGroupsRequest()
 	req.Groups = []string{worldGroup}
 	w.call(t, &client{name: "admin"}, req)
-}
-
-// settle gives everything time to end: then nobody waits.
-func (w *world) settle(t *rapid.T) {
-	w.advance(t, 10*time.Minute)
-	if len(w.calls) > 0 {
-		t.Fatalf("%d calls are never answered", len(w.calls))
-	}
 }
 
 func (w *world) check(t *rapid.T) {
