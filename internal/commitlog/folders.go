@@ -112,20 +112,45 @@ func (d *Dir) release(tp TopicPartition) {
 	delete(d.mu.logs, tp)
 }
 
-// Delete closes a log for ever. Its folder is renamed at once, so that the partition can be made again, and removed in
-// the background. When the folder cannot be renamed that is tried again in the background.
-func (d *Dir) Delete(l *Log) error {
+// Delete closes logs for ever, at the cost of one write of each checkpoint, however many they are. Their folders are
+// renamed at once, so that the partitions can be made again, and removed in the background. A folder that cannot be
+// renamed is tried again in the background.
+func (d *Dir) Delete(logs ...*Log) error {
+	var errs []error
+	gone := make([]TopicPartition, 0, len(logs))
+	for _, l := range logs {
+		closed, err := d.shutAside(l)
+		if closed {
+			defer d.release(l.tp)
+		}
+		if err == nil {
+			gone = append(gone, l.tp)
+		} else {
+			errs = append(errs, fmt.Errorf("%s: %w", l.tp, err))
+		}
+	}
+	if len(gone) > 0 {
+		err := d.fs.SyncDir(d.path)
+		if err == nil {
+			err = d.forget(gone...)
+		}
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+// shutAside closes a log for ever and renames its folder. It tells whether the log was open.
+func (d *Dir) shutAside(l *Log) (wasOpen bool, err error) {
 	l.filesMu.Lock() // what maintenance or the flusher are doing still finds its files
 	defer l.filesMu.Unlock()
 	l.syncMu.Lock()
 	defer l.syncMu.Unlock()
 	if !l.shut() {
-		return ErrClosed
+		return false, ErrClosed
 	}
 	l.mu.Lock()
 	l.mu.deleted = true
 	l.mu.Unlock()
-	defer d.release(l.tp)
 	for _, s := range *l.segments.Load() {
 		s.file.retire()
 	}
@@ -134,13 +159,10 @@ func (d *Dir) Delete(l *Log) error {
 		d.mu.Lock()
 		d.mu.undeleted = append(d.mu.undeleted, OnDisk{l.tp, l.topicID})
 		d.mu.Unlock()
-		return err
+		return true, err
 	}
 	d.doom(name, time.Duration(l.config.Load().FileDeleteDelayMs)*time.Millisecond)
-	if err := d.fs.SyncDir(d.path); err != nil {
-		return err
-	}
-	return d.forget(l.tp)
+	return true, nil
 }
 
 // deleteAgain renames the folders that Delete could not.
@@ -277,33 +299,46 @@ func (d *Dir) neverFlushed(tp TopicPartition, metaErr error) bool {
 	return torn && m.recoveryPoint == 0 && !m.doubt && !d.takenOver
 }
 
-// forget removes a partition from the checkpoints before its name is used for a new log, to which they do not apply.
-func (d *Dir) forget(tp TopicPartition) error {
+// forget removes partitions from the checkpoints before their names are used for new logs, to which they do not apply.
+func (d *Dir) forget(gone ...TopicPartition) error {
 	d.mu.Lock()
-	delete(d.mu.distrusted, tp)
+	for _, tp := range gone {
+		delete(d.mu.distrusted, tp)
+	}
 	d.mu.Unlock()
 	d.checkpointMu.Lock()
 	defer d.checkpointMu.Unlock()
-	d.recovery.clear(tp)
-	if err := d.recovery.put(d, without(d.recovery.on, tp)); err != nil {
-		return err
+	for _, tp := range gone {
+		d.recovery.clear(tp)
+	}
+	if rest, changed := without(d.recovery.on, gone); changed || d.recovery.unsure {
+		if err := d.recovery.put(d, rest); err != nil {
+			return err
+		}
 	}
 	for _, c := range []*checkpointed{&d.starts, &d.replication, &d.cleaned} {
-		if err := c.put(d, without(c.on, tp)); err != nil {
-			return err
+		if rest, changed := without(c.on, gone); changed || c.unsure {
+			if err := c.put(d, rest); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
 }
 
-// without returns c if tp is not in it, and otherwise a copy that has all the rest.
-func without(c checkpoint, tp TopicPartition) checkpoint {
-	if _, ok := c[tp]; !ok {
-		return c
+// without returns c if none of gone is in it, and otherwise a copy that has all the rest.
+func without(c checkpoint, gone []TopicPartition) (rest checkpoint, changed bool) {
+	rest = c
+	for _, tp := range gone {
+		if _, ok := rest[tp]; !ok {
+			continue
+		}
+		if !changed {
+			rest, changed = copyOf(c), true
+		}
+		delete(rest, tp)
 	}
-	rest := copyOf(c)
-	delete(rest, tp)
-	return rest
+	return rest, changed
 }
 
 // lowerPoints makes sure that the checkpoints on disk have at most point as a partition's recovery point, and at most end

@@ -1,8 +1,6 @@
 package partition
 
 import (
-	"errors"
-	"io/fs"
 	"runtime"
 	"slices"
 
@@ -105,33 +103,33 @@ func openReplica(cfg *Config, t *cluster.Topic, index int32, settings *Settings)
 }
 
 func (s *Set) dropTopic(t *cluster.Topic) {
-	for i := range t.Partitions {
-		if p, ok := s.ByID(t.ID, int32(i)); ok {
-			s.drop(p)
-		}
-	}
+	s.drop(t, func(int) bool { return true })
 }
 
 // dropMoved drops the replicas that the topic no longer has on this broker.
 func (s *Set) dropMoved(t *cluster.Topic) {
-	for i := range t.Partitions {
-		if p, ok := s.ByID(t.ID, int32(i)); ok && !slices.Contains(t.Partitions[i].Replicas, s.cfg.NodeID) {
-			s.drop(p)
-		}
-	}
+	s.drop(t, func(index int) bool { return !slices.Contains(t.Partitions[index].Replicas, s.cfg.NodeID) })
 }
 
-func (s *Set) drop(p *Partition) {
-	s.remove(p)
-	p.retire()
-	var err error
-	if p.log == nil {
-		err = s.cfg.Dir.SetAside(commitlog.TopicPartition{Topic: p.topic, Partition: p.index})
-	} else {
-		err = s.cfg.Dir.Delete(p.log)
+// drop deletes those replicas of a topic that are to go. Their logs are deleted together: each deletion alone would write
+// the checkpoints of the whole directory.
+func (s *Set) drop(t *cluster.Topic, goes func(index int) bool) {
+	var logs []*commitlog.Log
+	for i := range t.Partitions {
+		p, ok := s.ByID(t.ID, int32(i))
+		if !ok || !goes(i) {
+			continue
+		}
+		s.remove(p)
+		p.retire()
+		if p.log != nil {
+			logs = append(logs, p.log)
+		} else if err := s.cfg.Dir.SetAside(commitlog.TopicPartition{Topic: p.topic, Partition: p.index}); err != nil {
+			s.cfg.Log.Error("folder not set aside", "topic", p.topic, "partition", p.index, "err", err)
+		}
 	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		s.cfg.Log.Error("replica not deleted", "topic", p.topic, "partition", p.index, "err", err)
+	if err := s.cfg.Dir.Delete(logs...); err != nil {
+		s.cfg.Log.Error("replicas not deleted", "topic", t.Name, "err", err)
 	}
 }
 
