@@ -12,6 +12,7 @@ import (
 // TestToolOptions asks Kafka's tools for their help and compares the options with those that the file has, which are what
 // these tools are held to. With LOGBAHN_RECORD=1 it writes the file.
 func TestToolOptions(t *testing.T) {
+	needsAll(t)
 	const file = "testdata/tools/options.tsv"
 	tools := startTools(t)
 	want, err := transcript.LoadOptions(file)

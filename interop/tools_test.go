@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -49,6 +50,9 @@ var toolClasses = map[string]struct {
 	"kafka-features":            {"org.apache.kafka.tools.FeatureCommand", true},
 }
 
+// everyRun are the transcripts that run each time: they need one JVM. LOGBAHN_MATRIX=all runs the others too.
+var everyRun = []string{"consumer_groups", "topics"}
+
 // TestToolTranscripts runs Kafka's own tools against Logbahn and compares with what they printed of Kafka. With
 // LOGBAHN_RECORD=1 it starts Kafka itself and records that; -run TestToolTranscripts/NAME does so for one file.
 func TestToolTranscripts(t *testing.T) {
@@ -58,7 +62,11 @@ func TestToolTranscripts(t *testing.T) {
 		t.Fatalf("no transcripts: %v", err)
 	}
 	for _, file := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
+		name := strings.TrimSuffix(filepath.Base(file), ".txt")
+		t.Run(name, func(t *testing.T) {
+			if !slices.Contains(everyRun, name) {
+				needsAll(t)
+			}
 			script, err := transcript.Load(file)
 			if err != nil {
 				t.Fatal(err)
@@ -70,6 +78,14 @@ func TestToolTranscripts(t *testing.T) {
 			s := start(t, t.TempDir(), "localhost:0", "offsets.topic.num.partitions=1", "group.initial.rebalance.delay.ms=0", "num.partitions=1")
 			script.Compare(t, tools.against(t, s.addr))
 		})
+	}
+}
+
+// needsAll skips what many JVMs are started for unless everything is asked for.
+func needsAll(t *testing.T) {
+	t.Helper()
+	if os.Getenv("LOGBAHN_MATRIX") != "all" && os.Getenv("LOGBAHN_RECORD") == "" {
+		t.Skip("LOGBAHN_MATRIX=all runs this")
 	}
 }
 

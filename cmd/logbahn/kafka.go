@@ -3,7 +3,10 @@ package main
 import (
 	"context"
 	"io"
+	"os"
+	"os/signal"
 	"slices"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -14,8 +17,11 @@ import (
 // them, and which.
 func kafkaTool(program string) (name string, ok bool) { return kafkacli.Lookup(program) }
 
-// runKafkaTool runs one of Kafka's tools and returns its exit code, which is Kafka's: 0 or 1.
+// runKafkaTool runs one of Kafka's tools and returns its exit code, which is Kafka's: 0 or 1, and 130 after Ctrl-C.
 func runKafkaTool(ctx context.Context, name string, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	// Whoever reads the output may stop before its end: a write then fails instead of ending the process, and a consumer
+	// leaves its group in order.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	return kafkacli.Run(ctx, kafkacli.Env{
 		Stdin: stdin, Stdout: stdout, Stderr: stderr, Interactive: isTerminal(stdin),
 		StartServer: func(ctx context.Context, s kafkacli.ServerStart) int { return startServer(ctx, s, stdout, stderr) },

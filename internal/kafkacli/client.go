@@ -30,15 +30,18 @@ const (
 // properties are settings of a Kafka client, by Kafka's names.
 type properties map[string]string
 
+// propertiesBytesMax bounds a properties file, and one with certificates.
+const propertiesBytesMax = 16 << 20
+
 // loadProperties reads a properties file; name "" is none.
 func loadProperties(name string) (properties, error) {
 	p := properties{}
 	if name == "" {
 		return p, nil
 	}
-	data, err := os.ReadFile(name)
+	data, err := readBounded(name, propertiesBytesMax)
 	if errors.Is(err, os.ErrNotExist) {
-		return nil, failf("%s", name)
+		return nil, failf("%s: no such file", name)
 	}
 	if err != nil {
 		return nil, err
@@ -192,7 +195,7 @@ func (p properties) tls() (*tls.Config, error) {
 		}
 	}
 	if name := p["ssl.keystore.location"]; name != "" {
-		pem, err := os.ReadFile(name)
+		pem, err := readBounded(name, propertiesBytesMax)
 		if err != nil {
 			return nil, err
 		}
@@ -209,7 +212,7 @@ func (p properties) pem(store, inline string) ([]byte, error) {
 	if text := p[store+"."+inline]; text != "" {
 		return []byte(text), nil
 	}
-	return os.ReadFile(p[store+".location"])
+	return readBounded(p[store+".location"], propertiesBytesMax)
 }
 
 var (

@@ -288,7 +288,7 @@ func (k *consoleConsumer) consume(ctx context.Context, c *call, client *kgo.Clie
 			return 0, failf("%v", err)
 		}
 	}
-	for k.max < 0 || n < k.max {
+	for k.max == -1 || n < k.max {
 		poll, cancel := ctx, func() {}
 		if k.timeout < forever {
 			poll, cancel = context.WithTimeout(ctx, k.timeout)

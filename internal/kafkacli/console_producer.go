@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -190,16 +191,6 @@ var codecs = map[string]kgo.CompressionCodec{
 
 // producer makes the options of a producing client out of Kafka's producer properties.
 func (p properties) producer() ([]kgo.Opt, error) {
-	number := func(key string, fallback int64) (int64, error) {
-		if p[key] == "" {
-			return fallback, nil
-		}
-		n, err := strconv.ParseInt(p[key], 10, 64)
-		if err != nil {
-			return 0, failf("Invalid value %s for configuration %s: Not a number of type LONG", p[key], key)
-		}
-		return n, nil
-	}
 	codec, ok := codecs[p["compression.type"]]
 	if !ok && p["compression.type"] != "" {
 		return nil, failf("Invalid value %s for configuration compression.type: String must be one of: none, gzip, snappy, lz4, zstd", p["compression.type"])
@@ -217,21 +208,43 @@ func (p properties) producer() ([]kgo.Opt, error) {
 	default:
 		return nil, failf("Invalid value %s for configuration acks: String must be one of: all, -1, 0, 1", p["acks"])
 	}
-	linger, err1 := number("linger.ms", 5)
-	batch, err2 := number("batch.size", 16<<10)
-	memory, err3 := number("buffer.memory", 32<<20)
-	block, err4 := number("max.block.ms", 60_000)
-	delivery, err5 := number("delivery.timeout.ms", 120_000)
+	linger, err1 := p.natural("linger.ms", 5, lingerMax.Milliseconds())
+	batch, err2 := p.natural("batch.size", 16<<10, math.MaxInt32)
+	memory, err3 := p.natural("buffer.memory", 32<<20, math.MaxInt64)
+	block, err4 := p.natural("max.block.ms", 60_000, math.MaxInt32)
+	delivery, err5 := p.natural("delivery.timeout.ms", 120_000, math.MaxInt32)
 	if err := first(err1, err2, err3, err4, err5); err != nil {
 		return nil, err
 	}
 	// A batch that holds one record alone may be as large as the topic allows; batch.size bounds sharing only.
 	opts = append(opts, kgo.ProducerLinger(time.Duration(linger)*time.Millisecond), kgo.MaxBufferedBytes(int(max(memory, 1<<20))),
-		kgo.ProducerBatchMaxBytes(int32(max(batch, 1<<20))), kgo.UnknownTopicRetries(20))
+		kgo.ProducerBatchMaxBytes(int32(min(max(batch, 1<<20), batchBytesMax))), kgo.UnknownTopicRetries(20))
 	if delivery > 0 {
 		opts = append(opts, kgo.RecordDeliveryTimeout(time.Duration(max(1000, min(delivery, block+30_000)))*time.Millisecond))
 	}
 	return opts, nil
+}
+
+const (
+	// lingerMax is the longest linger.ms that the client library takes.
+	lingerMax = time.Minute
+	// batchBytesMax is below what the client library sends at a time.
+	batchBytesMax = 64 << 20
+)
+
+// natural returns a property that is a number from 0 on, at most limit, its fallback when it is not set.
+func (p properties) natural(key string, fallback, limit int64) (int64, error) {
+	if p[key] == "" {
+		return fallback, nil
+	}
+	n, err := strconv.ParseInt(p[key], 10, 64)
+	if err != nil {
+		return 0, failf("Invalid value %s for configuration %s: Not a number of type LONG", p[key], key)
+	}
+	if n < 0 {
+		return 0, failf("Invalid value %d for configuration %s: Value must be at least 0", n, key)
+	}
+	return min(n, limit), nil
 }
 
 // produceLines sends what standard input has. A line that cannot be read ends the tool, after what came before it has
@@ -253,16 +266,19 @@ func (c *call) produceLines(ctx context.Context, client *kgo.Client, reader *lin
 		}
 		r.Topic = topic
 		if !c.opts.has("sync") {
-			client.Produce(ctx, r, report)
+			client.Produce(context.WithoutCancel(ctx), r, report)
 			return nil
 		}
 		return produceError(client.ProduceSync(ctx, r).FirstErr())
 	})
-	if err := client.Flush(ctx); err != nil && failed == nil {
-		failed = err
-	}
+	// A line that was entered is sent, also when Ctrl-C follows it at once.
+	sending, cancel := context.WithoutCancel(ctx), func() {}
 	if ended(ctx) {
-		return exitError(130)
+		sending, cancel = context.WithTimeout(sending, connectPatience)
+	}
+	defer cancel()
+	if err := client.Flush(sending); err != nil && failed == nil {
+		failed = err
 	}
 	return failed
 }

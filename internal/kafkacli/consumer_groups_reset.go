@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"math"
 	"os"
 	"regexp"
 	"slices"
@@ -230,6 +232,9 @@ func (g *groupsCommand) shift(ctx context.Context, group string, scope map[topic
 			return nil, usage("Cannot shift offset for partition %s since there is no current committed offset", tp)
 		}
 		wanted[tp] = c.offset + by
+		if by > 0 && wanted[tp] < 0 { // an overflow
+			wanted[tp] = math.MaxInt64
+		}
 	}
 	return g.withinRange(ctx, wanted)
 }
@@ -331,15 +336,18 @@ func (g *groupsCommand) fromFile(ctx context.Context, group string) (map[topicPa
 	return g.withinRange(ctx, plan)
 }
 
+// readBounded reads a file, which may be a pipe or a device without an end. It fails for more than bytesMax bytes.
 func readBounded(name string, bytesMax int64) ([]byte, error) {
-	info, err := os.Stat(name)
+	f, err := os.Open(name)
 	if err != nil {
 		return nil, err
 	}
-	if info.Size() > bytesMax {
-		return nil, failf("%s: %d bytes, at most %d are read", name, info.Size(), bytesMax)
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, bytesMax+1))
+	if err == nil && int64(len(data)) > bytesMax {
+		return nil, failf("%s: more than %d bytes, no more are read", name, bytesMax)
 	}
-	return os.ReadFile(name)
+	return data, err
 }
 
 func parsePlan(text, group string, single bool) (map[string]map[topicPartition]int64, error) {

@@ -148,7 +148,7 @@ func (r *consumerPerf) run(ctx context.Context, client *kgo.Client) error {
 		}
 	}
 	end := time.Now()
-	if count < r.wanted {
+	if count < r.wanted && !ended(ctx) {
 		fmt.Fprintf(r.out, "WARNING: Exiting before consuming the expected number of records: timeout (%d ms) exceeded. You can use the --timeout option to increase the timeout.\n", r.timeout.Milliseconds())
 	}
 	if !r.opts.has("show-detailed-stats") {

@@ -73,8 +73,11 @@ func parse(table []option, args []string) (*options, error) {
 		name, value, hasValue := strings.Cut(strings.TrimLeft(word, "-"), "=")
 		opt := o.find(name)
 		if opt == nil {
-			if !strings.HasPrefix(word, "--") {
-				name = name[:1] // a cluster of short options, of which there are none
+			switch {
+			case name == "":
+				name = word
+			case !strings.HasPrefix(word, "--"):
+				name = string([]rune(name)[:1]) // a cluster of short options, of which there are none
 			}
 			return nil, optionErrorf("%s is not a recognized option", name)
 		}

@@ -3,7 +3,6 @@ package kafkacli
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -65,9 +64,9 @@ func runProducerPerf(ctx context.Context, c *call, args []string) error {
 }
 
 func checkProducerPerf(a *arguments) error {
-	_, badThroughput := strconv.ParseFloat(a.text("--throughput"), 64)
+	throughput, badThroughput := strconv.ParseFloat(a.text("--throughput"), 64)
 	switch {
-	case badThroughput != nil:
+	case badThroughput != nil || math.IsNaN(throughput):
 		return argumentErrorf("argument --throughput: could not convert '%s' to Double (For input string: \"%s\")", a.text("--throughput"), a.text("--throughput"))
 	case a.long("--num-records") <= 0:
 		return argumentErrorf("--num-records should be greater than zero.")
@@ -203,7 +202,7 @@ func (r *producerPerf) run(ctx context.Context) error {
 		sent, after := time.Now(), steady
 		r.client.Produce(ctx, &kgo.Record{Topic: r.a.text("--topic"), Value: r.value(n)}, func(rec *kgo.Record, err error) {
 			if err != nil {
-				if _, seen := failures.LoadOrStore(err.Error(), true); !seen && !errors.Is(err, context.Canceled) {
+				if _, seen := failures.LoadOrStore(err.Error(), true); !seen && !ended(ctx) {
 					fmt.Fprintln(r.Stderr, produceError(err))
 				}
 				return
@@ -231,6 +230,9 @@ func (r *producerPerf) run(ctx context.Context) error {
 	return nil
 }
 
+// maxWaitSeconds bounds what a tiny rate makes wait: a year.
+const maxWaitSeconds = 365 * 24 * 3600
+
 // throttle keeps a rate.
 type throttle struct {
 	perSecond float64
@@ -247,7 +249,7 @@ func (t *throttle) wait(ctx context.Context, n int64) {
 	if t.perSecond <= 0 {
 		return
 	}
-	due := t.start.Add(time.Duration(float64(n) / t.perSecond * float64(time.Second)))
+	due := t.start.Add(time.Duration(min(float64(n)/t.perSecond, maxWaitSeconds) * float64(time.Second)))
 	if d := time.Until(due); d > 0 {
 		timer := time.NewTimer(d)
 		defer timer.Stop()

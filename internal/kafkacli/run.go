@@ -8,6 +8,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 )
@@ -43,6 +44,8 @@ type tool struct {
 	badOption errorStyle
 	// failed says what any other error looks like.
 	failed func(c *call, err error)
+	// untilStopped tells that the end of the context is the ordinary end of the tool.
+	untilStopped bool
 }
 
 // errorStyle is how a tool prints a command line that does not parse.
@@ -105,7 +108,11 @@ type call struct {
 	out   *bufio.Writer // standard output; whoever prints and then waits flushes it
 }
 
-// Run runs the tool of that name, which [Lookup] knows, and returns its exit code.
+// exitInterrupted is the exit code of a tool that was stopped by its context's end: a shell's for Ctrl-C.
+const exitInterrupted = 130
+
+// Run runs the tool of that name, which [Lookup] knows, and returns its exit code: 130 when the context ends before the
+// tool does. Nobody reading standard output any longer is no failure.
 func Run(ctx context.Context, env Env, name string, args []string) int {
 	t := find(name)
 	if t == nil {
@@ -116,6 +123,12 @@ func Run(ctx context.Context, env Env, name string, args []string) int {
 	err := c.do(ctx, args)
 	if flushErr := c.out.Flush(); err == nil {
 		err = flushErr
+	}
+	switch {
+	case ended(ctx) && !t.untilStopped:
+		return exitInterrupted
+	case errors.Is(err, syscall.EPIPE):
+		return 0
 	}
 	return c.finish(err)
 }

@@ -16,7 +16,7 @@ type ServerStart struct {
 const serverUsage = "USAGE: kafka-server-start [-daemon] server.properties [--override property=value]*"
 
 func serverStartTool() *tool {
-	return &tool{name: "kafka-server-start", raw: func(ctx context.Context, c *call, args []string) error {
+	return &tool{name: "kafka-server-start", untilStopped: true, raw: func(ctx context.Context, c *call, args []string) error {
 		s, err := parseServerStart(args)
 		switch {
 		case err != nil:

@@ -30,7 +30,9 @@ var (
 	hashList    = regexp.MustCompile(`\[(\[[a-z-]+\](, )?)+\]|(Valid (states|types) are|Unexpected config names|takes (at most )?(one of these|the following) options): .*`)
 	csvTrial    = regexp.MustCompile(`^Cannot deserialize value of type |^ at \[Source`)
 	helpBegins  = regexp.MustCompile(`^(Option( \(\* = required\))? +Description *|usage: .*)$`)
-	helpEnds    = regexp.MustCompile(`^[a-z-]+: *error:`)
+	// Kafka names a file that is missing, without saying so.
+	noSuchFile = regexp.MustCompile(`(?m): no such file$`)
+	helpEnds   = regexp.MustCompile(`^[a-z-]+: *error:`)
 )
 
 // advertisement is what Kafka's consumers say of a newer protocol.
@@ -97,6 +99,7 @@ func (m mask) values(s string, st *step) string {
 	s = dateTime.ReplaceAllString(s, "{time}")
 	s = lineEnds.ReplaceAllString(s, "\n")
 	s = derived.ReplaceAllString(s, "")
+	s = noSuchFile.ReplaceAllString(s, "")
 	s = dataDir.ReplaceAllString(s, `"logDir":"{dir}"`)
 	s = millis.ReplaceAllString(s, "{ms}")
 	s = clientHost.ReplaceAllString(s, "/{host}")
