@@ -21,6 +21,8 @@ const (
 	// headBytes are what tells how long a batch is and of which version.
 	headBytes = 17
 	magicAt   = 16
+	// batchBytesMin is the shortest message of all, one of magic 0: Kafka's LegacyRecord.RECORD_OVERHEAD_V0.
+	batchBytesMin = record.LogOverhead + 14
 )
 
 // batchReader reads the batches of a file one after the other.
@@ -56,7 +58,7 @@ func (b *batchReader) read() ([]byte, error) {
 		return nil, errIncomplete
 	}
 	size := int64(binary.BigEndian.Uint32(head[8:])) + record.LogOverhead
-	if size < headBytes-2 || size > b.left || size > batchBytesMax {
+	if size < batchBytesMin || size > b.left || size > batchBytesMax {
 		return nil, errIncomplete
 	}
 	batch := make([]byte, size)
