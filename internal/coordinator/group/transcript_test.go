@@ -120,10 +120,16 @@ func (s *script) run(t *testing.T, line string) string {
 func (s *script) configure(t *testing.T, f map[string]string) {
 	s.cfg.SizeMax, _ = strconv.Atoi(f["size"])
 	s.cfg.RecordBytesMax, _ = strconv.Atoi(f["record"])
+	s.cfg.SessionTimeoutMin, s.cfg.SessionTimeoutMax = milliseconds(f["session-min"]), milliseconds(f["session-max"])
 	if f["delay"] == "none" {
 		s.cfg.InitialRebalanceDelay = -1
 	}
 	s.restart(t)
+}
+
+func milliseconds(text string) time.Duration {
+	n, _ := strconv.Atoi(text)
+	return time.Duration(n) * time.Millisecond
 }
 
 func (s *script) wait(t *testing.T, until time.Time) {
@@ -259,6 +265,9 @@ func offsetRequest(t *testing.T, kind, groupID string, f map[string]string) kmsg
 		req.Version = int16(number(f, "v", 8))
 		req.Group, req.MemberID, req.Generation = groupID, f["member"], int32(number(f, "gen", -1))
 		req.RetentionTimeMillis = number(f, "retention", -1)
+		if instance, ok := f["instance"]; ok {
+			req.InstanceID = &instance
+		}
 		p := kmsg.NewOffsetCommitRequestTopicPartition()
 		p.Partition, p.Offset, p.Timestamp = int32(part), number(f, "offset", 0), number(f, "timestamp", -1)
 		if md, ok := f["metadata"]; ok {
