@@ -2,8 +2,10 @@ package node
 
 import (
 	"context"
+	"encoding/binary"
 	"net"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -38,6 +40,9 @@ func FuzzBroker(f *testing.F) {
 	}
 	f.Add(int16(0), int16(9), produceOf(9, "t", batchOf(record.Zstd, "a")).AppendTo(nil), []byte("GET / HTTP/1.1\r\n"))
 	f.Fuzz(func(t *testing.T, key, version int16, payload, rest []byte) {
+		if key == wire.KeyFetch {
+			payload = impatient(version, payload)
+		}
 		conn, err := n.Dial(t.Context())
 		if err != nil {
 			t.Fatal(err)
@@ -58,6 +63,22 @@ func FuzzBroker(f *testing.F) {
 		v.bystander.Close()
 		waitUntil(t, func() bool { return server.Stats().ConnectionsOpen == 0 })
 	})
+}
+
+// impatient is a Fetch request whose client waits for at most 20 ms. While a request waits, and another one has begun behind
+// it, a node does not see that the client has gone, which would make an input last as long as it says.
+func impatient(version int16, payload []byte) []byte {
+	at := 4 // behind the replica's id
+	if version >= 15 {
+		at = 0
+	}
+	if len(payload) < at+4 {
+		return payload
+	}
+	payload = slices.Clone(payload)
+	wait := min(binary.BigEndian.Uint32(payload[at:]), 20)
+	binary.BigEndian.PutUint32(payload[at:], wait)
+	return payload
 }
 
 func mustDial(t *testing.T, n *Node) net.Conn {
