@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/logbahn/logbahn/internal/logdump"
 )
 
 const (
@@ -39,9 +41,30 @@ func (c *call) formatter() (formatter, error) {
 		return newColumns(p)
 	case formatters + "NoOpMessageFormatter", "kafka.tools.NoOpMessageFormatter":
 		return silent{}, nil
+	case formatters + "OffsetsMessageFormatter", groupManager + "OffsetsMessageFormatter":
+		return internalRecord(logdump.OffsetsJSON), nil
+	case formatters + "GroupMetadataMessageFormatter", groupManager + "GroupMetadataMessageFormatter":
+		return internalRecord(logdump.GroupsJSON), nil
+	case formatters + "TransactionLogMessageFormatter", "kafka.coordinator.transaction.TransactionLog$TransactionLogMessageFormatter":
+		return internalRecord(logdump.TransactionsJSON), nil
 	default:
 		return nil, failf("%s", class)
 	}
+}
+
+// groupManager is where the formatters of __consumer_offsets were before Kafka 4.
+const groupManager = "kafka.coordinator.group.GroupMetadataManager$"
+
+// internalRecord prints records of an internal topic, as Kafka does without anything between two of them.
+type internalRecord logdump.JSON
+
+func (f internalRecord) write(w io.Writer, r *kgo.Record) error {
+	text, err := f(r.Key, r.Value)
+	if err != nil {
+		return failf("Could not read record at offset %d due to: %v", r.Offset, err)
+	}
+	_, err = io.WriteString(w, text)
+	return err
 }
 
 type silent struct{}

@@ -3,6 +3,7 @@ package kafkacli_test
 import (
 	"bytes"
 	"context"
+	"io"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -59,4 +60,27 @@ func run(t *testing.T, client []kgo.Opt, stdin string, args ...string) transcrip
 	env := kafkacli.Env{Stdin: strings.NewReader(stdin), Stdout: &stdout, Stderr: &stderr, Client: client}
 	code := kafkacli.Run(ctx, env, name, args[1:])
 	return transcript.Result{Code: code, Stdout: stdout.String(), Stderr: stderr.String()}
+}
+
+// TestInterrupt stops a producer at a line that was just entered: the line is sent, and the exit code is a shell's.
+func TestInterrupt(t *testing.T) {
+	client := append(logbahntest.Run(t, logbahntest.Dir(t.TempDir())).ClientOptions(), kgo.MetadataMinAge(50*time.Millisecond))
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	stdin, typing := io.Pipe()
+	defer typing.Close()
+	go func() {
+		_, _ = io.WriteString(typing, "a line\nhalf a li")
+		_, _ = io.WriteString(typing, "ne\n") // returns when what is above has been read
+		stop()
+	}()
+	env := kafkacli.Env{Stdin: stdin, Stdout: io.Discard, Stderr: io.Discard, Client: client}
+	server := []string{"--bootstrap-server", "in-process:9092", "--topic", "typed"}
+	if code := kafkacli.Run(ctx, env, "kafka-console-producer", append(server, "--timeout", "60000")); code != 130 {
+		t.Errorf("the producer exits with %d, want 130", code)
+	}
+	r := run(t, client, "", append([]string{"kafka-console-consumer", "--from-beginning", "--max-messages", "1", "--timeout-ms", "10000"}, server...)...)
+	if r.Stdout != "a line\n" {
+		t.Errorf("the consumer reads %q, want the line that was entered", r.Stdout)
+	}
 }

@@ -39,3 +39,15 @@ func TestLookup(t *testing.T) {
 		}
 	}
 }
+
+// TestWrongWords refuses words that are no option, whatever they are made of.
+func TestWrongWords(t *testing.T) {
+	for word, want := range map[string]string{
+		"-=x": "-=x is not a recognized option", "--=": "--= is not a recognized option", "---": "--- is not a recognized option",
+		"-é": "é is not a recognized option", "--nosuch=1": "nosuch is not a recognized option",
+	} {
+		if r := run(t, nil, "", "kafka-topics", word); r.Code != 1 || r.Stderr != want+"\n" {
+			t.Errorf("kafka-topics %s exits with %d and says %q, want %q", word, r.Code, r.Stderr, want)
+		}
+	}
+}

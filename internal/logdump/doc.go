@@ -10,6 +10,7 @@
 //
 // # Errors and callers
 //
+// A [JSON] shows one record as a formatter of the console consumer does, and may be used from everywhere at once.
 // [Dumper.File] returns an error when a file cannot be read or is none of these; [Dumper.Problems] prints what was found
 // to be inconsistent between files. A Dumper belongs to one goroutine; files may be in use by a broker meanwhile.
 package logdump

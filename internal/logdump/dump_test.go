@@ -34,6 +34,9 @@ func FuzzFile(f *testing.F) {
 				t.Fatal(err)
 			}
 		}
+		for _, json := range []JSON{OffsetsJSON, GroupsJSON, TransactionsJSON} {
+			_, _ = json(data, data)
+		}
 		for _, decode := range []Decoder{nil, Offsets, Transactions} {
 			d := &Dumper{Out: io.Discard, Err: io.Discard, Options: Options{Contents: true, Decode: decode}}
 			_ = d.File(filepath.Join(dir, kinds[int(kind)%len(kinds)]))

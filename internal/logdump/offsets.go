@@ -110,13 +110,13 @@ func Offsets(offset int64, key, value []byte) (keyText, valueText *string) {
 		if k.ReadFrom(key) != nil {
 			break
 		}
-		return jsonText(typedKey{fmt.Sprint(version), offsetKey{k.Group, k.Topic, k.Partition}}), offsetText(value)
+		return jsonText(typedKey{fmt.Sprint(version), offsetKey{k.Group, k.Topic, k.Partition}}), shown(value, offsetOf)
 	case version == 2:
 		var k kmsg.GroupMetadataKey
 		if k.ReadFrom(key) != nil {
 			break
 		}
-		return jsonText(typedKey{"2", groupKey{k.Group}}), groupText(value)
+		return jsonText(typedKey{"2", groupKey{k.Group}}), shown(value, groupWithMembersOf)
 	default:
 		return note("Unknown record type %d at offset %d, skipping.", version, offset), nil
 	}
@@ -126,13 +126,25 @@ func Offsets(offset int64, key, value []byte) (keyText, valueText *string) {
 // tombstone is the text of a null value.
 func tombstone() *string { return note("<DELETE>") }
 
-func offsetText(value []byte) *string {
+// valueOf decodes a value.
+type valueOf func(value []byte) (version int16, data any, err error)
+
+// shown is a value as the dump shows it.
+func shown(value []byte, of valueOf) *string {
 	if value == nil {
 		return tombstone()
 	}
+	version, data, err := of(value)
+	if err != nil {
+		return note("the value cannot be read: %v", err)
+	}
+	return jsonText(versionedValue{fmt.Sprint(version), data})
+}
+
+func offsetOf(value []byte) (version int16, data any, err error) {
 	v := kmsg.NewOffsetCommitValue()
 	if err := v.ReadFrom(value); err != nil {
-		return note("the value cannot be read: %v", err)
+		return 0, nil, err
 	}
 	out := offsetValue{Offset: v.Offset, Metadata: v.Metadata, CommitTimestamp: v.CommitTimestamp}
 	if v.Version >= 3 {
@@ -144,16 +156,21 @@ func offsetText(value []byte) *string {
 	if v.TopicID != [16]byte{} {
 		out.TopicID = base64.RawURLEncoding.EncodeToString(v.TopicID[:])
 	}
-	return jsonText(versionedValue{fmt.Sprint(v.Version), out})
+	return v.Version, out, nil
 }
 
-func groupText(value []byte) *string {
-	if value == nil {
-		return tombstone()
-	}
+// groupOf leaves subscriptions and assignments the bytes that they are.
+func groupOf(value []byte) (version int16, data any, err error) { return decodeGroup(value, false) }
+
+// groupWithMembersOf decodes the subscriptions and assignments of consumers.
+func groupWithMembersOf(value []byte) (version int16, data any, err error) {
+	return decodeGroup(value, true)
+}
+
+func decodeGroup(value []byte, members bool) (version int16, data any, err error) {
 	v := kmsg.NewGroupMetadataValue()
 	if err := v.ReadFrom(value); err != nil {
-		return note("the value cannot be read: %v", err)
+		return 0, nil, err
 	}
 	out := groupValue{ProtocolType: v.ProtocolType, Generation: v.Generation, Protocol: v.Protocol, Leader: v.Leader, Members: []groupMember{}}
 	if v.Version >= 2 {
@@ -169,12 +186,12 @@ func groupText(value []byte) *string {
 		if v.Version >= 1 {
 			member.RebalanceTimeout = &m.RebalanceTimeoutMillis
 		}
-		if v.ProtocolType == "consumer" {
+		if members && v.ProtocolType == "consumer" {
 			member.Subscription, member.Assignment = subscriptionOf(m.Subscription), assignmentOf(m.Assignment)
 		}
 		out.Members = append(out.Members, member)
 	}
-	return jsonText(versionedValue{fmt.Sprint(v.Version), out})
+	return v.Version, out, nil
 }
 
 // subscriptionOf decodes a member's subscription, or leaves its bytes.
@@ -247,13 +264,13 @@ func Transactions(offset int64, key, value []byte) (keyText, valueText *string) 
 	if k.ReadFrom(key) != nil {
 		return note("Error at offset %d, skipping. the key cannot be read", offset), nil
 	}
-	keyText = jsonText(typedKey{"0", transactionKey{k.TransactionalID}})
-	if value == nil {
-		return keyText, tombstone()
-	}
+	return jsonText(typedKey{"0", transactionKey{k.TransactionalID}}), shown(value, transactionOf)
+}
+
+func transactionOf(value []byte) (version int16, data any, err error) {
 	v := kmsg.NewTxnMetadataValue()
 	if err := v.ReadFrom(value); err != nil {
-		return keyText, note("the value cannot be read: %v", err)
+		return 0, nil, err
 	}
 	out := transactionValue{ProducerID: v.ProducerID, ProducerEpoch: v.ProducerEpoch, TimeoutMs: v.TimeoutMillis, Status: int8(v.State),
 		LastUpdateMs: v.LastUpdateTimestamp, StartMs: v.StartTimestamp, ClientTransactionVersion: v.ClientTransactionVersion}
@@ -272,5 +289,5 @@ func Transactions(offset int64, key, value []byte) (keyText, valueText *string) 
 	for _, t := range v.Topics {
 		out.Partitions = append(out.Partitions, partitions{t.Topic, t.Partitions})
 	}
-	return keyText, jsonText(versionedValue{fmt.Sprint(v.Version), out})
+	return v.Version, out, nil
 }

@@ -10,7 +10,7 @@ import (
 type mask struct{ server, dir, testdata string }
 
 var (
-	topicID    = regexp.MustCompile(`(TopicId: |Cluster ID: )[A-Za-z0-9_-]{22}`)
+	topicID    = regexp.MustCompile(`(TopicId: |Cluster ID: |"topicId":")[A-Za-z0-9_-]{22}`)
 	throughput = regexp.MustCompile(`"avg_throughput":[0-9.E-]+`)
 	wholeID    = regexp.MustCompile(`(?m)^[A-Za-z0-9_-]{22}$`)
 	longID     = regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`)
