@@ -271,12 +271,10 @@ func (c *call) produceLines(ctx context.Context, client *kgo.Client, reader *lin
 		}
 		return produceError(client.ProduceSync(ctx, r).FirstErr())
 	})
-	// A line that was entered is sent, also when Ctrl-C follows it at once.
-	sending, cancel := context.WithoutCancel(ctx), func() {}
-	if ended(ctx) {
-		sending, cancel = context.WithTimeout(sending, connectPatience)
-	}
+	// A line that was entered is sent, also when Ctrl-C follows it at once; a broker that is away then is not waited for long.
+	sending, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(connectPatience, cancel) })()
 	if err := client.Flush(sending); err != nil && failed == nil {
 		failed = err
 	}
