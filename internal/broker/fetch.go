@@ -60,11 +60,6 @@ func (b *Broker) fetch(ctx context.Context, r *Request, req *wire.FetchRequest) 
 	c := &fetchCall{b: b, r: r, req: req, img: b.cfg.Metadata.Image(), items: items}
 	c.resolve()
 	c.readEnough(ctx)
-	if ctx.Err() != nil { // nobody will encode the reply, which would let go of the files
-		release(c.found)
-		b.fetchMemory.release(c.reserved)
-		return Disconnect
-	}
 	c.convert()
 	return c.respond(s)
 }
@@ -360,9 +355,6 @@ func (r *fetchReply) Release() {
 	release(r.found)
 	r.b.fetchMemory.release(r.reserved)
 }
-
-// Discard implements wire.Discarder.
-func (r *fetchReply) Discard() { release(r.found) }
 
 // AppendTo implements wire.Response. Partitions whose records turn out to be unreadable become errors; the others are
 // encoded again.

@@ -157,28 +157,28 @@ func TestClientLeavesDuringLongPoll(t *testing.T) {
 	}
 }
 
-// holding is a response that holds something until it is encoded or discarded.
+// holding is a response that holds something until it has left or never will.
 type holding struct {
 	plain
-	discarded chan struct{}
+	released chan struct{}
 }
 
-func (h holding) Discard() { close(h.discarded) }
+func (h holding) Release() { close(h.released) }
 
-// TestReplyForNobodyIsDiscarded has a reply when its client has left.
-func TestReplyForNobodyIsDiscarded(t *testing.T) {
-	discarded := make(chan struct{})
+// TestReplyForNobodyIsReleased has a reply when its client has left.
+func TestReplyForNobodyIsReleased(t *testing.T) {
+	released := make(chan struct{})
 	s, _ := newServer(t, Config{Handler: script{func(context.Context, *Conn, wire.RequestHeader, any) (Finish, error) {
 		return func(ctx context.Context) wire.Response {
 			<-ctx.Done()
-			return holding{"too late", discarded}
+			return holding{"too late", released}
 		}, nil
 	}}})
 	c := dial(t, s)
 	c.send(metadata(1))
 	waitFor(t, func() bool { return s.Stats().Requests > 0 })
 	c.Close()
-	<-discarded
+	<-released
 }
 
 func TestShutdownFinishesWhatHasStarted(t *testing.T) {

@@ -130,9 +130,6 @@ func (c *Conn) answer(w *writer, r *reply) (err error) {
 		defer releaser.Release()
 	}
 	if c.ctx.Err() != nil {
-		if d, ok := response.(wire.Discarder); ok {
-			d.Discard()
-		}
 		return context.Cause(c.ctx)
 	}
 	if observer := c.server.cfg.Observer; observer != nil {

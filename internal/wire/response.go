@@ -14,12 +14,6 @@ type Response interface {
 	AppendTo(dst []byte) ([]byte, error)
 }
 
-// Discarder is a Response that holds something until it is encoded. Discard lets it go where no reply will be sent: the
-// connection has ended.
-type Discarder interface {
-	Discard()
-}
-
 // Sizer is a Response that knows the length of its body in bytes beforehand. It is a hint for the buffer only: the body
 // may come out shorter (a record source that has lost its data) or, if data grew, longer.
 type Sizer interface {
