@@ -26,8 +26,8 @@
 //
 // # The rest
 //
-// The article's walk-through, a group that clients of four languages share, Kafka's own tools, those of today,
-// which read the data directory too, and those of 0.9, and kill -9 under load.
+// The article's walk-through, a group that clients of four languages share, Kafka's own tools reading the data
+// directory, the tools of Kafka 0.9, and kill -9 under load.
 //
 // install.sh fetches the clients that are not Go into $LOGBAHN_INTEROP. A test whose client is not there, or that runs
 // without the variable, skips and says so; with LOGBAHN_REQUIRE=1 it fails instead, which is how continuous integration
