@@ -368,7 +368,11 @@ async function adminCluster(run) {
 async function adminLogDirs(run) {
   await run.create(run.topic, 3)
   await run.produce(run.topic, 0, records(0, 100))
-  const d = await run.library.describeLogDirs(run.topic)
+  let d
+  await run.until('all partitions in the directories', async () => { // Kafka makes them after its answer
+    d = await run.library.describeLogDirs(run.topic)
+    return d.partitions === 3
+  })
   Object.assign(run.facts, { error: 'NONE', dirs: d.dirs, partitions: d.partitions, size_positive: d.size > 0 })
 }
 

@@ -389,7 +389,14 @@ def admin_log_dirs(run):
     run.library.describe_log_dirs(run.topic)
     run.create(run.topic, 3)
     run.produce(run.topic, 0, records(0, 100))
-    dirs, partitions, size = run.library.describe_log_dirs(run.topic)
+    described = []
+
+    def complete():  # Kafka makes them after its answer
+        described[:] = run.library.describe_log_dirs(run.topic)
+        return described[1] == 3
+
+    run.until("all partitions in the directories", complete)
+    dirs, partitions, size = described
     run.facts.update(error="NONE", dirs=dirs, partitions=partitions, size_positive=size > 0)
 
 

@@ -370,8 +370,16 @@ func adminLogDirs(r *Run) error {
 	if err := r.produce(r.Topic, 0, records(0, 100), ProduceOptions{}); err != nil {
 		return err
 	}
-	dirs, partitions, size, err := admin.DescribeLogDirs(r.Context, r.Topic)
-	r.fact("error", err)
+	var dirs, partitions int
+	var size int64
+	var failure error
+	if err := r.until("all partitions in the directories", func() (bool, error) { // Kafka makes them after its answer
+		dirs, partitions, size, failure = admin.DescribeLogDirs(r.Context, r.Topic)
+		return failure != nil || partitions == 3, nil
+	}); err != nil {
+		return err
+	}
+	r.fact("error", failure)
 	r.Facts["dirs"], r.Facts["partitions"], r.Facts["size_positive"] = dirs, partitions, size > 0
 	return nil
 }
