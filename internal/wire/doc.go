@@ -8,7 +8,8 @@
 //   - What [DecodeRequest] returns shares no memory with the frame. What [ProduceRequest.Decode] returns does, in
 //     Records only: whoever keeps record sets beyond the frame's life copies them.
 //   - Produce and Fetch, the hot ones, have a codec of our own that reuses its structs and allocates nothing in steady
-//     state. All other messages go through kmsg. Both give the same bytes (tested against each other).
+//     state. All other messages go through kmsg. Both give the same bytes (tested against each other). Fetch has its
+//     client's half too, in the one version that nodes speak among each other ([FetchVersion]).
 //   - A response knows its size before it is encoded, so that one buffer of the right size is enough. Record data of a
 //     Fetch is read by its [RecordSource] straight into that buffer.
 //

@@ -1,5 +1,10 @@
 package wire
 
+import "math"
+
+// FetchVersion is the version of Fetch that nodes speak among each other.
+const FetchVersion int16 = fetchMaxVersion
+
 // FetchRequest is a Fetch request, versions 0 to 18. Reuse it: Decode keeps the memory of its slices. It does not alias
 // the frame.
 type FetchRequest struct {
@@ -18,6 +23,14 @@ type FetchRequest struct {
 	Rack            string           // v11+ (KIP-392)
 }
 
+// NewFetchPartition returns a partition that says nothing but its number and where to read from.
+func NewFetchPartition(partition int32, offset int64) FetchPartition {
+	return FetchPartition{
+		Partition: partition, FetchOffset: offset, CurrentLeaderEpoch: -1, LastFetchedEpoch: -1, LogStartOffset: -1,
+		HighWatermark: math.MaxInt64, FlushedOffset: -1,
+	}
+}
+
 // FetchTopic is one topic of a FetchRequest: by name up to version 12, by id from 13 on (KIP-516).
 type FetchTopic struct {
 	Topic      string
@@ -30,6 +43,7 @@ type FetchPartition struct {
 	FetchOffset        int64
 	LogStartOffset     int64    // v5+; of a follower, -1 otherwise
 	HighWatermark      int64    // v18+, tagged: what the follower knows (KIP-1166); 2^63-1 when absent
+	FlushedOffset      int64    // v12+, tagged, of Logbahn's followers: the end of what is on their disk; -1 when absent
 	ReplicaDirectoryID [16]byte // v17+, tagged (KIP-853)
 	Partition          int32
 	CurrentLeaderEpoch int32 // v9+; -1 when unknown (KIP-320)

@@ -15,6 +15,9 @@ const (
 	fetchWatermarkFrom    = 18
 )
 
+// flushedOffsetTag is far above the tags that Kafka gives out: its brokers and clients pass over it.
+const flushedOffsetTag = 10001
+
 // Decode reads a request body into r, whose slices it reuses. Nothing aliases body. It allocates nothing once r has
 // grown to the usual shape, and never more than twice len(body) and [DecodeSlackBytes].
 func (r *FetchRequest) Decode(version int16, body []byte) error {
@@ -121,8 +124,7 @@ func decodeTopic(version int16, b *weighed) (name string, id [16]byte) {
 }
 
 func (p *FetchPartition) decode(version int16, b *weighed) {
-	*p = FetchPartition{CurrentLeaderEpoch: -1, LastFetchedEpoch: -1, LogStartOffset: -1, HighWatermark: math.MaxInt64}
-	p.Partition = b.int32()
+	*p = NewFetchPartition(b.int32(), 0)
 	if version >= 9 {
 		p.CurrentLeaderEpoch = b.int32()
 	}
@@ -147,6 +149,8 @@ func (p *FetchPartition) decodeTags(version int16, b *reader) {
 			p.ReplicaDirectoryID = value.uuid()
 		case number == 1 && version >= fetchWatermarkFrom:
 			p.HighWatermark = value.int64()
+		case number == flushedOffsetTag:
+			p.FlushedOffset = value.int64()
 		}
 		if value.bad {
 			b.fail()
