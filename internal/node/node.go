@@ -28,7 +28,11 @@ import (
 
 // Config is what a node is started with.
 type Config struct {
-	FS vfs.FS // vfs.Disk() when nil
+	FS      vfs.FS  // vfs.Disk() when nil
+	Network Network // TCP when nil
+	// Now is the wall clock, time.Now when nil. It may jump: what is measured, sessions of groups among it, is measured
+	// with the system's monotonic one.
+	Now func() time.Time
 	// Settings are Kafka's broker keys; what is missing has its default.
 	Settings config.Settings
 	// InProcess opens no socket: the node is reached by Dial only.
@@ -93,6 +97,9 @@ func Start(ctx context.Context, cfg Config) (_ *Node, err error) {
 	}
 	if n.cfg.FS == nil {
 		n.cfg.FS = vfs.Disk()
+	}
+	if n.cfg.Network == nil {
+		n.cfg.Network = tcp{}
 	}
 	if err := n.configure(); err != nil {
 		return nil, err
@@ -163,7 +170,7 @@ func (n *Node) openDir(context.Context) error {
 	}
 	var err error
 	n.dir, err = commitlog.OpenDir(commitlog.DirConfig{
-		FS: n.cfg.FS, Path: n.broker.LogDirs[0], ClusterID: n.broker.ClusterID, NodeID: n.broker.NodeID, Flush: flush, Log: n.log,
+		FS: n.cfg.FS, Path: n.broker.LogDirs[0], ClusterID: n.broker.ClusterID, NodeID: n.broker.NodeID, Flush: flush, Log: n.log, Now: n.cfg.Now,
 		CheckpointInterval: milliseconds(min(int64(n.broker.Logs.RecoveryCheckpointMs), 1000)),
 		RetentionInterval:  milliseconds(n.broker.Logs.RetentionCheckIntervalMs),
 		CleanerInterval:    n.cleanerInterval(),
@@ -189,7 +196,7 @@ func milliseconds(ms int64) time.Duration { return time.Duration(ms) * time.Mill
 // and is so as new as the cluster: an older one would have other topics, and folders be set aside that belong to newer ones.
 func (n *Node) openReplicas(context.Context) error {
 	n.set = partition.NewSet(partition.Config{
-		NodeID: n.broker.NodeID, Dir: n.dir, Static: n.static, Log: n.log,
+		NodeID: n.broker.NodeID, Dir: n.dir, Static: n.static, Log: n.log, Now: n.cfg.Now,
 		ReplicaLagMax: milliseconds(n.broker.Replication.LagTimeMaxMs),
 	})
 	n.groups = coordinator.New(coordinator.Config{
@@ -213,7 +220,7 @@ func (n *Node) openReplicas(context.Context) error {
 	})
 	n.server = broker.New(broker.Config{
 		NodeID: n.broker.NodeID, Metadata: n.quorum, Partitions: n.set, Groups: n.groups,
-		Settings: broker.SettingsOf(n.broker), Static: n.static, Log: n.log,
+		Settings: broker.SettingsOf(n.broker), Static: n.static, Log: n.log, Now: n.cfg.Now,
 		Dir: broker.LogDir{Path: n.dir.Path(), Free: func() (int64, error) { return n.cfg.FS.Free(n.dir.Path()) }},
 	})
 	n.attachOps()

@@ -46,6 +46,7 @@ func (n *Node) openQuorum(context.Context) error {
 		// A start reads what has been written since the last snapshot: it must not be much.
 		SnapshotBytes: min(n.broker.Quorum.SnapshotAfterBytes, snapshotBytesMax),
 		Logger:        n.log,
+		Now:           n.cfg.Now,
 	})
 	return err
 }

@@ -39,7 +39,7 @@ func (n *Node) bind(context.Context) error {
 	for _, l := range n.broker.Network.Listeners {
 		s := &serving{Listener: l, receiveBytes: n.broker.Network.ReceiveBufferBytes, sendBytes: n.broker.Network.SendBufferBytes}
 		n.serving = append(n.serving, s)
-		if err := s.bind(); err != nil {
+		if err := s.bind(n.cfg.Network); err != nil {
 			return err
 		}
 	}
@@ -48,13 +48,13 @@ func (n *Node) bind(context.Context) error {
 
 // bind listens on the listener's address. The name localhost means both loopback addresses where there are two: clients
 // try one or the other first.
-func (s *serving) bind() error {
+func (s *serving) bind(network Network) error {
 	hosts := []string{s.Host}
 	if s.Host == "localhost" {
 		hosts = []string{"127.0.0.1", "::1"}
 	}
 	for i, host := range hosts {
-		l, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(s.Port)))
+		l, err := network.Listen(net.JoinHostPort(host, strconv.Itoa(s.Port)))
 		if err != nil && i > 0 {
 			continue
 		}

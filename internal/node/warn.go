@@ -69,7 +69,7 @@ func (n *Node) stopping() bool {
 
 // answersAt returns why this node is not the one that answers at an address, nil when it is.
 func (n *Node) answersAt(ctx context.Context, address string) error {
-	c, err := new(net.Dialer).DialContext(ctx, "tcp", address)
+	c, err := n.cfg.Network.Dial(ctx, address)
 	if err != nil {
 		return err
 	}
