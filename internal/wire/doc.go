@@ -10,6 +10,8 @@
 //   - Produce and Fetch, the hot ones, have a codec of our own that reuses its structs and allocates nothing in steady
 //     state. All other messages go through kmsg. Both give the same bytes (tested against each other). Fetch has its
 //     client's half too, in the one version that nodes speak among each other ([FetchVersion]).
+//   - What nodes tell each other beyond Kafka's protocol has keys and messages of our own (private.go), framed and
+//     surveyed like the others.
 //   - A response knows its size before it is encoded, so that one buffer of the right size is enough. Record data of a
 //     Fetch is read by its [RecordSource] straight into that buffer.
 //

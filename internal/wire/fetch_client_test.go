@@ -59,8 +59,6 @@ func TestFetchRequestEncodesAsKmsgReads(t *testing.T) {
 	})
 }
 
-func bytesCloned[T any](s []T) []T { return append([]T(nil), s...) }
-
 // thinRequestTags takes tagged fields away so that each combination of them comes up, and sets what kmsg does not know.
 func thinRequestTags(p *FetchPartition) {
 	if p.Partition&1 == 0 {

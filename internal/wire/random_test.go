@@ -21,7 +21,7 @@ func fill(t *rapid.T, v reflect.Value, unknownTags bool) {
 			return
 		}
 		for i := range v.NumField() {
-			if v.Type().Field(i).Name != "Version" {
+			if f := v.Type().Field(i); f.IsExported() && f.Name != "Version" {
 				fill(t, v.Field(i), unknownTags)
 			}
 		}

@@ -7,7 +7,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// DecodeRequest decodes the body of a request into a kmsg request with its version set. The result shares no memory
+// DecodeRequest decodes the body of a request into a kmsg request, or one of ours ([NewRequest]), with its version set. The result shares no memory
 // with body. It allocates at most twice len(body) and [DecodeSlackBytes]; a body that needs more is refused as
 // malformed, as is one that ends early or counts more than it has. Bytes after the message are ignored, as Kafka does.
 func DecodeRequest(key, version int16, body []byte) (kmsg.Request, error) {
@@ -25,7 +25,7 @@ func DecodeRequest(key, version int16, body []byte) (kmsg.Request, error) {
 	if s.aliases {
 		body = bytes.Clone(body[:len(body)-len(s.src)])
 	}
-	request := kmsg.RequestForKey(key)
+	request := NewRequest(key)
 	request.SetVersion(version)
 	if err := request.ReadFrom(body); err != nil {
 		return nil, fmt.Errorf("%w: %s version %d: %w", ErrMalformed, a.name, version, err)

@@ -47,6 +47,9 @@ const (
 const never int16 = math.MaxInt16
 
 func apiOf(key int16) (*api, bool) {
+	if n := int(key) - privateKeys; n >= 0 && n < len(private) {
+		return &private[n], true
+	}
 	if key < 0 || int(key) >= len(apis) || apis[key].name == "" {
 		return &api{}, false
 	}

@@ -1,0 +1,244 @@
+package wire
+
+import (
+	"fmt"
+	"unsafe"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// Keys of the APIs of our own, far above Kafka's. Nodes use them among each other; no client is told of them.
+const (
+	KeyRaftMessages int16 = privateKeys
+	KeyHello        int16 = privateKeys + 1
+)
+
+const privateKeys = 31000
+
+// private is what the framing knows of our own APIs, from privateKeys on.
+var private = [...]api{
+	{name: "RaftMessages", size: unsafe.Sizeof(RaftMessagesRequest{}), fields: []field{
+		{to: never, tag: -1, kind: kindString},
+		{to: never, tag: -1, kind: kindInt32},
+		{to: never, tag: -1, kind: kindInt32},
+		{to: never, tag: -1, kind: kindArray, size: unsafe.Sizeof([]byte(nil)), fields: []field{
+			{to: never, tag: -1, kind: kindBytes},
+		}},
+	}},
+	{name: "Hello", size: unsafe.Sizeof(HelloRequest{}), fields: []field{
+		{to: never, tag: -1, kind: kindInt32},
+		{to: never, tag: -1, kind: kindUUID},
+		{to: never, tag: -1, kind: kindString, nullable: true},
+		{to: never, tag: -1, kind: kindInt8},
+	}},
+}
+
+// NewRequest returns the request of a key that has one, Kafka's or ours, nil for others.
+func NewRequest(key int16) kmsg.Request {
+	switch key {
+	case KeyRaftMessages:
+		return &RaftMessagesRequest{}
+	case KeyHello:
+		return &HelloRequest{}
+	}
+	return kmsg.RequestForKey(key)
+}
+
+// version is the version of a message of ours. All are flexible from version 0 on.
+type version int16
+
+// MaxVersion implements [kmsg.Request].
+func (*version) MaxVersion() int16 { return 0 }
+
+// SetVersion implements [kmsg.Request].
+func (v *version) SetVersion(n int16) { *v = version(n) }
+
+// GetVersion implements [kmsg.Request].
+func (v *version) GetVersion() int16 { return int16(*v) }
+
+// IsFlexible implements [kmsg.Request].
+func (*version) IsFlexible() bool { return true }
+
+// raftMessagesKey and helloKey give requests and responses their key.
+type (
+	raftMessagesKey struct{}
+	helloKey        struct{}
+)
+
+// Key implements [kmsg.Request].
+func (raftMessagesKey) Key() int16 { return KeyRaftMessages }
+
+// Key implements [kmsg.Request].
+func (helloKey) Key() int16 { return KeyHello }
+
+// RaftMessagesRequest carries messages of raft between two members of the metadata quorum.
+type RaftMessagesRequest struct {
+	version
+	raftMessagesKey
+	ClusterID string
+	From, To  int32    // nodes
+	Messages  [][]byte // each an encoded raftpb.Message
+}
+
+// RaftMessagesResponse tells that messages have arrived, or that the receiver wants none: INCONSISTENT_CLUSTER_ID, or
+// BROKER_ID_NOT_REGISTERED when it is another node than To.
+type RaftMessagesResponse struct {
+	version
+	raftMessagesKey
+	ErrorCode int16
+}
+
+// ResponseKind implements [kmsg.Request].
+func (*RaftMessagesRequest) ResponseKind() kmsg.Response { return &RaftMessagesResponse{} }
+
+// RequestKind implements [kmsg.Response].
+func (*RaftMessagesResponse) RequestKind() kmsg.Request { return &RaftMessagesRequest{} }
+
+// AppendTo implements [kmsg.Request].
+func (r *RaftMessagesRequest) AppendTo(dst []byte) []byte {
+	dst = appendString(dst, r.ClusterID, true)
+	dst = appendInt32(dst, r.From)
+	dst = appendInt32(dst, r.To)
+	dst = appendLength(dst, len(r.Messages), true)
+	for _, m := range r.Messages {
+		dst = appendLength(dst, len(m), true)
+		dst = append(dst, m...)
+	}
+	return append(dst, 0)
+}
+
+// ReadFrom implements [kmsg.Request]. Messages alias src.
+func (r *RaftMessagesRequest) ReadFrom(src []byte) error {
+	b := weighed{reader: reader{src: src, flexible: true}, limit: decodeLimit(src)}
+	r.ClusterID = b.string()
+	r.From, r.To = b.int32(), b.int32()
+	r.Messages = make([][]byte, weighedLength[[]byte](&b))
+	for i := range r.Messages {
+		r.Messages[i] = b.bytes()
+	}
+	b.skipTags()
+	return b.malformed(KeyRaftMessages, src)
+}
+
+// AppendTo implements [kmsg.Response].
+func (r *RaftMessagesResponse) AppendTo(dst []byte) []byte {
+	return append(appendInt16(dst, r.ErrorCode), 0)
+}
+
+// ReadFrom implements [kmsg.Response].
+func (r *RaftMessagesResponse) ReadFrom(src []byte) error {
+	b := weighed{reader: reader{src: src, flexible: true}}
+	r.ErrorCode = b.int16()
+	b.skipTags()
+	return b.malformed(KeyRaftMessages, src)
+}
+
+// HelloRequest is how nodes find each other: who asks, and what it knows.
+type HelloRequest struct {
+	version
+	helloKey
+	NodeID      int32
+	DirectoryID [16]byte
+	ClusterID   *string // nil when it does not know its cluster yet
+	Formed      bool    // it has a metadata log
+}
+
+// HelloResponse is who answers a Hello, and what it knows of the cluster.
+type HelloResponse struct {
+	version
+	helloKey
+	ErrorCode   int16 // INCONSISTENT_CLUSTER_ID: it belongs to another cluster than the one who asks
+	NodeID      int32
+	DirectoryID [16]byte
+	ClusterID   *string
+	Formed      bool
+	LeaderID    int32 // of the quorum, -1 when it knows none
+	Voters      []HelloVoter
+}
+
+// HelloVoter is a member of the metadata quorum.
+type HelloVoter struct {
+	NodeID      int32
+	DirectoryID [16]byte
+	Address     string // host and port of its controller listener
+}
+
+// ResponseKind implements [kmsg.Request].
+func (*HelloRequest) ResponseKind() kmsg.Response { return &HelloResponse{} }
+
+// RequestKind implements [kmsg.Response].
+func (*HelloResponse) RequestKind() kmsg.Request { return &HelloRequest{} }
+
+// AppendTo implements [kmsg.Request].
+func (r *HelloRequest) AppendTo(dst []byte) []byte {
+	dst = appendInt32(dst, r.NodeID)
+	dst = append(dst, r.DirectoryID[:]...)
+	dst = appendNullableString(dst, r.ClusterID, true)
+	return append(appendBool(dst, r.Formed), 0)
+}
+
+// ReadFrom implements [kmsg.Request].
+func (r *HelloRequest) ReadFrom(src []byte) error {
+	b := weighed{reader: reader{src: src, flexible: true}}
+	r.NodeID = b.int32()
+	r.DirectoryID = b.uuid()
+	r.ClusterID = b.nullableString()
+	r.Formed = b.int8() != 0
+	b.skipTags()
+	return b.malformed(KeyHello, src)
+}
+
+// AppendTo implements [kmsg.Response].
+func (r *HelloResponse) AppendTo(dst []byte) []byte {
+	dst = appendInt16(dst, r.ErrorCode)
+	dst = appendInt32(dst, r.NodeID)
+	dst = append(dst, r.DirectoryID[:]...)
+	dst = appendNullableString(dst, r.ClusterID, true)
+	dst = appendBool(dst, r.Formed)
+	dst = appendInt32(dst, r.LeaderID)
+	dst = appendLength(dst, len(r.Voters), true)
+	for i := range r.Voters {
+		v := &r.Voters[i]
+		dst = appendInt32(dst, v.NodeID)
+		dst = append(dst, v.DirectoryID[:]...)
+		dst = appendString(dst, v.Address, true)
+		dst = append(dst, 0)
+	}
+	return append(dst, 0)
+}
+
+// ReadFrom implements [kmsg.Response].
+func (r *HelloResponse) ReadFrom(src []byte) error {
+	b := weighed{reader: reader{src: src, flexible: true}, limit: decodeLimit(src)}
+	r.ErrorCode = b.int16()
+	r.NodeID = b.int32()
+	r.DirectoryID = b.uuid()
+	r.ClusterID = b.nullableString()
+	r.Formed = b.int8() != 0
+	r.LeaderID = b.int32()
+	r.Voters = make([]HelloVoter, weighedLength[HelloVoter](&b))
+	for i := range r.Voters {
+		v := &r.Voters[i]
+		v.NodeID = b.int32()
+		v.DirectoryID = b.uuid()
+		v.Address = b.string()
+		b.skipTags()
+	}
+	b.skipTags()
+	return b.malformed(KeyHello, src)
+}
+
+// malformed returns what is to be said of a message that was read from src.
+func (r *reader) malformed(key int16, src []byte) error {
+	if r.bad {
+		return fmt.Errorf("%w: %s of %d bytes", ErrMalformed, APIName(key), len(src))
+	}
+	return nil
+}
+
+func appendBool(dst []byte, b bool) []byte {
+	if b {
+		return append(dst, 1)
+	}
+	return append(dst, 0)
+}
