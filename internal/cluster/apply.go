@@ -76,44 +76,90 @@ func (b *builder) put(t *Topic) {
 }
 
 func (c RegisterBroker) apply(b *builder) error {
-	if c.Broker.ID < 0 {
-		return fmt.Errorf("node id %d", c.Broker.ID)
+	broker := c.Broker
+	switch {
+	case broker.ID < 0:
+		return fmt.Errorf("node id %d", broker.ID)
+	case broker.Epoch < b.next.nextBrokerEpoch || broker.Epoch == math.MaxInt64:
+		return fmt.Errorf("broker epoch %d where %d is next", broker.Epoch, b.next.nextBrokerEpoch)
+	case c.Lost > LostAll:
+		return fmt.Errorf("unknown loss %d", c.Lost)
 	}
-	if c.Broker.Epoch < b.next.nextBrokerEpoch || c.Broker.Epoch == math.MaxInt64 {
-		return fmt.Errorf("broker epoch %d where %d is next", c.Broker.Epoch, b.next.nextBrokerEpoch)
+	if broker.RegisteredAt == 0 { // only a snapshot says otherwise
+		broker.RegisteredAt = max(b.next.offset, 0)
 	}
-	b.next.nextBrokerEpoch = c.Broker.Epoch + 1
+	b.next.nextBrokerEpoch = broker.Epoch + 1
 	list := b.brokers()
-	if at, ok := b.next.broker(c.Broker.ID); ok {
-		list[at] = c.Broker
+	if at, ok := b.next.broker(broker.ID); ok {
+		list[at] = broker
 	} else {
-		b.next.brokers = slices.Insert(list, at, c.Broker)
+		b.next.brokers = slices.Insert(list, at, broker)
 	}
-	return b.raiseEpochs(c.Broker.ID)
+	return b.eachPartition(broker.ID, func(p *Partition) bool {
+		next, changed := p.registered(broker.ID, c.Lost)
+		*p = next
+		return changed
+	})
 }
 
-// raiseEpochs begins a new leader epoch of everything that the broker leads.
-func (b *builder) raiseEpochs(leader NodeID) error {
-	leads := func(p Partition) bool { return p.Leader == leader }
-	var affected []UUID
-	for t := range b.next.byID.all(nil) {
-		if slices.ContainsFunc(t.Partitions, leads) {
-			affected = append(affected, t.ID)
+// registered is what becomes of a partition when broker id begins another run.
+func (p Partition) registered(id NodeID, lost Loss) (Partition, bool) {
+	led := p.Leader == id
+	known := slices.Contains(p.ISR, id) || slices.Contains(p.ELR, id)
+	switch {
+	case lost == LostAll && slices.Contains(p.LastKnownELR, id):
+		p.LastKnownELR = nil
+	case lost == LostNothing && !led, !led && !known:
+		return p, false
+	}
+	if led {
+		p.LeaderEpoch++
+	}
+	if lost != LostNothing {
+		p.ISR, p.ELR = without(p.ISR, id), without(p.ELR, id)
+		if led {
+			p.Leader = NoLeader
+		}
+		last := p.Leader == NoLeader && len(p.ISR)+len(p.ELR)+len(p.LastKnownELR) == 0
+		if lost == LostUnflushed && (led && len(p.ISR) == 0 || known && last) {
+			p.LastKnownELR = []NodeID{id}
 		}
 	}
-	for _, id := range affected {
-		t, err := b.topic(id)
-		if err != nil {
-			return err
-		}
+	p.PartitionEpoch++
+	return p, true
+}
+
+// without returns list without id, nil when that leaves nothing, and list itself when id is not in it.
+func without(list []NodeID, id NodeID) []NodeID {
+	if !slices.Contains(list, id) {
+		return list
+	}
+	if len(list) == 1 {
+		return nil
+	}
+	return slices.DeleteFunc(slices.Clone(list), func(other NodeID) bool { return other == id })
+}
+
+// eachPartition changes the partitions that have a replica on the broker: change tells whether it has changed the one it
+// is given, which is a copy.
+func (b *builder) eachPartition(holder NodeID, change func(*Partition) bool) error {
+	for t := range b.next.byID.all(nil) {
+		var own *Topic
 		for i := range t.Partitions {
-			if p := &t.Partitions[i]; leads(*p) {
-				if p.LeaderEpoch == math.MaxInt32 || p.PartitionEpoch == math.MaxInt32 {
-					return fmt.Errorf("the epochs of %s-%d are used up", t.Name, i)
-				}
-				p.LeaderEpoch++
-				p.PartitionEpoch++
+			p := t.Partitions[i]
+			if !slices.Contains(p.Replicas, holder) || !change(&p) {
+				continue
 			}
+			if p.LeaderEpoch < 0 || p.PartitionEpoch < 0 {
+				return fmt.Errorf("the epochs of %s-%d are used up", t.Name, i)
+			}
+			if own == nil {
+				var err error
+				if own, err = b.topic(t.ID); err != nil {
+					return err
+				}
+			}
+			own.Partitions[i] = p
 		}
 	}
 	return nil
@@ -135,7 +181,7 @@ func (c SetBrokerState) apply(b *builder) error {
 	if err != nil {
 		return err
 	}
-	broker.Fenced, broker.Draining = c.Fenced, c.Draining
+	broker.Fenced, broker.Draining, broker.Cordoned = c.Fenced, c.Draining, c.Cordoned
 	return nil
 }
 
@@ -143,16 +189,17 @@ func (c UnregisterBroker) apply(b *builder) error {
 	if _, err := b.registration(c.ID, c.Epoch); err != nil {
 		return err
 	}
-	for t := range b.next.byName.all(nil) {
-		for i, p := range t.Partitions {
-			if p.Leader == c.ID {
-				return fmt.Errorf("broker %d leads %s-%d", c.ID, t.Name, i)
-			}
-		}
-	}
 	at, _ := b.next.broker(c.ID)
 	b.next.brokers = slices.Delete(b.brokers(), at, at+1)
-	return nil
+	return b.eachPartition(c.ID, func(p *Partition) bool {
+		led := p.Leader == c.ID
+		if led {
+			p.Leader = NoLeader
+			p.LeaderEpoch++
+			p.PartitionEpoch++
+		}
+		return led
+	})
 }
 
 func (c ReserveBrokerEpochs) apply(b *builder) error {

@@ -88,6 +88,42 @@ func (c ChangePartition) apply(b *builder) error {
 	return nil
 }
 
+func (c ClearELR) apply(b *builder) error {
+	if c.TopicID != ZeroUUID {
+		if _, ok := b.next.TopicByID(c.TopicID); !ok {
+			return fmt.Errorf("no topic has id %s", c.TopicID)
+		}
+		return b.clearELR(c.TopicID)
+	}
+	for t := range b.next.byID.all(nil) {
+		if err := b.clearELR(t.ID); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (b *builder) clearELR(id UUID) error {
+	t, ok := b.next.TopicByID(id)
+	if !ok || !slices.ContainsFunc(t.Partitions, func(p Partition) bool { return len(p.ELR) > 0 }) {
+		return nil
+	}
+	t, err := b.topic(id)
+	if err != nil {
+		return err
+	}
+	for i := range t.Partitions {
+		if p := &t.Partitions[i]; len(p.ELR) > 0 {
+			if p.PartitionEpoch == math.MaxInt32 {
+				return fmt.Errorf("the partition epochs of %s-%d are used up", t.Name, i)
+			}
+			p.ELR = nil
+			p.PartitionEpoch++
+		}
+	}
+	return nil
+}
+
 // checkPartitions checks partitions that are to be numbered from first on.
 func checkPartitions(list []Partition, first int) error {
 	if first < 0 || len(list) > PartitionsMax-first {
@@ -103,15 +139,15 @@ func checkPartitions(list []Partition, first int) error {
 
 // check tells what is wrong with a partition by itself.
 func (p Partition) check() error {
-	if len(p.Replicas) == 0 || len(p.ISR) == 0 {
-		return errors.New("no replicas, or none in sync")
+	if len(p.Replicas) == 0 || len(p.ISR) == 0 && p.Leader != NoLeader {
+		return errors.New("no replicas, or none in sync with the leader")
 	}
 	for i, id := range p.Replicas {
 		if id < 0 || slices.Contains(p.Replicas[:i], id) {
 			return fmt.Errorf("replicas %v", p.Replicas)
 		}
 	}
-	for _, subset := range [][]NodeID{p.ISR, p.Adding, p.Removing, p.ELR} {
+	for _, subset := range [][]NodeID{p.ISR, p.Adding, p.Removing, p.ELR, p.LastKnownELR} {
 		for i, id := range subset {
 			if !slices.Contains(p.Replicas, id) || slices.Contains(subset[:i], id) {
 				return fmt.Errorf("%v is not a subset of the replicas %v", subset, p.Replicas)
@@ -121,8 +157,8 @@ func (p Partition) check() error {
 	if p.Leader != NoLeader && !slices.Contains(p.ISR, p.Leader) {
 		return fmt.Errorf("leader %d is not in sync: %v", p.Leader, p.ISR)
 	}
-	if p.LeaderEpoch < 0 || p.PartitionEpoch < 0 {
-		return fmt.Errorf("epochs %d and %d", p.LeaderEpoch, p.PartitionEpoch)
+	if p.LeaderEpoch < 0 || p.PartitionEpoch < 0 || p.UncleanEpoch < 0 || p.UncleanEpoch > p.LeaderEpoch {
+		return fmt.Errorf("epochs %d and %d, unclean in %d", p.LeaderEpoch, p.PartitionEpoch, p.UncleanEpoch)
 	}
 	return nil
 }

@@ -37,7 +37,7 @@ func BenchmarkApply200kPartitions(b *testing.B) {
 	for name, c := range map[string]Change{
 		"ChangePartition": ChangePartition{topic.ID, 3, p},
 		"CreateTopic":     CreateTopic{Topic{Name: "new", ID: UUID{1}, Partitions: []Partition{solo(1)}}},
-		"RegisterBroker":  RegisterBroker{Broker{ID: 1, Epoch: 1}},
+		"RegisterBroker":  RegisterBroker{Broker: Broker{ID: 1, Epoch: 1}},
 	} {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()

@@ -11,17 +11,31 @@ type Change interface {
 
 // RegisterBroker begins a run of a broker. It raises the leader epoch and the partition epoch of every partition that
 // the broker leads: an earlier run may have lost records that it had not flushed, and must not share an epoch with this
-// one. Epoch is the image's NextBrokerEpoch or more.
-type RegisterBroker struct{ Broker Broker }
-
-// SetBrokerState fences or unfences a broker, and begins or ends its draining.
-type SetBrokerState struct {
-	ID               NodeID
-	Epoch            int64 // of the registration that is meant
-	Fenced, Draining bool
+// one. Epoch is the image's NextBrokerEpoch or more. A broker that has lost records leaves the in-sync sets and what else
+// says that it has them, and leads nothing any more.
+type RegisterBroker struct {
+	Broker Broker
+	Lost   Loss
 }
 
-// UnregisterBroker forgets a broker. It must lead nothing; what replicas it is named in stay as they are.
+// Loss is what a broker has lost of its replicas between two runs. The numbers are part of the stored format.
+type Loss uint8
+
+// The kinds of losses.
+const (
+	LostNothing   Loss = 0 // but records that nobody has acknowledged
+	LostUnflushed Loss = 1 // it was not stopped, and acknowledges what is not on disk
+	LostAll       Loss = 2 // its directory is another one
+)
+
+// SetBrokerState fences or unfences a broker, begins or ends its draining, and tells whether it takes new replicas.
+type SetBrokerState struct {
+	ID                         NodeID
+	Epoch                      int64 // of the registration that is meant
+	Fenced, Draining, Cordoned bool
+}
+
+// UnregisterBroker forgets a broker. What it led has no leader then; what replicas it is named in stay as they are.
 type UnregisterBroker struct {
 	ID    NodeID
 	Epoch int64
@@ -58,6 +72,10 @@ type SetConfig struct {
 	Key      string
 	Value    *string
 }
+
+// ClearELR forgets the eligible leader replicas of a topic, or of every topic when TopicID is zero: they are such by the
+// min.insync.replicas of the time.
+type ClearELR struct{ TopicID UUID }
 
 // AllocateProducerIDs gives the producer ids from the image's NextProducerID up to Next, exclusive, to a broker.
 type AllocateProducerIDs struct {

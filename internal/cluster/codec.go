@@ -30,23 +30,25 @@ const (
 	kindChangePartition
 	kindSetConfig
 	kindAllocateProducerIDs
+	kindClearELR
 )
 
 // decoders has one function per kind, and the newest version that it reads.
 var decoders = map[uint64]struct {
 	version uint64
-	decode  func(r *reader) Change
+	decode  func(r *reader, version uint64) Change
 }{
-	kindRegisterBroker:      {0, decodeRegisterBroker},
-	kindSetBrokerState:      {0, decodeSetBrokerState},
+	kindRegisterBroker:      {1, decodeRegisterBroker},
+	kindSetBrokerState:      {1, decodeSetBrokerState},
 	kindUnregisterBroker:    {0, decodeUnregisterBroker},
 	kindReserveBrokerEpochs: {0, decodeReserveBrokerEpochs},
-	kindCreateTopic:         {0, decodeCreateTopic},
+	kindCreateTopic:         {1, decodeCreateTopic},
 	kindDeleteTopic:         {0, decodeDeleteTopic},
-	kindCreatePartitions:    {0, decodeCreatePartitions},
-	kindChangePartition:     {0, decodeChangePartition},
+	kindCreatePartitions:    {1, decodeCreatePartitions},
+	kindChangePartition:     {1, decodeChangePartition},
 	kindSetConfig:           {0, decodeSetConfig},
 	kindAllocateProducerIDs: {0, decodeAllocateProducerIDs},
+	kindClearELR:            {0, decodeClearELR},
 }
 
 // AppendChanges appends the encoding of a list of changes to dst.
@@ -95,7 +97,7 @@ func parseChange(r *reader) (Change, error) {
 		return nil, fmt.Errorf("%w: change of kind %d, version %d", ErrNewerVersion, kind, version)
 	}
 	in := reader{b: body}
-	c := d.decode(&in)
+	c := d.decode(&in, version)
 	if err := in.end(); err != nil {
 		return nil, fmt.Errorf("change of kind %d: %w", kind, err)
 	}

@@ -139,8 +139,9 @@ func diffBrokers(d *Delta, old, next []Broker) {
 }
 
 func (b Broker) equal(o Broker) bool {
-	return b.ID == o.ID && b.Epoch == o.Epoch && b.Incarnation == o.Incarnation && b.Rack == o.Rack &&
-		b.Fenced == o.Fenced && b.Draining == o.Draining && slices.Equal(b.Listeners, o.Listeners)
+	return b.ID == o.ID && b.Epoch == o.Epoch && b.RegisteredAt == o.RegisteredAt && b.Incarnation == o.Incarnation &&
+		b.Rack == o.Rack && b.Fenced == o.Fenced && b.Draining == o.Draining && b.Cordoned == o.Cordoned &&
+		slices.Equal(b.Listeners, o.Listeners) && slices.Equal(b.Directories, o.Directories)
 }
 
 func diffConfigs(d *Delta, old, next map[Resource]map[string]string) {

@@ -74,7 +74,7 @@ func drawChanges(t *testing.T, r *rand.Rand, img *Image, offset int64, want *mod
 		img = next
 		img.offset = offset - 1
 		changes = append(changes, c)
-		want.apply(c)
+		want.apply(c, offset)
 	}
 	return changes
 }
@@ -172,7 +172,7 @@ func TestRegistrationRaisesEpochs(t *testing.T) {
 	img := mustApply(t, NewImage("c"),
 		CreateTopic{Topic{Name: "a", ID: UUID{1}, Partitions: []Partition{solo(1), solo(2)}}},
 		CreateTopic{Topic{Name: "b", ID: UUID{2}, Partitions: []Partition{solo(2)}}})
-	next, d, err := img.Apply([]Change{RegisterBroker{Broker{ID: 1, Epoch: 7}}}, 1, 1)
+	next, d, err := img.Apply([]Change{RegisterBroker{Broker: Broker{ID: 1, Epoch: 7}}}, 1, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -205,7 +205,7 @@ func TestTopicMadeAgain(t *testing.T) {
 
 func TestInvalidChanges(t *testing.T) {
 	img := mustApply(t, NewImage("c"),
-		RegisterBroker{Broker{ID: 1, Epoch: 5}},
+		RegisterBroker{Broker: Broker{ID: 1, Epoch: 5}},
 		CreateTopic{Topic{Name: "a", ID: UUID{1}, Partitions: []Partition{solo(1)}}})
 	before := encodedSnapshot(img)
 	bad := func(f func(*Partition)) Partition {
@@ -214,13 +214,14 @@ func TestInvalidChanges(t *testing.T) {
 		return p
 	}
 	for name, c := range map[string]Change{
-		"register: old epoch":       RegisterBroker{Broker{ID: 2, Epoch: 5}},
-		"register: negative id":     RegisterBroker{Broker{ID: -1, Epoch: 6}},
-		"register: last epoch":      RegisterBroker{Broker{ID: 2, Epoch: math.MaxInt64}},
+		"register: old epoch":       RegisterBroker{Broker: Broker{ID: 2, Epoch: 5}},
+		"register: negative id":     RegisterBroker{Broker: Broker{ID: -1, Epoch: 6}},
+		"register: last epoch":      RegisterBroker{Broker: Broker{ID: 2, Epoch: math.MaxInt64}},
 		"state: other epoch":        SetBrokerState{ID: 1, Epoch: 4},
 		"state: unknown":            SetBrokerState{ID: 2, Epoch: 5},
-		"unregister: leads":         UnregisterBroker{ID: 1, Epoch: 5},
 		"unregister: unknown":       UnregisterBroker{ID: 2, Epoch: 5},
+		"register: unknown loss":    RegisterBroker{Broker{ID: 2, Epoch: 6}, 3},
+		"clear ELR: unknown":        ClearELR{UUID{9}},
 		"epochs go back":            ReserveBrokerEpochs{5},
 		"producer ids go back":      AllocateProducerIDs{Next: -1},
 		"create: name taken":        CreateTopic{Topic{Name: "a", ID: UUID{2}, Partitions: []Partition{solo(1)}}},

@@ -43,22 +43,36 @@ func newModel() *model {
 	}
 }
 
-func (m *model) apply(c Change) {
+func (m *model) apply(c Change, offset int64) {
 	switch c := c.(type) {
 	case RegisterBroker:
+		if c.Broker.RegisteredAt == 0 {
+			c.Broker.RegisteredAt = offset
+		}
 		m.brokers[c.Broker.ID] = c.Broker
 		m.epoch = c.Broker.Epoch + 1
-		for _, t := range m.topics {
+		m.eachPartition(func(p *Partition) { m.registered(p, c) })
+	case UnregisterBroker:
+		delete(m.brokers, c.ID)
+		m.eachPartition(func(p *Partition) {
+			if p.Leader == c.ID {
+				p.Leader = NoLeader
+				p.LeaderEpoch++
+				p.PartitionEpoch++
+			}
+		})
+	case ClearELR:
+		for id, t := range m.topics {
 			for i := range t.Partitions {
-				if p := &t.Partitions[i]; p.Leader == c.Broker.ID {
-					p.LeaderEpoch++
+				if p := &t.Partitions[i]; (c.TopicID == id || c.TopicID == ZeroUUID) && len(p.ELR) > 0 {
+					p.ELR = nil
 					p.PartitionEpoch++
 				}
 			}
 		}
 	case SetBrokerState:
 		b := m.brokers[c.ID]
-		b.Fenced, b.Draining = c.Fenced, c.Draining
+		b.Fenced, b.Draining, b.Cordoned = c.Fenced, c.Draining, c.Cordoned
 		m.brokers[c.ID] = b
 	case CreateTopic:
 		t := c.Topic
@@ -78,6 +92,49 @@ func (m *model) apply(c Change) {
 		m.pid = c.Next
 	default:
 		panic(fmt.Sprintf("%T", c))
+	}
+}
+
+func (m *model) eachPartition(f func(*Partition)) {
+	for _, t := range m.topics {
+		for i := range t.Partitions {
+			f(&t.Partitions[i])
+		}
+	}
+}
+
+// registered says in other words what a registration does to a partition.
+func (m *model) registered(p *Partition, c RegisterBroker) {
+	before, id := *p, c.Broker.ID
+	had := slices.Contains(p.ISR, id) || slices.Contains(p.ELR, id)
+	drop := func(list []NodeID) (left []NodeID) {
+		for _, other := range list {
+			if other != id {
+				left = append(left, other)
+			}
+		}
+		return left
+	}
+	if c.Lost == LostAll {
+		p.LastKnownELR = drop(p.LastKnownELR)
+	}
+	if c.Lost != LostNothing {
+		p.ISR, p.ELR = drop(p.ISR), drop(p.ELR)
+		if p.Leader == id {
+			p.Leader = NoLeader
+		}
+	}
+	if before.Leader == id {
+		p.LeaderEpoch++
+	}
+	if c.Lost == LostUnflushed && had && len(p.ISR) == 0 &&
+		(before.Leader == id || p.Leader == NoLeader && len(p.ELR)+len(p.LastKnownELR) == 0) {
+		p.LastKnownELR = []NodeID{id}
+	}
+	if had || before.Leader == id || len(before.LastKnownELR) != len(p.LastKnownELR) {
+		if c.Lost != LostNothing || before.Leader == id {
+			p.PartitionEpoch++
+		}
 	}
 }
 
@@ -159,8 +216,8 @@ func randomChange(r *rand.Rand, img *Image) Change {
 	switch r.IntN(9) {
 	case 0:
 		return RegisterBroker{Broker{ID: r.Int32N(5), Epoch: img.NextBrokerEpoch() + r.Int64N(3), Incarnation: randomID(r),
-			Rack: "r" + strconv.Itoa(r.IntN(2)), Fenced: r.IntN(2) == 0,
-			Listeners: []Endpoint{{"PLAINTEXT", "localhost", uint16(r.IntN(1 << 16)), 0}}}}
+			Rack: "r" + strconv.Itoa(r.IntN(2)), Fenced: r.IntN(2) == 0, Cordoned: r.IntN(2) == 0, Directories: []UUID{randomID(r)},
+			Listeners: []Endpoint{{"PLAINTEXT", "localhost", uint16(r.IntN(1 << 16)), 0}}}, Loss(r.IntN(3))}
 	case 1:
 		return DeleteTopic{topic.ID}
 	case 2:
@@ -178,7 +235,13 @@ func randomChange(r *rand.Rand, img *Image) Change {
 	default:
 		if brokers := img.Brokers(); len(brokers) > 0 && r.IntN(2) == 0 {
 			b := brokers[r.IntN(len(brokers))]
-			return SetBrokerState{b.ID, b.Epoch, r.IntN(2) == 0, r.IntN(2) == 0}
+			if r.IntN(4) == 0 {
+				return UnregisterBroker{b.ID, b.Epoch}
+			}
+			return SetBrokerState{b.ID, b.Epoch, r.IntN(2) == 0, r.IntN(2) == 0, r.IntN(2) == 0}
+		}
+		if r.IntN(3) == 0 {
+			return ClearELR{[]UUID{{}, topic.ID}[r.IntN(2)]}
 		}
 		return AllocateProducerIDs{1, 1, img.NextProducerID() + 1000}
 	}

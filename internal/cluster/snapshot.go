@@ -20,7 +20,7 @@ func (m *Image) Snapshot() iter.Seq[[]Change] {
 	return func(yield func([]Change) bool) {
 		s := snapshotter{yield: yield}
 		for _, b := range slices.SortedFunc(slices.Values(m.brokers), byEpoch) {
-			s.add(RegisterBroker{b}, 0)
+			s.add(RegisterBroker{Broker: b}, 0)
 		}
 		s.add(ReserveBrokerEpochs{m.nextBrokerEpoch}, 0)
 		s.add(AllocateProducerIDs{BrokerID: NoLeader, BrokerEpoch: -1, Next: m.nextProducerID}, 0)
