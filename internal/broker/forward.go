@@ -34,7 +34,7 @@ func (b *Broker) change(ctx context.Context, req kmsg.Request, timeoutMillis int
 func (b *Broker) changeError(err error) wire.Error {
 	var elsewhere *quorum.NotControllerError
 	switch {
-	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled), errors.Is(err, quorum.ErrOutcomeUnknown):
 		return wire.RequestTimedOut
 	case errors.As(err, &elsewhere):
 		return wire.NotController

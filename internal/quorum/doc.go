@@ -13,6 +13,8 @@
 //	leading    requests run against the newest proposed image, once the entries of earlier terms are applied
 //	disk full  requests wait for space, as long as their context allows
 //	following  requests are refused with *NotControllerError
+//	deposed    requests whose changes were under way wait until the log shows what became of them: committed, or overruled
+//	           and refused with *NotControllerError; ErrOutcomeUnknown where a snapshot has taken the place of the log
 //	failed     the log or the vote could not be written: every request is refused with ErrFailed, Failed is closed, and
 //	           the node has to stop, since a voter must never forget what it has promised
 //

@@ -12,7 +12,6 @@ import (
 	"go.etcd.io/raft/v3"
 	pb "go.etcd.io/raft/v3/raftpb"
 	"go.etcd.io/raft/v3/tracker"
-	"google.golang.org/protobuf/proto"
 
 	"github.com/logbahn/logbahn/internal/cluster"
 )
@@ -49,22 +48,17 @@ type loopState struct {
 	commits    int64
 	commitTime time.Duration
 
+	waiting []*request // requests that wait for a leader
+	orphans []pending  // proposals of earlier terms that are neither committed nor overruled, in the order of their entries
+
 	// The rest is of a leader.
 	leading  bool
 	term     uint64
 	ready    bool           // the entries of earlier terms are applied
+	next     uint64         // the index of the next proposal's entry, once ready
 	proposed *cluster.Image // applied, and what has been proposed since
 	pending  []pending      // proposals of this term, in the order of their entries
-	waiting  []*request     // requests that wait for a leader
 	sent     map[uint64]int // followers that are sent a snapshot, and for how many ticks
-}
-
-// pending is a proposal that is not committed, with the reply that waits for it.
-type pending struct {
-	request *request
-	resp    kmsg.Response
-	since   time.Time // of the proposal
-	entry   bool      // false: it only waits for those before it
 }
 
 // begin handles what raft has to say before anything happens, and lets a voter that is alone lead at once.
@@ -92,7 +86,7 @@ func (q *Quorum) begin() (err error) {
 // alone tells whether this node is the only voter: nobody has to hear from it.
 func (q *Quorum) alone() bool {
 	voters := q.raft.Status().Config.Voters.IDs()
-	_, self := voters[q.cfg.Self.raftID()]
+	_, self := voters[q.cfg.Self.RaftID()]
 	return self && len(voters) == 1
 }
 
@@ -105,21 +99,19 @@ func (q *Quorum) runLoop() {
 			q.fail(fmt.Errorf("raft: %v", p))
 		}
 	}()
+	defer q.timers.stop()
 	q.loop.running = true
-	var ticks <-chan time.Time
-	if !q.alone() {
-		ticker := time.NewTicker(q.cfg.TickInterval)
-		defer ticker.Stop()
-		ticks = ticker.C
-	}
 	for {
+		q.setTimers()
 		var err error
 		select {
 		case <-q.stop:
 			return
-		case <-ticks:
+		case <-ticks(q.timers.raft):
 			q.raft.Tick()
 			q.resendSnapshots()
+		case <-ticks(q.timers.machine):
+			q.tickMachine()
 		case m := <-q.inbox:
 			// A message that makes no sense in this state is raft's to refuse; the sender finds out by itself.
 			_ = q.raft.Step(m)
@@ -189,67 +181,6 @@ func (q *Quorum) fail(err error) {
 	q.failure.Store(&err)
 	close(q.failed)
 	q.log.Error("metadata quorum failed: this node has to stop", "err", err)
-}
-
-// handle runs a request against the newest proposed image. Its reply waits for all that it has seen: its own entry and
-// those before it.
-func (q *Quorum) handle(r *request) {
-	s := &q.loop
-	switch {
-	case r.ctx.Err() != nil:
-		return
-	case s.leading && s.ready:
-	case s.leading || q.leader() == cluster.NoLeader:
-		q.park(r)
-		return
-	default:
-		r.answer <- answer{err: &NotControllerError{q.leader()}}
-		return
-	}
-	now := q.now()
-	resp, changes := q.cfg.Machine.Handle(now.UnixMilli(), s.proposed, r.req)
-	if len(changes) == 0 {
-		s.pending = append(s.pending, pending{request: r, resp: resp})
-		q.answerUnblocked()
-		return
-	}
-	next, _, err := s.proposed.Apply(changes, s.proposed.Offset()+1, int32(s.term))
-	if err == nil {
-		err = q.raft.Propose(entryData(now, cluster.AppendChanges(nil, changes)))
-	}
-	if err != nil {
-		r.answer <- answer{err: fmt.Errorf("propose: %w", err)}
-		return
-	}
-	s.proposed = next
-	s.pending = append(s.pending, pending{request: r, resp: resp, since: now, entry: true})
-}
-
-// park keeps a request until there is a leader. Those whose callers have gone make room.
-func (q *Quorum) park(r *request) {
-	s := &q.loop
-	if len(s.waiting) >= requestsParked {
-		s.waiting = slices.DeleteFunc(s.waiting, func(r *request) bool { return r.ctx.Err() != nil })
-	}
-	if len(s.waiting) >= requestsParked {
-		r.answer <- answer{err: &NotControllerError{cluster.NoLeader}}
-		return
-	}
-	s.waiting = append(s.waiting, r)
-}
-
-// answerUnblocked publishes the replies that wait for no entry any more.
-func (q *Quorum) answerUnblocked() {
-	s := &q.loop
-	n := 0
-	for n < len(s.pending) && !s.pending[n].entry {
-		n++
-	}
-	if n == 0 {
-		return
-	}
-	q.publish.add(publication{image: s.applied, answers: slices.Clone(s.pending[:n])})
-	s.pending = slices.Delete(s.pending, 0, n)
 }
 
 // drain carries out all that raft demands.
@@ -326,10 +257,7 @@ func (q *Quorum) follow(soft *raft.SoftState) {
 	}
 	leading := soft.RaftState == raft.StateLeader
 	if s.leading && !leading {
-		for _, p := range s.pending {
-			p.request.answer <- answer{err: &NotControllerError{q.leader()}}
-		}
-		s.pending, s.proposed, s.ready = nil, nil, false
+		q.orphan()
 	}
 	s.leading = leading
 	s.term = q.raft.BasicStatus().GetTerm()
@@ -337,83 +265,6 @@ func (q *Quorum) follow(soft *raft.SoftState) {
 	if !leading && soft.Lead != raft.None {
 		q.retryWaiting()
 	}
-}
-
-// retryWaiting handles the requests that came while there was no leader.
-func (q *Quorum) retryWaiting() {
-	waiting := q.loop.waiting
-	q.loop.waiting = nil
-	for _, r := range waiting {
-		q.handle(r)
-	}
-}
-
-// apply makes the next image of a committed entry.
-func (q *Quorum) apply(e *pb.Entry) error {
-	s := &q.loop
-	s.index = e.GetIndex()
-	switch {
-	case e.GetType() != pb.EntryNormal:
-		return q.applyMembers(e)
-	case len(e.GetData()) == 0:
-		if s.leading && e.GetTerm() == s.term {
-			s.ready, s.proposed = true, s.applied
-			q.retryWaiting()
-		}
-		return nil
-	}
-	_, encoded, err := entryChanges(e.GetData())
-	if err != nil {
-		return fmt.Errorf("metadata offset %d: %w", e.GetIndex()-1, err)
-	}
-	changes, err := cluster.ParseChanges(encoded)
-	if err != nil {
-		return fmt.Errorf("metadata offset %d: %w", e.GetIndex()-1, err)
-	}
-	next, delta, err := s.applied.Apply(changes, int64(e.GetIndex())-1, int32(e.GetTerm()))
-	if err != nil {
-		return fmt.Errorf("metadata offset %d: %w", e.GetIndex()-1, err)
-	}
-	s.applied = next
-	p := publication{image: next, delta: delta}
-	if s.leading && e.GetTerm() == s.term && len(s.pending) > 0 {
-		s.commits++
-		s.commitTime += q.now().Sub(s.pending[0].since)
-		s.pending[0].entry = false
-		p.answers = []pending{s.pending[0]}
-		s.pending = slices.Delete(s.pending, 0, 1)
-	}
-	q.publish.add(p)
-	q.answerUnblocked()
-	return nil
-}
-
-func (q *Quorum) applyMembers(e *pb.Entry) error {
-	var change pb.ConfChangeI
-	if e.GetType() == pb.EntryConfChange {
-		cc := &pb.ConfChange{}
-		if err := proto.Unmarshal(e.GetData(), cc); err != nil {
-			return fmt.Errorf("metadata offset %d: %w", e.GetIndex()-1, err)
-		}
-		v, err := parseVoter(cc.GetContext())
-		if err != nil {
-			return fmt.Errorf("metadata offset %d: %w", e.GetIndex()-1, err)
-		}
-		q.loop.voters[cc.GetNodeId()] = v
-		change = cc
-	} else {
-		cc := &pb.ConfChangeV2{}
-		if err := proto.Unmarshal(e.GetData(), cc); err != nil {
-			return fmt.Errorf("metadata offset %d: %w", e.GetIndex()-1, err)
-		}
-		change = cc
-	}
-	conf := q.raft.ApplyConfChange(change)
-	if err := q.storage.saveHardState(q.storage.saved.hard, conf); err != nil {
-		return err
-	}
-	q.noteController()
-	return nil
 }
 
 // noteController publishes an image that names another controller than the last one.

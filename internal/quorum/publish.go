@@ -86,8 +86,11 @@ func (q *Quorum) deliver(p publication) {
 			s(p.image, p.delta)
 		}
 		q.image.Store(p.image)
+		q.published.raise()
 	}
 	for _, a := range p.answers {
-		a.request.answer <- answer{resp: a.resp}
+		if a.request != nil {
+			a.request.answer <- answer{resp: a.resp}
+		}
 	}
 }

@@ -1,14 +1,10 @@
 package quorum
 
 import (
-	"cmp"
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/fnv"
 	"log/slog"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -30,10 +26,13 @@ var (
 	ErrClosed = errors.New("the metadata quorum is closed")
 	// ErrNotController means that another node leads. *NotControllerError says which.
 	ErrNotController = errors.New("this node is not the controller")
+	// ErrOutcomeUnknown means that this node has lost the leadership while the changes of a request were under way, and
+	// cannot tell whether they are committed.
+	ErrOutcomeUnknown = errors.New("this node was the controller when the request came, and cannot tell what became of it")
 )
 
-// NotControllerError is ErrNotController with the controller, or NoLeader while there is none. A request may have been
-// committed all the same when leadership was lost while it waited.
+// NotControllerError is ErrNotController with the controller, or NoLeader while there is none. Nothing of the request is
+// committed or will be: it may be sent to another node.
 type NotControllerError struct{ Controller cluster.NodeID }
 
 func (e *NotControllerError) Error() string {
@@ -45,39 +44,16 @@ func (e *NotControllerError) Error() string {
 
 func (e *NotControllerError) Unwrap() error { return ErrNotController }
 
-// Machine decides about requests; controller.Machine is the one. It is called by the loop only.
+// Machine decides about requests; controller.Machine is the one. It is called by the loop only. The images it is given
+// have all that it has decided, committed or under way.
 type Machine interface {
+	// Elected says that this node begins a term as leader: what the machine remembers besides the image is of another one.
+	Elected()
 	// Handle returns the reply and the changes that have to be committed before the reply may leave.
 	Handle(nowMs int64, img *cluster.Image, req kmsg.Request) (kmsg.Response, []cluster.Change)
-}
-
-// Voter is a member of the quorum.
-type Voter struct {
-	NodeID      cluster.NodeID
-	DirectoryID cluster.UUID
-}
-
-// raftID names a voter to raft. A node with another, empty directory is another voter: it has forgotten its votes.
-func (v Voter) raftID() uint64 {
-	h := fnv.New64a()
-	_ = binary.Write(h, binary.BigEndian, v.NodeID)
-	_, _ = h.Write(v.DirectoryID[:])
-	return max(h.Sum64(), 1)
-}
-
-// context is how a voter is described in the entry that adds it.
-func (v Voter) context() []byte {
-	return append(binary.BigEndian.AppendUint32(nil, uint32(v.NodeID)), v.DirectoryID[:]...)
-}
-
-func parseVoter(b []byte) (Voter, error) {
-	var v Voter
-	if len(b) != 4+len(v.DirectoryID) {
-		return v, fmt.Errorf("a voter of %d bytes", len(b))
-	}
-	v.NodeID = cluster.NodeID(binary.BigEndian.Uint32(b))
-	copy(v.DirectoryID[:], b[4:])
-	return v, nil
+	// Tick returns changes that nobody has asked for, such as fencing a broker that is silent; more when there are
+	// others, to be asked for with the image that has these.
+	Tick(nowMs int64, img *cluster.Image) (changes []cluster.Change, more bool)
 }
 
 // Config says what a Quorum is made of.
@@ -93,6 +69,9 @@ type Config struct {
 	Voters    []Voter
 	Machine   Machine
 	Transport Transport // nil for a voter that is alone
+	// Members, when not nil, is told who the members are, before the first message is sent to any of them and whenever
+	// that has changed. The loop calls it: it must not block.
+	Members func([]Member)
 
 	TickInterval  time.Duration // 20 ms when 0; a voter that is alone does not tick
 	SnapshotBytes int64         // a snapshot is taken after so many bytes of entries; 4 MiB when 0
@@ -100,12 +79,6 @@ type Config struct {
 	Now    func() time.Time // time.Now when nil
 	Logger *slog.Logger     // discarded when nil
 }
-
-// Raft's timers in ticks: an election after 300 to 600 ms of silence, a heartbeat every 60 ms.
-const (
-	electionTicks  = 15
-	heartbeatTicks = 3
-)
 
 const (
 	snapshotBytesDefault = 4 << 20
@@ -122,6 +95,7 @@ type Quorum struct {
 	raft    *raft.RawNode
 
 	image     atomic.Pointer[cluster.Image] // as published
+	published signal                        // raised when image has changed
 	status    atomic.Pointer[Status]
 	publish   publisher
 	requests  chan *request
@@ -133,7 +107,8 @@ type Quorum struct {
 	failed    chan struct{} // closed when the loop has failed
 	failure   atomic.Pointer[error]
 
-	loop loopState
+	loop   loopState
+	timers timers
 }
 
 // Open reads what is stored, joins the quorum, and starts the goroutines. A voter that is alone leads at once.
@@ -197,55 +172,6 @@ func (q *Quorum) setDefaults() {
 	q.publish.wake = make(chan struct{}, 1)
 }
 
-func (q *Quorum) openRaft() error {
-	var err error
-	snap, err := q.storage.memory.Snapshot()
-	if err != nil {
-		return err
-	}
-	q.raft, err = raft.NewRawNode(&raft.Config{
-		ID:                        q.cfg.Self.raftID(),
-		ElectionTick:              electionTicks,
-		HeartbeatTick:             heartbeatTicks,
-		Storage:                   stateStorage{q.storage},
-		Applied:                   snap.GetMetadata().GetIndex(),
-		MaxSizePerMsg:             1 << 20,
-		MaxInflightMsgs:           64,
-		MaxUncommittedEntriesSize: entryBytesMax,
-		CheckQuorum:               true,
-		PreVote:                   true,
-		DisableProposalForwarding: true,
-		Logger:                    raftLogger{q.log},
-	})
-	if err != nil {
-		return err
-	}
-	empty, err := q.storage.empty()
-	if err != nil || !empty {
-		return err
-	}
-	peers := make([]raft.Peer, 0, len(q.cfg.Voters))
-	for _, v := range q.cfg.Voters {
-		peers = append(peers, raft.Peer{ID: v.raftID(), Context: v.context()})
-	}
-	slices.SortFunc(peers, func(a, b raft.Peer) int { return cmp.Compare(a.ID, b.ID) })
-	return q.raft.Bootstrap(peers)
-}
-
-// stateStorage gives raft the members that quorum-state knows; the memory knows those of the snapshot only.
-type stateStorage struct{ *storage }
-
-func (s stateStorage) InitialState() (*pb.HardState, *pb.ConfState, error) {
-	return s.saved.hard, s.saved.conf, nil
-}
-func (s stateStorage) Entries(lo, hi, size uint64) ([]*pb.Entry, error) {
-	return s.memory.Entries(lo, hi, size)
-}
-func (s stateStorage) Term(i uint64) (uint64, error)   { return s.memory.Term(i) }
-func (s stateStorage) LastIndex() (uint64, error)      { return s.memory.LastIndex() }
-func (s stateStorage) FirstIndex() (uint64, error)     { return s.memory.FirstIndex() }
-func (s stateStorage) Snapshot() (*pb.Snapshot, error) { return s.memory.Snapshot() }
-
 // openImage takes the image from the snapshot, or an empty one.
 func (q *Quorum) openImage() error {
 	q.loop.voters = map[uint64]Voter{}
@@ -272,6 +198,8 @@ func (q *Quorum) restore(snap *pb.Snapshot) error {
 		return fmt.Errorf("metadata snapshot at offset %d: %w", snap.GetMetadata().GetIndex(), err)
 	}
 	q.loop.voters, q.loop.index = voters, snap.GetMetadata().GetIndex()
+	q.skipped(q.loop.index)
+	q.tellMembers()
 	img = img.WithController(q.leader()) // whose name may be news of the snapshot
 	q.publish.add(publication{image: img, delta: cluster.Diff(q.loop.applied, img)})
 	q.loop.applied = img
@@ -317,8 +245,31 @@ func (q *Quorum) Do(ctx context.Context, req kmsg.Request) (kmsg.Response, error
 	}
 }
 
-// Step takes a message of another voter. It drops it when the inbox is full: raft sends it again.
+// AwaitImage returns when Image has reached a metadata offset, and every subscriber has seen that.
+func (q *Quorum) AwaitImage(ctx context.Context, offset int64) error {
+	for {
+		changed := q.published.raised()
+		if q.Image().Offset() >= offset {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-q.failed:
+			return q.Err()
+		case <-q.stop:
+			return ErrClosed
+		}
+	}
+}
+
+// Step takes a message of another member. It drops it when the inbox is full, since raft sends it again, and when it is
+// for another voter: one that had this node's address, and another directory.
 func (q *Quorum) Step(m *pb.Message) {
+	if m.GetTo() != q.cfg.Self.RaftID() {
+		return
+	}
 	select {
 	case q.inbox <- m:
 	case <-q.stop:

@@ -26,6 +26,10 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // configurer is a machine that sets a broker default per request: enough of a controller to see what is committed.
 type configurer struct{}
 
+func (configurer) Elected() {}
+
+func (configurer) Tick(int64, *cluster.Image) ([]cluster.Change, bool) { return nil, false }
+
 func (configurer) Handle(_ int64, img *cluster.Image, req kmsg.Request) (kmsg.Response, []cluster.Change) {
 	create := req.(*kmsg.CreateTopicsRequest)
 	resp := create.ResponseKind().(*kmsg.CreateTopicsResponse)
@@ -340,13 +344,13 @@ type network struct {
 func (n *network) add(v *voterNode) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.nodes[v.self.raftID()] = v
+	n.nodes[v.self.RaftID()] = v
 }
 
 func (n *network) isolate(v Voter, cut bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.cut[v.raftID()] = cut
+	n.cut[v.RaftID()] = cut
 }
 
 func (n *network) Send(messages []*pb.Message) {

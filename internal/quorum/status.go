@@ -49,16 +49,23 @@ func (q *Quorum) publishStatus() {
 	if v, ok := q.loop.voters[raftStatus.GetVote()]; ok {
 		status.Vote = v.NodeID
 	}
-	for id, v := range q.loop.voters {
-		m := Member{Voter: v, EndOffset: endOffset(raftStatus, id)}
-		_, m.Learner = raftStatus.Config.Learners[id]
-		if id == raftStatus.ID {
-			m.EndOffset = status.EndOffset
-		}
-		status.Members = append(status.Members, m)
-	}
-	slices.SortFunc(status.Members, func(a, b Member) int { return cmp.Compare(a.NodeID, b.NodeID) })
+	status.Members = q.members(raftStatus)
 	q.status.Store(status)
+}
+
+// members returns who the members are, and where they stand as far as this node knows. It runs in the loop.
+func (q *Quorum) members(s raft.Status) []Member {
+	list := make([]Member, 0, len(q.loop.voters))
+	for id, v := range q.loop.voters {
+		m := Member{Voter: v, EndOffset: endOffset(s, id)}
+		_, m.Learner = s.Config.Learners[id]
+		if id == s.ID {
+			m.EndOffset = q.cfg.Log.EndOffset()
+		}
+		list = append(list, m)
+	}
+	slices.SortFunc(list, func(a, b Member) int { return cmp.Compare(a.NodeID, b.NodeID) })
+	return list
 }
 
 func endOffset(s raft.Status, id uint64) int64 {

@@ -1,0 +1,98 @@
+package quorum
+
+import (
+	"fmt"
+
+	pb "go.etcd.io/raft/v3/raftpb"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/logbahn/logbahn/internal/cluster"
+)
+
+// apply makes the next image of a committed entry.
+func (q *Quorum) apply(e *pb.Entry) error {
+	s := &q.loop
+	s.index = e.GetIndex()
+	p := publication{answers: q.committed(e)}
+	var err error
+	switch {
+	case e.GetType() != pb.EntryNormal:
+		err = q.applyMembers(e)
+	case len(e.GetData()) == 0:
+		q.applyEmpty(e)
+	default:
+		p.delta, err = q.applyChanges(e)
+	}
+	if err != nil {
+		return fmt.Errorf("metadata offset %d: %w", e.GetIndex()-1, err)
+	}
+	p.image = s.applied
+	q.publish.add(p)
+	q.answerUnblocked()
+	return nil
+}
+
+// applyEmpty notices that the first entry of a term is committed: its leader knows what is, and serves requests.
+func (q *Quorum) applyEmpty(e *pb.Entry) {
+	s := &q.loop
+	if !s.leading || s.ready || e.GetTerm() != s.term {
+		return
+	}
+	s.ready, s.proposed, s.next = true, s.applied, e.GetIndex()+1
+	q.cfg.Machine.Elected()
+	q.retryWaiting()
+}
+
+func (q *Quorum) applyChanges(e *pb.Entry) (cluster.Delta, error) {
+	s := &q.loop
+	_, encoded, err := entryChanges(e.GetData())
+	if err != nil {
+		return cluster.Delta{}, err
+	}
+	changes, err := cluster.ParseChanges(encoded)
+	if err != nil {
+		return cluster.Delta{}, err
+	}
+	next, delta, err := s.applied.Apply(changes, int64(e.GetIndex())-1, int32(e.GetTerm()))
+	if err != nil {
+		return cluster.Delta{}, err
+	}
+	s.applied = next
+	return delta, nil
+}
+
+func (q *Quorum) applyMembers(e *pb.Entry) error {
+	var change pb.ConfChangeI
+	if e.GetType() == pb.EntryConfChange {
+		cc := &pb.ConfChange{}
+		if err := proto.Unmarshal(e.GetData(), cc); err != nil {
+			return err
+		}
+		v, err := parseVoter(cc.GetContext())
+		if err != nil {
+			return err
+		}
+		q.loop.voters[cc.GetNodeId()] = v
+		change = cc
+	} else {
+		cc := &pb.ConfChangeV2{}
+		if err := proto.Unmarshal(e.GetData(), cc); err != nil {
+			return err
+		}
+		change = cc
+	}
+	conf := q.raft.ApplyConfChange(change)
+	if err := q.storage.saveHardState(q.storage.saved.hard, conf); err != nil {
+		return err
+	}
+	q.tellMembers()
+	q.noteController()
+	return nil
+}
+
+// tellMembers says who the members are.
+func (q *Quorum) tellMembers() {
+	if q.cfg.Members != nil {
+		q.cfg.Members(q.members(q.raft.Status()))
+	}
+}
