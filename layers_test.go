@@ -33,7 +33,11 @@ var layers = [][]room{
 	{{pkg: "internal/ops"}},
 	{{pkg: "internal/node"}},
 	{{pkg: ""}},
-	{{pkg: "logbahntest"}},
+	{
+		{pkg: "logbahntest"},
+		{pkg: "internal/sim/check"},
+		{pkg: "internal/sim", beside: []string{"internal/sim/check"}},
+	},
 }
 
 // clientHalf lists the packages that use the log as any client does. Each may import those named, and nothing else of
