@@ -119,3 +119,31 @@ func AppendRequestHeader(dst []byte, h RequestHeader) []byte {
 	}
 	return dst
 }
+
+// ReadResponseHeader reads the header that a response's frame (without its length) starts with, of a request of this key
+// and version. It returns the correlation id, and the body, which aliases the frame.
+func ReadResponseHeader(frame []byte, key, version int16) (correlationID int32, body []byte, err error) {
+	r := reader{src: frame}
+	correlationID = r.int32()
+	if ResponseHeaderVersion(key, version) >= 1 {
+		r.skipTags()
+	}
+	if r.bad {
+		return correlationID, nil, fmt.Errorf("%w: header of a reply to %s version %d", ErrMalformed, APIName(key), version)
+	}
+	return correlationID, r.src, nil
+}
+
+// AppendRequest appends a whole request frame to dst: length, header, body. appendBody appends the body.
+func AppendRequest(dst []byte, h RequestHeader, appendBody func([]byte) []byte) []byte {
+	start := len(dst)
+	dst = AppendRequestHeader(append(dst, 0, 0, 0, 0), h)
+	dst = appendBody(dst)
+	binary.BigEndian.PutUint32(dst[start:], uint32(len(dst)-start-FrameHeaderSize))
+	return dst
+}
+
+// SetCorrelationID changes the correlation id of a request frame, which begins with its length.
+func SetCorrelationID(frame []byte, id int32) {
+	binary.BigEndian.PutUint32(frame[FrameHeaderSize+4:], uint32(id))
+}

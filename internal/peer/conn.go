@@ -1,0 +1,212 @@
+package peer
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/logbahn/logbahn/internal/wire"
+)
+
+// conn is one connection of a lane. Its lane's writer sends by it; a goroutine of its own reads the replies, which come in
+// the order of the requests.
+type conn struct {
+	lane *lane
+	raw  net.Conn
+
+	correlation int32 // of the latest request; the writer's
+
+	mu      sync.Mutex
+	pending []*call // sent, in order
+	dead    error   // why it has ended
+	useful  bool    // something was answered
+}
+
+func newConn(l *lane, raw net.Conn) *conn {
+	c := &conn{lane: l, raw: raw}
+	l.peers.running.Add(1)
+	go c.read()
+	return c
+}
+
+func (c *conn) isDead() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.dead != nil
+}
+
+func (c *conn) replied() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.useful
+}
+
+// send writes a request. When that fails, or the connection is gone meanwhile, the call may have arrived in part or whole.
+func (c *conn) send(call *call) {
+	c.correlation++
+	wire.SetCorrelationID(call.frame, c.correlation)
+	if !c.expect(call) {
+		return
+	}
+	for frame := call.frame; len(frame) > 0; {
+		chunk := frame[:min(len(frame), writeChunkBytes)]
+		if err := c.write(chunk); err != nil {
+			c.fail(err)
+			return
+		}
+		frame = frame[len(chunk):]
+	}
+}
+
+// writeChunkBytes is how much of a long request the node must take within the lane's patience.
+const writeChunkBytes = 1 << 20
+
+func (c *conn) write(chunk []byte) error {
+	if err := c.raw.SetWriteDeadline(time.Now().Add(c.lane.patience())); err != nil {
+		return err
+	}
+	_, err := c.raw.Write(chunk)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return errSilent
+	}
+	return err
+}
+
+// expect notes that a reply is due. False means that the connection has ended: nothing was sent, and the call is answered.
+func (c *conn) expect(call *call) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.dead != nil {
+		c.lane.unanswered.Add(-1)
+		call.finish(nil, notSent(c.lane.node, c.dead))
+		return false
+	}
+	c.pending = append(c.pending, call)
+	if len(c.pending) == 1 {
+		c.await(call)
+	}
+	return true
+}
+
+// await gives the reply that is due next its time. The caller holds the lock.
+func (c *conn) await(call *call) {
+	_ = c.raw.SetReadDeadline(time.Now().Add(c.lane.patience() + call.patience))
+}
+
+// answered takes the call that has been answered off, and begins to wait for the next one.
+func (c *conn) answered() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.dead != nil {
+		return
+	}
+	c.useful = true
+	c.pending = c.pending[1:]
+	if len(c.pending) > 0 {
+		c.await(c.pending[0])
+	} else {
+		c.pending = nil
+		_ = c.raw.SetReadDeadline(time.Time{})
+	}
+}
+
+// next returns the call whose reply comes next, nil when nothing was asked.
+func (c *conn) next() *call {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.pending) == 0 {
+		return nil
+	}
+	return c.pending[0]
+}
+
+// fail ends the connection, once. What was sent by it fails.
+func (c *conn) fail(err error) {
+	c.mu.Lock()
+	if c.dead != nil {
+		c.mu.Unlock()
+		return
+	}
+	c.dead = err
+	pending := c.pending
+	c.pending = nil
+	c.mu.Unlock()
+	_ = c.raw.Close()
+	for _, call := range pending {
+		c.lane.unanswered.Add(-1)
+		call.finish(nil, noAnswer(c.lane.node, err))
+	}
+}
+
+// read is the goroutine that reads the replies. It ends with the connection.
+func (c *conn) read() {
+	defer c.lane.peers.running.Done()
+	for want := int32(1); ; want++ {
+		if err := c.readReply(want); err != nil {
+			switch {
+			case errors.Is(err, os.ErrDeadlineExceeded):
+				err = errSilent
+			case errors.Is(err, io.EOF):
+				err = errHungUp
+			}
+			c.fail(err)
+			return
+		}
+	}
+}
+
+// readReply reads one reply and gives it to the one who waits for it.
+func (c *conn) readReply(want int32) error {
+	var length [wire.FrameHeaderSize]byte
+	if _, err := io.ReadFull(c.raw, length[:]); err != nil {
+		return err
+	}
+	call := c.next()
+	if call == nil {
+		return errors.New("the node has sent something that nobody asked for")
+	}
+	size := int64(wire.FrameLength(length))
+	if size < 4 || size > int64(call.bytesMax) {
+		return fmt.Errorf("a reply of %d bytes, between 4 and %d are allowed", size, call.bytesMax)
+	}
+	frame, err := readGrowing(c.raw, call.into[:0], int(size))
+	if err != nil {
+		return err
+	}
+	correlation, body, err := wire.ReadResponseHeader(frame, call.key, call.version)
+	if err != nil {
+		return err
+	}
+	if correlation != want {
+		return fmt.Errorf("a reply to request %d where one to %d is due", correlation, want)
+	}
+	c.answered()
+	c.lane.unanswered.Add(-1)
+	call.finish(&outcome{frame: frame, body: body}, nil)
+	return nil
+}
+
+// chunkBytes is how much memory an announced length gets before anything of it has arrived.
+const chunkBytes = 64 << 10
+
+// readGrowing reads size bytes behind b. Memory grows with what has arrived.
+func readGrowing(r io.Reader, b []byte, size int) ([]byte, error) {
+	for len(b) < size {
+		n := min(size, max(chunkBytes, 4*len(b)))
+		if n > cap(b) {
+			b = append(make([]byte, 0, n), b...)
+		} else {
+			n = min(size, cap(b))
+		}
+		got, err := io.ReadFull(r, b[len(b):n])
+		b = b[:len(b)+got]
+		if err != nil {
+			return b, err
+		}
+	}
+	return b, nil
+}
