@@ -21,7 +21,10 @@ var layers = [][]room{
 		{pkg: "internal/metrics"},
 	},
 	{{pkg: "internal/commitlog"}, {pkg: "internal/peer"}},
-	{{pkg: "internal/partition"}},
+	{
+		{pkg: "internal/partition/replica"},
+		{pkg: "internal/partition", beside: []string{"internal/partition/replica"}},
+	},
 	{
 		{pkg: "internal/coordinator/group"},
 		{pkg: "internal/coordinator", beside: []string{"internal/coordinator/group"}},

@@ -1,6 +1,9 @@
 package partition
 
-import "github.com/logbahn/logbahn/internal/commitlog"
+import (
+	"github.com/logbahn/logbahn/internal/commitlog"
+	"github.com/logbahn/logbahn/internal/partition/replica"
+)
 
 // AppendOptions says how to append.
 type AppendOptions struct {
@@ -47,7 +50,7 @@ func (p *Partition) Append(batches []byte, o AppendOptions) (Appended, error) {
 	}
 	a := Appended{Appended: done, LeaderEpoch: epoch}
 	flushed := p.log.FlushedOffset()
-	p.step(func(m *machine) effects { return m.appended(a.EndOffset(), flushed) })
+	p.step(func(m *replica.Machine) replica.Effects { return m.Appended(a.EndOffset(), flushed) })
 	return a, nil
 }
 
@@ -59,17 +62,17 @@ func (p *Partition) admit(o AppendOptions) (int32, error) {
 	if err := p.offlineLocked(); err != nil {
 		return 0, err
 	}
-	if !m.isLeader() {
+	if !m.IsLeader() {
 		return 0, ErrNotLeader
 	}
-	if o.LeaderEpoch != AnyEpoch && o.LeaderEpoch < m.leaderEpoch {
+	if o.LeaderEpoch != AnyEpoch && o.LeaderEpoch < m.LeaderEpoch() {
 		return 0, ErrFencedLeaderEpoch
 	}
-	if o.LeaderEpoch != AnyEpoch && o.LeaderEpoch > m.leaderEpoch {
+	if o.LeaderEpoch != AnyEpoch && o.LeaderEpoch > m.LeaderEpoch() {
 		return 0, ErrNotLeader
 	}
-	if o.AllInSync && !m.enoughInSync() {
+	if o.AllInSync && !m.EnoughInSync() {
 		return 0, ErrNotEnoughReplicas
 	}
-	return m.leaderEpoch, nil
+	return m.LeaderEpoch(), nil
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/logbahn/logbahn/internal/cluster"
 	"github.com/logbahn/logbahn/internal/commitlog"
+	"github.com/logbahn/logbahn/internal/partition/replica"
 )
 
 // metadataTopic is the folder that the quorum keeps beside the topics'.
@@ -62,16 +63,17 @@ func (s *Set) placeOne(t *cluster.Topic, index int32, settings *Settings) {
 	if open {
 		p.configure(settings)
 	} else {
-		p = openReplica(&s.cfg, t, index, settings)
+		p = s.openReplica(t, index, settings)
 	}
 	at := &t.Partitions[index]
-	p.assign(assignment{
+	p.assign(replica.Assignment{
 		Leader: at.Leader, LeaderEpoch: at.LeaderEpoch, PartitionEpoch: at.PartitionEpoch,
 		Replicas: at.Replicas, ISR: at.ISR, MinISR: settings.MinISR,
 	})
 	if !open {
 		s.add(p)
 	}
+	s.follow(p)
 }
 
 func (p *Partition) configure(s *Settings) {
@@ -82,22 +84,23 @@ func (p *Partition) configure(s *Settings) {
 }
 
 // openReplica opens the log of a replica. The hooks may be called before it returns, and wait for the lock.
-func openReplica(cfg *Config, t *cluster.Topic, index int32, settings *Settings) *Partition {
-	p := &Partition{topic: t.Name, topicID: t.ID, index: index, cfg: cfg}
+func (s *Set) openReplica(t *cluster.Topic, index int32, settings *Settings) *Partition {
+	cfg := &s.cfg
+	p := &Partition{topic: t.Name, topicID: t.ID, index: index, set: s, cfg: cfg}
 	p.settings.Store(settings)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	tp := commitlog.TopicPartition{Topic: t.Name, Partition: index}
 	log, err := cfg.Dir.Open(tp, t.ID, settings.Log, p.hooks())
-	lagMaxMs := cfg.ReplicaLagMax.Milliseconds()
+	rule := replica.Config{Self: cfg.NodeID, LagMaxMs: cfg.ReplicaLagMax.Milliseconds()}
 	if err != nil {
-		p.mu.machine = newMachine(cfg.NodeID, lagMaxMs, 0, 0, 0)
+		p.mu.machine = replica.New(rule, replica.Log{})
 		p.mu.offline = &OfflineError{Reason: err}
 		cfg.Log.Error("replica offline", "topic", t.Name, "partition", index, "err", err)
 		return p
 	}
 	p.log = log
-	p.mu.machine = newMachine(cfg.NodeID, lagMaxMs, log.EndOffset(), log.FlushedOffset(), log.HighWatermark())
+	p.mu.machine = replica.New(rule, replica.Log{End: log.EndOffset(), Flushed: log.FlushedOffset(), HighWatermark: log.HighWatermark()})
 	p.highWatermark.Store(log.HighWatermark())
 	return p
 }
@@ -122,6 +125,7 @@ func (s *Set) drop(t *cluster.Topic, goes func(index int) bool) {
 		}
 		s.remove(p)
 		p.retire()
+		s.follow(p)
 		if p.log != nil {
 			logs = append(logs, p.log)
 		} else if err := s.cfg.Dir.SetAside(commitlog.TopicPartition{Topic: p.topic, Partition: p.index}); err != nil {

@@ -22,18 +22,36 @@
 // replica stays in the Set with its reason until the topic is deleted or the process starts anew. A deleted replica is
 // gone from the Set; those who still hold it get ErrNotLeader.
 //
+// # Following
+//
+// A follower copies its leader's log with Kafka's Fetch, byte for byte: batches come with their offsets and epochs, and
+// each one is checked before it is appended. Where the logs part it cuts its own, as package replica says. It learns the
+// leader's high watermark and log start with every answer. What it has on disk it tells with the next request, or in a
+// report of its own when that has to wait (fetch_report.go). One fetcher per leader asks for all partitions of that leader
+// in one incremental session; an error of one partition takes that one out for replica.fetch.backoff.ms and leaves the
+// others going. An answer counts only while the replica is in the epoch, and at the offset, that it asked from.
+//
+// What a fetcher holds is bounded by replica.fetch.response.max.bytes, for each leader.
+//
+// Changes of the in-sync set are proposed to the controller, many partitions in one request. A proposal is in force for
+// the high watermark until its outcome is known; a lost answer is no outcome, and the same proposal is sent again.
+//
 // # Parts
 //
-//   - machine is the replication rule as a pure state machine: events in, effects out.
-//   - Partition is the shell: it feeds the machine from the log's hooks and from requests, and wakes waiters.
+//   - package replica is the replication rule as a pure state machine: events in, effects out.
+//   - Partition is the shell: it feeds the machine from the log's hooks, from requests and from the leader's answers, and
+//     wakes waiters.
 //   - Set is the replicas of this broker. It follows the images of the cluster, in order.
+//   - fetcher copies from one leader; proposals ask the controller.
 //   - Waiter waits for data on many partitions at once.
 //
 // # Concurrency
 //
 // Every method may be called by any goroutine. Appends are ordered by the log's own mutex; Partition.mu guards the
 // machine and the lists of waiters and is held for no I/O. Partition.role orders a change of leadership against appends:
-// an append holds it shared, a change holds it alone, so that nothing is appended under an epoch that has ended. Lock
-// order: Set.applying, role, the log's, mu.
-// The package starts no goroutine; the log's flusher calls in through commitlog.Hooks.
+// an append, a follower's too, holds it shared, a change holds it alone, so that nothing is appended under an epoch that
+// has ended. It is held alone as well while a follower's log is cut. Lock order: Set.applying, role, the log's, mu.
+//
+// The Set starts two goroutines for each broker that leads something here, and one for proposals, when they are needed
+// first; Close ends them. The log's flusher calls in through commitlog.Hooks.
 package partition

@@ -27,12 +27,12 @@ var noOffset = TimeOffset{Offset: -1, Timestamp: -1, LeaderEpoch: -1}
 // Nothing is tiered here, so that LatestTiered and EarliestPendingUpload match nothing.
 //
 // Errors: as for Read, and ErrOffsetNotAvailable.
-func (p *Partition) ListOffset(ts int64, isolation Isolation, replica cluster.NodeID, current int32) (TimeOffset, error) {
+func (p *Partition) ListOffset(ts int64, isolation Isolation, id cluster.NodeID, current int32) (TimeOffset, error) {
 	leaderEpoch, err := p.answers(current)
 	if err != nil {
 		return noOffset, err
 	}
-	end, err := p.visibleEnd(isolation, replica)
+	end, err := p.visibleEnd(isolation, id)
 	switch {
 	case ts == Earliest || ts == EarliestLocal:
 		return p.earliest(), nil
@@ -51,14 +51,14 @@ func (p *Partition) ListOffset(ts int64, isolation Isolation, replica cluster.No
 
 // visibleEnd returns the offset below which the caller may see records. A leader whose high watermark has not reached
 // its own epoch does not know it: answering would make positions go back (KIP-207).
-func (p *Partition) visibleEnd(isolation Isolation, replica cluster.NodeID) (int64, error) {
+func (p *Partition) visibleEnd(isolation Isolation, id cluster.NodeID) (int64, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	m := &p.mu.machine
-	if _, assigned := m.follower(replica); assigned {
+	if _, assigned := m.FollowerEnd(id); assigned {
 		return p.log.EndOffset(), nil
 	}
-	if m.highWatermark < m.epochStart {
+	if m.HighWatermark() < m.EpochStart() {
 		return 0, ErrOffsetNotAvailable
 	}
 	if isolation == ReadCommitted {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/logbahn/logbahn/internal/cluster"
 	"github.com/logbahn/logbahn/internal/commitlog"
+	"github.com/logbahn/logbahn/internal/partition/replica"
 )
 
 // Partition is this broker's replica of one partition. See the package comment for what it promises.
@@ -17,6 +18,7 @@ type Partition struct {
 	topic   string
 	topicID cluster.UUID
 	index   int32
+	set     *Set
 	cfg     *Config
 
 	settings atomic.Pointer[Settings]
@@ -26,11 +28,13 @@ type Partition struct {
 
 	traffic Traffic
 
+	followed atomic.Pointer[followed] // of the fetcher that copies the leader's records here, nil when none does
+
 	highWatermark atomic.Int64 // as mu.machine has it, for readers who take no lock
 
 	mu struct {
 		sync.Mutex
-		machine  machine
+		machine  replica.Machine
 		offline  *OfflineError
 		version  uint64 // counts the changes that a reader may see
 		waiting  []*ackWaiter
@@ -94,14 +98,14 @@ func (p *Partition) EndOffset() int64 {
 func (p *Partition) LeaderEpoch() int32 {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.mu.machine.leaderEpoch
+	return p.mu.machine.LeaderEpoch()
 }
 
 // Leading returns the present leader epoch and whether this replica leads in it and is online.
 func (p *Partition) Leading() (epoch int32, ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.mu.machine.leaderEpoch, p.mu.machine.isLeader() && p.mu.offline == nil
+	return p.mu.machine.LeaderEpoch(), p.mu.machine.IsLeader() && p.mu.offline == nil
 }
 
 // Ack says what to wait for after an append.
@@ -171,7 +175,7 @@ func (p *Partition) leadsLocked(epoch int32) error {
 	if err := p.offlineLocked(); err != nil {
 		return err
 	}
-	if m := &p.mu.machine; !m.isLeader() || m.leaderEpoch != epoch {
+	if m := &p.mu.machine; !m.IsLeader() || m.LeaderEpoch() != epoch {
 		return ErrNotLeader
 	}
 	return nil
@@ -180,32 +184,32 @@ func (p *Partition) leadsLocked(epoch int32) error {
 func (p *Partition) safeLocked(end int64, all bool) bool {
 	m := &p.mu.machine
 	if all {
-		return m.highWatermark >= end
+		return m.HighWatermark() >= end
 	}
-	return m.flushed >= end
+	return m.Flushed() >= end
 }
 
 // step feeds the machine with one event and carries out what it returns.
-func (p *Partition) step(event func(*machine) effects) {
+func (p *Partition) step(event func(*replica.Machine) replica.Effects) {
 	p.mu.Lock()
 	e := event(&p.mu.machine)
 	p.carryOutLocked(e)
 	p.mu.Unlock()
-	if e.alterISR.ISR != nil && p.cfg.AlterISR != nil {
-		p.cfg.AlterISR(p, e.alterISR)
+	if e.Propose.ISR != nil {
+		p.set.proposals.add(p, e.Propose)
 	}
 }
 
-func (p *Partition) carryOutLocked(e effects) {
-	if e.lostLeadership {
+func (p *Partition) carryOutLocked(e replica.Effects) {
+	if e.LostLeadership {
 		p.failWaitersLocked(ErrNotLeader)
 	}
-	if e.advanced {
-		p.highWatermark.Store(p.mu.machine.highWatermark)
-		p.log.SetHighWatermark(p.mu.machine.highWatermark)
+	if e.Moved {
+		p.highWatermark.Store(p.mu.machine.HighWatermark())
+		p.log.SetHighWatermark(p.mu.machine.HighWatermark())
 	}
 	p.answerWaitersLocked()
-	if e.wake {
+	if e.Wake {
 		p.wakeLocked()
 	}
 }
@@ -254,9 +258,18 @@ func (p *Partition) unwatch(w *Waiter) {
 // hooks are what the log calls from its flusher and its maintenance.
 func (p *Partition) hooks() commitlog.Hooks {
 	return commitlog.Hooks{
-		Flushed:     func(end int64) { p.step(func(m *machine) effects { return m.flushedTo(end) }) },
+		Flushed:     func(int64) { p.flushed() },
 		Failed:      p.fail,
-		StartOffset: func(start int64) { p.step(func(m *machine) effects { return m.startedAt(start) }) },
+		StartOffset: func(start int64) { p.step(func(m *replica.Machine) replica.Effects { return m.StartedAt(start) }) },
+	}
+}
+
+// flushed tells the machine what is on disk. The log is asked under the lock: what the flusher knows may be from before
+// the log was cut.
+func (p *Partition) flushed() {
+	p.step(func(m *replica.Machine) replica.Effects { return m.FlushedTo(p.log.FlushedOffset()) })
+	if f := p.followed.Load(); f != nil {
+		f.fetcher.flushed(f)
 	}
 }
 
@@ -275,7 +288,7 @@ func (p *Partition) fail(err error) {
 
 // assign takes over what the image says of this partition. An epoch that makes this replica the leader is written to
 // the log before anything can be appended under it.
-func (p *Partition) assign(a assignment) {
+func (p *Partition) assign(a replica.Assignment) {
 	p.role.Lock()
 	defer p.role.Unlock()
 	if p.becomesLeader(a) {
@@ -285,14 +298,14 @@ func (p *Partition) assign(a assignment) {
 		}
 	}
 	now := p.cfg.Now().UnixMilli()
-	p.step(func(m *machine) effects { return m.assigned(a, now) })
+	p.step(func(m *replica.Machine) replica.Effects { return m.Assigned(a, now) })
 }
 
-func (p *Partition) becomesLeader(a assignment) bool {
+func (p *Partition) becomesLeader(a replica.Assignment) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	m := &p.mu.machine
-	return p.mu.offline == nil && a.Leader == m.self && (a.LeaderEpoch > m.leaderEpoch || !m.isLeader())
+	return p.mu.offline == nil && a.Leader == p.cfg.NodeID && (a.LeaderEpoch > m.LeaderEpoch() || !m.IsLeader())
 }
 
 // retire ends the replica: the topic is gone or the partition has moved away.
@@ -301,14 +314,13 @@ func (p *Partition) retire() {
 	defer p.role.Unlock()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.mu.machine.leader = noNode
-	p.failWaitersLocked(ErrNotLeader)
-	p.wakeLocked()
+	e := p.mu.machine.Retired()
+	p.carryOutLocked(e)
 }
 
 // tick tells the replica the time, so that followers that lag leave the in-sync set.
 func (p *Partition) tick(now time.Time) {
-	p.step(func(m *machine) effects { return m.tick(now.UnixMilli()) })
+	p.step(func(m *replica.Machine) replica.Effects { return m.Tick(now.UnixMilli()) })
 }
 
 // storageError marks the log's own failures as the replica's.

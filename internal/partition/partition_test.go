@@ -12,10 +12,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kmsg"
 	"go.uber.org/goleak"
 
 	"github.com/logbahn/logbahn/internal/cluster"
 	"github.com/logbahn/logbahn/internal/commitlog"
+	"github.com/logbahn/logbahn/internal/partition/replica"
 	"github.com/logbahn/logbahn/internal/record"
 	"github.com/logbahn/logbahn/internal/vfs"
 )
@@ -279,8 +281,9 @@ func TestTooFewInSync(t *testing.T) {
 func TestFollowerMovesTheHighWatermark(t *testing.T) {
 	n := startNode(t, vfs.NewMem())
 	n.apply(cluster.RegisterBroker{Broker: cluster.Broker{ID: 2, Epoch: n.img.NextBrokerEpoch()}})
-	asked := make(chan ISRChange, 1)
-	n.set.cfg.AlterISR = func(_ *Partition, c ISRChange) { asked <- c }
+	asked := make(controller, 1)
+	n.set.cfg.Controller = asked
+	t.Cleanup(n.set.Close)
 	two := cluster.Partition{Replicas: ids(1, 2), ISR: ids(1, 2), Leader: 1, LeaderEpoch: 1}
 	p := n.create(topicID, map[string]string{"min.insync.replicas": "1"}, two)
 	a, err := p.Append(batch("a", "b"), AppendOptions{LeaderEpoch: AnyEpoch, AllInSync: true})
@@ -302,11 +305,11 @@ func TestFollowerMovesTheHighWatermark(t *testing.T) {
 	if _, err := p.Read(o); !errors.Is(err, ErrUnknownReplica) {
 		t.Fatalf("replica 3 of 1 and 2: %v", err)
 	}
-	p.FollowerFetched(2, 2, 1)
+	p.FollowerFetched(replica.Fetch{ID: 2, BrokerEpoch: -1, End: 2, Flushed: 1})
 	if hw := p.HighWatermark(); hw != 1 {
 		t.Fatalf("high watermark %d, want what the follower has flushed", hw)
 	}
-	p.FollowerFetched(2, 2, 2)
+	p.FollowerFetched(replica.Fetch{ID: 2, BrokerEpoch: -1, End: 2, Flushed: 2})
 	if err := p.Wait(t.Context(), Ack{LeaderEpoch: a.LeaderEpoch, EndOffset: a.EndOffset(), Acks: -1}); err != nil {
 		t.Fatal(err)
 	}
@@ -314,10 +317,22 @@ func TestFollowerMovesTheHighWatermark(t *testing.T) {
 		t.Fatal(err)
 	}
 	n.set.Tick(time.Now().Add(time.Minute))
-	if c := <-asked; len(c.ISR) != 1 || c.ISR[0] != 1 || c.LeaderEpoch != 1 {
+	asking := <-asked
+	if c := asking.Topics[0].Partitions[0]; len(c.NewEpochISR) != 1 || c.NewEpochISR[0].BrokerID != 1 || c.LeaderEpoch != 1 {
 		t.Fatalf("asked for %+v, want 1 alone", c)
 	}
 }
+
+// controller takes requests and never answers.
+type controller chan *kmsg.AlterPartitionRequest
+
+func (c controller) Do(ctx context.Context, req kmsg.Request) (kmsg.Response, error) {
+	c <- req.(*kmsg.AlterPartitionRequest)
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
+func ids(n ...cluster.NodeID) []cluster.NodeID { return n }
 
 func TestFetchChecksEpochs(t *testing.T) {
 	n := startNode(t, vfs.NewMem())
@@ -357,8 +372,8 @@ func TestDivergingEpoch(t *testing.T) {
 	}{
 		{offset: 2, epoch: 3},
 		{offset: 3, epoch: 5},
-		{offset: 3, epoch: 3, diverging: &EpochEnd{3, 2}},
-		{offset: 3, epoch: 4, diverging: &EpochEnd{3, 2}},
+		{offset: 3, epoch: 3, diverging: &EpochEnd{Epoch: 3, EndOffset: 2}},
+		{offset: 3, epoch: 4, diverging: &EpochEnd{Epoch: 3, EndOffset: 2}},
 		{offset: 2, epoch: 9, err: ErrOffsetOutOfRange},
 		{offset: 4, epoch: 5, err: ErrOffsetOutOfRange},
 	} {

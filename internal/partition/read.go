@@ -5,6 +5,7 @@ import (
 
 	"github.com/logbahn/logbahn/internal/cluster"
 	"github.com/logbahn/logbahn/internal/commitlog"
+	"github.com/logbahn/logbahn/internal/partition/replica"
 )
 
 // Isolation says which records a consumer may see.
@@ -47,10 +48,7 @@ type Read struct {
 }
 
 // EpochEnd is a leader epoch and the offset where it ends. Both are -1 when the epoch is unknown.
-type EpochEnd struct {
-	Epoch     int32
-	EndOffset int64
-}
+type EpochEnd = replica.EpochEnd
 
 // Read returns whole batches from the one that holds Offset on, up to what the reader may see. Read takes no lock of the
 // log. An offset between the high watermark and the log's end reads nothing, without an error.
@@ -86,12 +84,11 @@ func (p *Partition) marks(o ReadOptions) (Read, error) {
 		return Read{Version: p.mu.version}, err
 	}
 	if o.ReplicaID >= 0 {
-		m := &p.mu.machine
-		if _, assigned := m.follower(o.ReplicaID); !assigned {
+		if _, assigned := p.mu.machine.FollowerEnd(o.ReplicaID); !assigned {
 			return Read{Version: p.mu.version}, ErrUnknownReplica
 		}
 	}
-	hw := p.mu.machine.highWatermark
+	hw := p.mu.machine.HighWatermark()
 	return Read{
 		HighWatermark: hw, LastStableOffset: hw, LogStartOffset: p.log.StartOffset(), Version: p.mu.version,
 	}, nil
@@ -108,10 +105,10 @@ func (p *Partition) readEnd(o ReadOptions, r Read) int64 {
 	}
 }
 
-// FollowerFetched counts what a follower holds, after a Read in its name succeeded: all below end, flushed below flushed.
-func (p *Partition) FollowerFetched(id cluster.NodeID, end, flushed int64) {
+// FollowerFetched counts what a follower holds, after a Read in its name succeeded and did not diverge.
+func (p *Partition) FollowerFetched(f replica.Fetch) {
 	now := p.cfg.Now().UnixMilli()
-	p.step(func(m *machine) effects { return m.followerFetched(id, end, flushed, now) })
+	p.step(func(m *replica.Machine) replica.Effects { return m.FollowerFetched(f, now) })
 }
 
 // answersLocked returns why this replica must not answer a request that names the leader epoch, nil when it may.
@@ -121,11 +118,11 @@ func (p *Partition) answersLocked(epoch int32) error {
 	}
 	m := &p.mu.machine
 	switch {
-	case epoch != AnyEpoch && epoch < m.leaderEpoch:
+	case epoch != AnyEpoch && epoch < m.LeaderEpoch():
 		return ErrFencedLeaderEpoch
-	case epoch != AnyEpoch && epoch > m.leaderEpoch:
+	case epoch != AnyEpoch && epoch > m.LeaderEpoch():
 		return ErrUnknownLeaderEpoch
-	case !m.isLeader():
+	case !m.IsLeader():
 		return ErrNotLeader
 	}
 	return nil
@@ -135,7 +132,7 @@ func (p *Partition) answersLocked(epoch int32) error {
 func (p *Partition) answers(epoch int32) (leaderEpoch int32, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.mu.machine.leaderEpoch, p.answersLocked(epoch)
+	return p.mu.machine.LeaderEpoch(), p.answersLocked(epoch)
 }
 
 // diverging returns where the reader's log parts from this one, nil when it does not (KIP-595).

@@ -2,14 +2,18 @@ package partition
 
 import (
 	"cmp"
+	"context"
 	"log/slog"
 	"maps"
 	"slices"
 	"sync"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kmsg"
+
 	"github.com/logbahn/logbahn/internal/cluster"
 	"github.com/logbahn/logbahn/internal/commitlog"
+	"github.com/logbahn/logbahn/internal/wire"
 )
 
 // Config says how the replicas of a broker behave.
@@ -20,10 +24,43 @@ type Config struct {
 	Static map[string]string
 	// ReplicaLagMax is replica.lag.time.max.ms, 30 s when it is 0.
 	ReplicaLagMax time.Duration
-	// AlterISR asks the controller for another in-sync set. It must not block. nil: nobody asks.
-	AlterISR func(*Partition, ISRChange)
-	Now      func() time.Time // time.Now when nil
-	Log      *slog.Logger     // discarded when nil
+	// BrokerEpoch returns the epoch of this broker's present registration, which its fetches and proposals carry. nil: -1.
+	BrokerEpoch func() int64
+	// Fetch sends a request to the broker that leads and returns its answer, whose record data is valid until release is
+	// called: exactly once, after an answer without an error. Requests to one leader go over one connection, in the order
+	// of the calls, and a later one does not wait for the answer of an earlier. The memory of the request is the caller's
+	// again when the call has returned. nil: nothing is copied from other brokers.
+	Fetch func(ctx context.Context, leader cluster.NodeID, req *wire.FetchRequest) (resp *wire.FetchResponse, release func(), err error)
+	// Replication is how followers fetch.
+	Replication Replication
+	// Controller is asked for changes of the in-sync sets. nil: nobody is asked.
+	Controller Controller
+	Now        func() time.Time // time.Now when nil
+	Log        *slog.Logger     // discarded when nil
+}
+
+// Controller is the controller of the cluster, wherever it runs.
+type Controller interface {
+	// Do runs a request at the controller and returns when its changes have been applied here (Set.Apply). After an error
+	// the request may have been carried out or not.
+	Do(ctx context.Context, req kmsg.Request) (kmsg.Response, error)
+}
+
+// Replication is how followers fetch from leaders. What is 0 has Kafka's default.
+type Replication struct {
+	WaitMax           time.Duration // replica.fetch.wait.max.ms: of a long poll
+	BytesMin          int32         // replica.fetch.min.bytes
+	PartitionBytesMax int32         // replica.fetch.max.bytes
+	ResponseBytesMax  int32         // replica.fetch.response.max.bytes: what one leader's answer takes of memory
+	Backoff           time.Duration // replica.fetch.backoff.ms: after an error
+}
+
+func (r *Replication) setDefaults() {
+	r.WaitMax = cmp.Or(r.WaitMax, 500*time.Millisecond)
+	r.BytesMin = cmp.Or(r.BytesMin, 1)
+	r.PartitionBytesMax = cmp.Or(r.PartitionBytesMax, 1<<20)
+	r.ResponseBytesMax = cmp.Or(r.ResponseBytesMax, 10<<20)
+	r.Backoff = cmp.Or(r.Backoff, time.Second)
 }
 
 const replicaLagMaxDefault = 30 * time.Second
@@ -34,6 +71,13 @@ type Set struct {
 
 	applying sync.Mutex // images are applied one after the other
 	swept    bool       // folders without a topic have been looked for; guarded by applying
+
+	// The goroutines: fetchers and the proposer. They end with Close.
+	ctx       context.Context
+	end       context.CancelFunc
+	running   sync.WaitGroup
+	fetchers  fetchers
+	proposals proposals
 
 	mu struct {
 		sync.RWMutex
@@ -64,10 +108,24 @@ func NewSet(cfg Config) *Set {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
+	if cfg.BrokerEpoch == nil {
+		cfg.BrokerEpoch = func() int64 { return -1 }
+	}
+	cfg.Replication.setDefaults()
 	s := &Set{cfg: cfg}
+	s.ctx, s.end = context.WithCancel(context.Background())
+	s.proposals.set = s
 	s.mu.byName = make(map[nameKey]*Partition)
 	s.mu.byID = make(map[idKey]*Partition)
 	return s
+}
+
+// Close ends the goroutines: nothing is copied from leaders any more, and no in-sync set proposed. It returns when they
+// have ended. The replicas stay as they are, until the directory is closed.
+func (s *Set) Close() {
+	s.fetchers.close()
+	s.end()
+	s.running.Wait()
 }
 
 // Get returns this broker's replica of a partition, offline ones included.

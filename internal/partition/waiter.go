@@ -34,12 +34,7 @@ func (w *Waiter) Close() {
 	w.watched = nil
 }
 
-func (w *Waiter) signal() {
-	select {
-	case w.c <- struct{}{}:
-	default: // a signal is already on its way
-	}
-}
+func (w *Waiter) signal() { signal(w.c) }
 
 // ackWaiter is someone who waits for an append to be safe.
 type ackWaiter struct {

@@ -1,0 +1,203 @@
+package partition
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/logbahn/logbahn/internal/partition/replica"
+)
+
+const (
+	// proposalPatience bounds the wait for one answer of the controller.
+	proposalPatience = 30 * time.Second
+	// proposalPause is between a proposal that did not succeed and the next try: the answer to a refused one is held back
+	// as long, so that a replica which the controller does not want is not proposed with each of its fetches.
+	proposalPause = 200 * time.Millisecond
+	// proposalBatchMax is how many partitions one request names.
+	proposalBatchMax = 5000
+)
+
+// proposals carries changes of in-sync sets to the controller, those of many partitions in one request, and the answers
+// back to the machines. A proposal is kept until its outcome is known: see package replica.
+type proposals struct {
+	set  *Set
+	wake chan struct{} // made with the goroutine
+	mu   struct {
+		sync.Mutex
+		waiting map[*Partition]replica.ISRChange
+	}
+}
+
+// add takes a partition's newest proposal. It does not wait. Without a controller to ask the proposal stays open.
+func (q *proposals) add(p *Partition, c replica.ISRChange) {
+	if q.set.cfg.Controller == nil || q.set.ctx.Err() != nil {
+		return
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.mu.waiting == nil {
+		q.mu.waiting = make(map[*Partition]replica.ISRChange)
+		q.wake = make(chan struct{}, 1)
+		q.set.running.Go(q.run)
+	}
+	q.mu.waiting[p] = c
+	select {
+	case q.wake <- struct{}{}:
+	default:
+	}
+}
+
+// run is the goroutine that asks the controller.
+func (q *proposals) run() {
+	for q.set.ctx.Err() == nil {
+		list := q.open()
+		if len(list) == 0 {
+			select {
+			case <-q.wake:
+			case <-q.set.ctx.Done():
+			}
+			continue
+		}
+		if !q.ask(list) {
+			pause(q.set.ctx, proposalPause)
+		}
+	}
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}
+
+// proposal is one partition's change.
+type proposal struct {
+	partition *Partition
+	change    replica.ISRChange
+}
+
+// open returns the proposals that still have no answer, sorted, at most as many as a request takes, and forgets those that
+// the image has overtaken.
+func (q *proposals) open() []proposal {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	maps.DeleteFunc(q.mu.waiting, func(p *Partition, c replica.ISRChange) bool { return !p.proposed(c) })
+	list := make([]proposal, 0, len(q.mu.waiting))
+	for p, c := range q.mu.waiting {
+		list = append(list, proposal{p, c})
+	}
+	slices.SortFunc(list, func(a, b proposal) int {
+		return cmp.Or(bytes.Compare(a.partition.topicID[:], b.partition.topicID[:]), cmp.Compare(a.partition.index, b.partition.index))
+	})
+	return list[:min(len(list), proposalBatchMax)]
+}
+
+// ask sends one request and handles its answer. It returns false when something is to be tried again later.
+func (q *proposals) ask(list []proposal) bool {
+	ctx, cancel := context.WithTimeout(q.set.ctx, proposalPatience)
+	defer cancel()
+	answer, err := q.set.cfg.Controller.Do(ctx, q.request(list))
+	if err != nil {
+		if q.set.ctx.Err() == nil {
+			q.set.cfg.Log.Warn("in-sync sets not proposed", "partitions", len(list), "err", err)
+		}
+		return false
+	}
+	resp := answer.(*kmsg.AlterPartitionResponse)
+	if code := kerr.ErrorForCode(resp.ErrorCode); code != nil {
+		q.set.cfg.Log.Warn("in-sync sets not taken", "partitions", len(list), "err", code)
+		return false
+	}
+	codes := make(map[idKey]int16)
+	for i := range resp.Topics {
+		for _, p := range resp.Topics[i].Partitions {
+			codes[idKey{resp.Topics[i].TopidID, p.Partition}] = p.ErrorCode
+		}
+	}
+	var refused []proposal
+	for _, c := range list {
+		code, answered := codes[idKey{c.partition.topicID, c.partition.index}]
+		switch {
+		case !answered || refuses(code):
+			q.set.cfg.Log.Info("in-sync set not taken", "topic", c.partition.topic, "partition", c.partition.index,
+				"isr", c.change.ISR, "err", kerr.ErrorForCode(code))
+			refused = append(refused, c)
+		default: // the image brings what is in force
+			q.forget(c)
+		}
+	}
+	if len(refused) == 0 {
+		return true
+	}
+	pause(q.set.ctx, proposalPause)
+	for _, c := range refused {
+		q.forget(c)
+		c.partition.step(func(m *replica.Machine) replica.Effects { return m.ProposalRefused(c.change) })
+	}
+	return true
+}
+
+// refuses tells whether a code means that the change has not been made and will not be. The others mean that it has
+// been, or that the image of this broker is behind, whose next one answers.
+func refuses(code int16) bool {
+	switch kerr.ErrorForCode(code) {
+	case nil, kerr.FencedLeaderEpoch, kerr.InvalidUpdateVersion, kerr.NewLeaderElected, kerr.UnknownTopicID, kerr.UnknownTopicOrPartition:
+		return false
+	}
+	return true
+}
+
+// forget takes a proposal off the list, if it is still the partition's newest.
+func (q *proposals) forget(c proposal) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if at := q.mu.waiting[c.partition]; at.PartitionEpoch == c.change.PartitionEpoch && at.LeaderEpoch == c.change.LeaderEpoch {
+		delete(q.mu.waiting, c.partition)
+	}
+}
+
+// proposed reports whether a proposal still has no answer.
+func (p *Partition) proposed(c replica.ISRChange) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.mu.machine.Proposed(c)
+}
+
+// request is an AlterPartition request, version 3 (KIP-903). The list is sorted by topic.
+func (q *proposals) request(list []proposal) *kmsg.AlterPartitionRequest {
+	req := kmsg.NewPtrAlterPartitionRequest()
+	req.Version = 3
+	req.BrokerID, req.BrokerEpoch = q.set.cfg.NodeID, q.set.cfg.BrokerEpoch()
+	for _, c := range list {
+		n := len(req.Topics)
+		if n == 0 || req.Topics[n-1].TopicID != c.partition.topicID {
+			topic := kmsg.NewAlterPartitionRequestTopic()
+			topic.TopicID = c.partition.topicID
+			req.Topics = append(req.Topics, topic)
+			n++
+		}
+		p := kmsg.NewAlterPartitionRequestTopicPartition()
+		p.Partition, p.LeaderEpoch, p.PartitionEpoch = c.partition.index, c.change.LeaderEpoch, c.change.PartitionEpoch
+		for _, m := range c.change.ISR {
+			member := kmsg.NewAlterPartitionRequestTopicPartitionNewEpochISR()
+			member.BrokerID, member.BrokerEpoch = m.ID, m.BrokerEpoch
+			if m.ID == req.BrokerID {
+				member.BrokerEpoch = req.BrokerEpoch
+			}
+			p.NewEpochISR = append(p.NewEpochISR, member)
+		}
+		req.Topics[n-1].Partitions = append(req.Topics[n-1].Partitions, p)
+	}
+	return req
+}

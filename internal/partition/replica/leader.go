@@ -1,0 +1,166 @@
+package replica
+
+import (
+	"slices"
+
+	"github.com/logbahn/logbahn/internal/cluster"
+)
+
+// follower is what a leader knows of another replica. end and flushed are -1 until it has fetched in this epoch.
+type follower struct {
+	id           cluster.NodeID
+	brokerEpoch  int64 // of the life in which it fetched last, -1 when unknown
+	end, flushed int64
+	caughtUpMs   int64 // up to when it is known to have had on disk all that the leader had then
+	// goal is where the leader's log ended at goalMs. While records come without a pause a follower never has all of them,
+	// but it has reached one goal after the other.
+	goal, goalMs int64
+}
+
+// reached notes how far the follower has flushed while the leader's log ends at end.
+func (f *follower) reached(end, nowMs int64) {
+	switch {
+	case f.flushed >= end:
+		f.caughtUpMs = nowMs
+	case f.flushed >= f.goal:
+		f.caughtUpMs = max(f.caughtUpMs, f.goalMs)
+	default:
+		return
+	}
+	f.goal, f.goalMs = end, nowMs
+}
+
+// Fetch is what a follower's fetch says: that it holds all records below End, and has those below Flushed on disk.
+type Fetch struct {
+	ID          cluster.NodeID
+	BrokerEpoch int64 // of the life that fetches, -1 when it does not say
+	End         int64
+	Flushed     int64
+	// Eligible tells that the image has the replica alive, not draining, and in this life: it may be in sync (KIP-841,
+	// KIP-903).
+	Eligible bool
+}
+
+// FollowerFetched takes note of a follower's fetch, of which the caller has checked that it carries this leader's epoch
+// and that the log does not diverge below End. One of an earlier life than the last is passed over. Within one life and
+// one leader epoch a follower that does not diverge loses nothing, so that fetches which overtake each other do no harm.
+func (m *Machine) FollowerFetched(r Fetch, nowMs int64) Effects {
+	i, found := m.follower(r.ID)
+	if !m.IsLeader() || !found {
+		return None
+	}
+	f := &m.followers[i]
+	if r.BrokerEpoch >= 0 && r.BrokerEpoch < f.brokerEpoch {
+		return None
+	}
+	if r.BrokerEpoch < 0 || r.BrokerEpoch > f.brokerEpoch {
+		f.end, f.flushed = -1, -1 // what it had in an earlier life says nothing
+	}
+	f.brokerEpoch = max(f.brokerEpoch, r.BrokerEpoch)
+	f.end = max(f.end, r.End)
+	f.flushed = max(f.flushed, min(r.Flushed, r.End))
+	f.reached(m.end, nowMs)
+	e := m.advance(None)
+	if r.Eligible && m.mayJoin(f) {
+		return m.propose(e, append(slices.Clone(m.isr), r.ID))
+	}
+	return e
+}
+
+// mayJoin reports whether a follower may be let into the in-sync set: it holds all that is committed, and has reached
+// this leader's own epoch, without which its tail may differ from the leader's.
+func (m *Machine) mayJoin(f *follower) bool {
+	return m.proposed == nil && !slices.Contains(m.isr, f.id) && f.flushed >= max(m.highWatermark, m.epochStart)
+}
+
+// Tick drops followers from the in-sync set that have not caught up for the lag time. One whose disk does not keep up holds
+// the high watermark as much as one that does not fetch.
+func (m *Machine) Tick(nowMs int64) Effects {
+	if !m.IsLeader() || m.proposed != nil {
+		return None
+	}
+	lags := func(id cluster.NodeID) bool {
+		i, found := m.follower(id)
+		return found && m.followers[i].flushed < m.end && nowMs-m.followers[i].caughtUpMs > m.lagMaxMs
+	}
+	if !slices.ContainsFunc(m.isr, lags) {
+		return None
+	}
+	return m.propose(None, slices.DeleteFunc(slices.Clone(m.isr), lags))
+}
+
+func (m *Machine) propose(e Effects, isr []cluster.NodeID) Effects {
+	slices.Sort(isr)
+	m.proposed = isr
+	members := make([]Member, len(isr))
+	for n, id := range isr {
+		members[n] = Member{ID: id, BrokerEpoch: -1}
+		if i, found := m.follower(id); found {
+			members[n].BrokerEpoch = m.followers[i].brokerEpoch
+		}
+	}
+	e.Propose = ISRChange{LeaderEpoch: m.leaderEpoch, PartitionEpoch: m.partitionEpoch, ISR: members}
+	return e
+}
+
+// ProposalRefused says that the controller has not taken a proposed in-sync set and never will; the next event may ask
+// again. It must not be called while that is not known: see the package comment.
+func (m *Machine) ProposalRefused(c ISRChange) Effects {
+	if c.LeaderEpoch != m.leaderEpoch || c.PartitionEpoch != m.partitionEpoch {
+		return None
+	}
+	m.proposed = nil
+	return m.advance(None)
+}
+
+// Proposed reports whether a change of the in-sync set still has no answer.
+func (m *Machine) Proposed(c ISRChange) bool {
+	return m.proposed != nil && c.LeaderEpoch == m.leaderEpoch && c.PartitionEpoch == m.partitionEpoch
+}
+
+// EnoughInSync reports whether acks=all can be promised now.
+func (m *Machine) EnoughInSync() bool {
+	return len(m.isr) >= min(m.minISR, len(m.followers)+1)
+}
+
+// FollowerEnd returns up to where a leader knows another assigned replica to hold the log, -1 when it has not fetched.
+func (m *Machine) FollowerEnd(id cluster.NodeID) (end int64, assigned bool) {
+	i, found := m.follower(id)
+	if !found {
+		return -1, false
+	}
+	return m.followers[i].end, true
+}
+
+// advance moves a leader's high watermark to the least flushed end over the in-sync set and those being let in.
+func (m *Machine) advance(e Effects) Effects {
+	if !m.IsLeader() || !m.EnoughInSync() {
+		return e
+	}
+	hw := m.flushed
+	for i := range m.followers {
+		f := &m.followers[i]
+		if slices.Contains(m.isr, f.id) || slices.Contains(m.proposed, f.id) {
+			hw = min(hw, f.flushed)
+		}
+	}
+	m.raise(&e, hw)
+	return e
+}
+
+// track makes followers match the assigned replicas. A replica that is new gets the whole lag time to catch up.
+func (m *Machine) track(replicas []cluster.NodeID, nowMs int64) {
+	m.followers = slices.DeleteFunc(m.followers, func(f follower) bool { return !slices.Contains(replicas, f.id) })
+	for _, id := range slices.Sorted(slices.Values(replicas)) {
+		at, found := m.follower(id)
+		if id != m.self && !found {
+			m.followers = slices.Insert(m.followers, at, follower{
+				id: id, brokerEpoch: -1, end: -1, flushed: -1, caughtUpMs: nowMs, goal: m.end, goalMs: nowMs,
+			})
+		}
+	}
+}
+
+func (m *Machine) follower(id cluster.NodeID) (int, bool) {
+	return slices.BinarySearchFunc(m.followers, id, func(f follower, id cluster.NodeID) int { return int(f.id) - int(id) })
+}
