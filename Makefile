@@ -1,12 +1,12 @@
 # Counts and ranges: SEEDS=from:to, FUZZTIME=10m, KILLS=200,
-# SECTION=latency,raw, ROUNDS=3, BUDGET=24m.
+# SECTION=latency,raw, ROUNDS=3, BUDGET=40m.
 SEEDS    ?= 0:10000
 FUZZTIME ?= 1m
 KILLS    ?= 200
 BIN      := bin/logbahn
 SECTION  ?=
 ROUNDS   ?= 3
-BUDGET   ?= 24m
+BUDGET   ?= 40m
 
 .PHONY: build check test race crash fuzz hostile interop interop-golden kill bench figures clean
 
@@ -57,7 +57,7 @@ bin/bench: FORCE
 
 .PHONY: FORCE
 
-bench: build bin/bench ## Logbahn beside its peers, 25 minutes; SECTION=clients,latency chooses, ROUNDS=5 repeats
+bench: build bin/bench ## Logbahn beside its peers, 40 minutes; SECTION=clients,latency chooses, ROUNDS=5 repeats
 	cd bench && ../bin/bench run -section=$(SECTION) -rounds=$(ROUNDS) -budget=$(BUDGET)
 	cd bench && ../bin/bench report
 

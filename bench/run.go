@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -30,9 +31,10 @@ type section struct {
 
 // testCase is measured with a fresh process of each system in turn.
 type testCase struct {
-	systems []string
-	rounds  int // 0: as many as asked for
-	run     func(ctx context.Context, r *round) error
+	systems  []string
+	rounds   int           // 0: as many as asked for
+	patience time.Duration // bounds one run; 0: runPatience
+	run      func(ctx context.Context, r *round) error
 }
 
 // round is one run of a case.
@@ -43,7 +45,7 @@ type round struct {
 	number  int
 }
 
-// runPatience bounds one run.
+// runPatience bounds one run that says nothing else.
 const runPatience = 90 * time.Second
 
 // record keeps what was measured, and shows it.
@@ -155,7 +157,7 @@ func (c *testCase) turn(ctx context.Context, o *options, results *Results, numbe
 }
 
 func (c *testCase) once(ctx context.Context, o *options, s system.System, results *Results, number int) error {
-	ctx, cancel := context.WithTimeout(ctx, runPatience)
+	ctx, cancel := context.WithTimeout(ctx, cmp.Or(c.patience, runPatience))
 	defer cancel()
 	runtime.GC() // what the client of the run before has left
 	p, err := s.Start(ctx, &o.env)
@@ -197,6 +199,9 @@ func (r *round) measured(run func() (*load.Result, error)) (*load.Result, map[st
 		for key, quantile := range map[string]float64{"p50_ms": 50, "p99_ms": 99, "p999_ms": 99.9} {
 			m[key] = float64(result.Latency.ValueAtPercentile(quantile)) / 1e3
 		}
+	}
+	if result.Behind > 0 {
+		m["behind_ms"] = float64(result.Behind.Microseconds()) / 1e3
 	}
 	if result.Visible != nil {
 		m["visible_p50_ms"] = float64(result.Visible.ValueAtPercentile(50)) / 1e3

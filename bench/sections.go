@@ -16,7 +16,7 @@ import (
 var (
 	everything = []string{system.LogbahnSync, system.KafkaFlush, system.KfakeSync, system.NATSSync,
 		system.LogbahnOS, system.KafkaDefault, system.KfakeDisk, system.KfakeMemory, system.NATS}
-	inShort = []string{system.LogbahnSync, system.LogbahnOS, system.KafkaDefault, system.KafkaFlush, system.KfakeDisk, system.KfakeMemory, system.NATS}
+	bothWays = []string{system.LogbahnSync, system.KafkaFlush, system.LogbahnOS, system.KafkaDefault}
 )
 
 // sections is everything that is measured, in the order of the document.
@@ -32,15 +32,27 @@ var sections = []section{
 		}},
 	},
 	{
-		name: "clients", title: "Client libraries", share: 8,
-		about: "franz-go (acks=all, idempotent, 5 ms linger) for Kafka's protocol, nats.go (asynchronous publishing, 8192 in " +
-			"flight, file storage, a stream for a partition) for JetStream. Client and broker share the processors, so that " +
+		name: "clients", title: "Client libraries", share: 9,
+		about: "franz-go (acks=all, idempotent, 5 ms linger) for Kafka's protocol, nats.go (asynchronous publishing, 8192 or " +
+			"16 MiB in flight, file storage, a stream for a partition) for JetStream. Client and broker share the processors, so that " +
 			"throughput is what both leave each other.",
 		cases: []testCase{
 			{systems: everything, run: produceConsume("1 KiB, 1 partition", 1<<10, 1)},
 			{systems: everything, run: produceConsume("1 KiB, 6 partitions", 1<<10, 6)},
-			{systems: inShort, run: produceConsume("100 B, 1 partition", 100, 1)},
-			{systems: inShort, run: produceConsume("100 KiB, 1 partition", 100<<10, 1)},
+			{systems: everything, run: produceConsume("100 B, 1 partition", 100, 1)},
+			{systems: everything, run: produceConsume("100 KiB, 1 partition", 100<<10, 1)},
+		},
+	},
+	{
+		name: "tail", title: "Tail reads", share: 6,
+		about: "One producer as fast as it gets and consumers at the end of the log, each of which reads all of it, with the libraries " +
+			"and settings of the section above; JetStream's consumers are ordered ones. MB/s is what all consumers read together, from the " +
+			"first record's production to the last consumer's last; behind is how long after the last acknowledgement that was.",
+		cases: []testCase{
+			{systems: everything, run: tailReads(1<<10, 1, 1, 4)},
+			{systems: everything, run: tailReads(1<<10, 6, 4)},
+			{systems: everything, run: tailReads(100, 1, 1)},
+			{systems: everything, run: tailReads(100<<10, 1, 1)},
 		},
 	},
 	{
@@ -51,24 +63,26 @@ var sections = []section{
 		cases: []testCase{{systems: everything, run: latency(2000)}},
 	},
 	{
-		name: "codecs", title: "Compression", share: 1.5,
-		about: "1 KiB records of JSON through franz-go with each codec, one partition. Bytes are those of the values before compression.",
-		cases: []testCase{{systems: []string{system.LogbahnOS, system.KafkaDefault}, run: codecs}},
+		name: "codecs", title: "Compression", share: 4,
+		about: "1 KiB records of JSON through franz-go with each codec, one partition: produced, read from the start, and read at " +
+			"the end by one consumer while they are produced. Bytes are those of the values before compression.",
+		cases: []testCase{{systems: bothWays, run: codecs}},
 	},
 	{
-		name: "partitions", title: "Partitions", share: 2.5,
-		about: "Raw frames of 16 KiB over four connections, dealt out to all partitions. Apache Kafka is not asked for 10,000: to " +
-			"create them takes longer than a run may.",
+		name: "partitions", title: "Partitions", share: 8,
+		about: "Raw frames of 16 KiB over four connections, dealt out to all partitions; first write is the first frame to each of " +
+			"them, the other figures are those of what follows. create is the time until the broker leads all; 10,000 partitions are " +
+			"created by two requests, because Kafka refuses one that makes more than 10,000 records.",
 		cases: []testCase{
-			{systems: []string{system.LogbahnOS, system.KafkaDefault}, run: partitions(1, 10, 100)},
-			{systems: []string{system.LogbahnOS, system.KafkaDefault}, rounds: 2, run: partitions(1000)},
-			{systems: []string{system.LogbahnOS}, run: partitions(10000)},
+			{systems: bothWays, run: partitions(1, 10, 100)},
+			{systems: bothWays, rounds: 2, run: partitions(1000)},
+			{systems: bothWays, rounds: 2, patience: 4 * time.Minute, run: partitions(10000)},
 		},
 	},
 	{
 		name: "connections", title: "Connections", share: 2,
 		about: "Raw frames of one 1 KiB record to six partitions, one in flight on each connection.",
-		cases: []testCase{{systems: []string{system.LogbahnSync, system.KafkaFlush, system.LogbahnOS, system.KafkaDefault}, run: connections}},
+		cases: []testCase{{systems: bothWays, run: connections}},
 	},
 	{
 		name: "cold", title: "Cold reads", share: 1,
@@ -221,10 +235,73 @@ func (r *round) produceConsume(ctx context.Context, workload, codec string, valu
 	return nil
 }
 
+// tailReads has numbers of consumers in turn read what is produced to one topic.
+func tailReads(valueBytes, partitions int, consumers ...int) func(context.Context, *round) error {
+	return func(ctx context.Context, r *round) error {
+		c, err := r.client("none")
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		const topic = "tail"
+		if err := c.Create(ctx, topic, partitions); err != nil {
+			return err
+		}
+		values := load.Values(valueBytes)
+		if _, err := c.Produce(ctx, topic, values, load.Limits{Time: r.warmUp(), Bytes: clientLimits.Bytes / 4}); err != nil {
+			return err
+		}
+		for _, n := range consumers {
+			name := fmt.Sprintf("%s, %s, %s", size(valueBytes), plural(partitions, "partition"), plural(n, "consumer"))
+			if err := r.tail(ctx, c, "tail "+name, topic, values, n); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}
+
+// tail measures reads at the end of a topic that has been written to before.
+func (r *round) tail(ctx context.Context, c load.Client, workload, topic string, values [][]byte, consumers int) error {
+	_, m, err := r.measured(func() (*load.Result, error) { return load.Tail(ctx, c, topic, values, consumers, clientLimits) })
+	if err != nil {
+		return fmt.Errorf("%s: %w", workload, err)
+	}
+	m = only(m, "krecords_s", "mb_s", "cpu_s_gb", "behind_ms")
+	if rss, err := r.ResidentBytes(); err == nil {
+		m["rss_mb"] = float64(rss) / 1e6
+	}
+	r.record(workload, m)
+	return nil
+}
+
+func size(n int) string {
+	if n < 1<<10 {
+		return fmt.Sprintf("%d B", n)
+	}
+	return fmt.Sprintf("%d KiB", n>>10)
+}
+
+func plural(n int, what string) string {
+	if n != 1 {
+		what += "s"
+	}
+	return fmt.Sprintf("%d %s", n, what)
+}
+
 func codecs(ctx context.Context, r *round) error {
 	for _, codec := range []string{"none", "gzip", "snappy", "lz4", "zstd"} {
 		if err := r.produceConsume(ctx, codec, codec, 1<<10, 1); err != nil {
 			return fmt.Errorf("%s: %w", codec, err)
+		}
+		c, err := r.client(codec)
+		if err != nil {
+			return err
+		}
+		err = r.tail(ctx, c, "tail "+codec, "bench-"+codec, load.Values(1<<10), 1)
+		c.Close()
+		if err != nil {
+			return err
 		}
 	}
 	return nil
@@ -259,6 +336,9 @@ func latency(rate int) func(context.Context, *round) error {
 	}
 }
 
+// firstWritePatience bounds the first write to all partitions, which is when a log's files are made.
+const firstWritePatience = time.Minute
+
 func partitions(counts ...int) func(context.Context, *round) error {
 	return func(ctx context.Context, r *round) error {
 		for _, n := range counts {
@@ -269,7 +349,13 @@ func partitions(counts ...int) func(context.Context, *round) error {
 			}
 			created := time.Since(begin)
 			l := load.ProduceLoad{Addr: r.Addr, Topic: topic, Partitions: n, Conns: 4, InFlight: 5, Acks: -1,
-				Batch: load.Batch(16, 1<<10), Records: 16, Limits: load.Limits{Time: r.warmUp(), Bytes: rawBytes / 4}}
+				Batch: load.Batch(16, 1<<10), Records: 16}
+			l.Limits = load.Limits{Time: firstWritePatience, Bytes: int64(n * len(l.Batch))}
+			first, err := l.Run(ctx)
+			if err != nil {
+				return err
+			}
+			l.Limits = load.Limits{Time: r.warmUp(), Bytes: rawBytes / 4}
 			if _, err := l.Run(ctx); err != nil {
 				return err
 			}
@@ -280,6 +366,7 @@ func partitions(counts ...int) func(context.Context, *round) error {
 			}
 			m = only(m, "mb_s", "cpu_s_gb", "p50_ms", "p99_ms")
 			m["create_ms"] = float64(created.Microseconds()) / 1e3
+			m["first_ms"] = float64(first.Elapsed.Microseconds()) / 1e3
 			if rss, err := r.ResidentBytes(); err == nil {
 				m["rss_mb"] = float64(rss) / 1e6
 			}

@@ -22,6 +22,7 @@ const (
 	produce1K = "produce 1 KiB, 1 partition"
 	consume1K = "consume 1 KiB, 1 partition"
 	produce1C = "produce 100 B, 1 partition"
+	tail1K    = "tail 1 KiB, 1 partition, 1 consumer"
 	at2000    = "2000 a second"
 )
 
@@ -125,14 +126,14 @@ var ways = []struct {
 
 // ways writes Logbahn's figures divided by those of each peer.
 func (d *document) ways(all map[string]*Results) {
-	clients, paced := all["clients"], all["latency"]
-	if clients == nil && paced == nil {
+	clients, tail, paced := all["clients"], all["tail"], all["latency"]
+	if clients == nil && tail == nil && paced == nil {
 		return
 	}
 	d.line("## Three ways\n")
 	d.line("Logbahn's figure divided by the peer's: throughput above 1 is faster, everything else below 1 is better.\n")
 	for _, way := range ways {
-		d.header("**"+way.name+"**", "produce MB/s", "produce CPU/GB", "consume MB/s", "consume CPU/GB", "RSS", "p50", "p99", "p99.9", "visible p99")
+		d.header("**"+way.name+"**", "produce MB/s", "produce CPU/GB", "consume MB/s", "consume CPU/GB", "tail MB/s", "tail CPU/GB", "RSS", "p50", "p99", "p99.9", "visible p99")
 		for _, peer := range way.peers {
 			cells := []string{system.Of(peer)[0].Name}
 			for _, c := range []struct {
@@ -140,7 +141,7 @@ func (d *document) ways(all map[string]*Results) {
 				workload, metric string
 			}{
 				{clients, produce1K, "mb_s"}, {clients, produce1K, "cpu_s_gb"}, {clients, consume1K, "mb_s"}, {clients, consume1K, "cpu_s_gb"},
-				{clients, produce1K, "rss_mb"}, {paced, at2000, "p50_ms"}, {paced, at2000, "p99_ms"}, {paced, at2000, "p999_ms"}, {paced, at2000, "visible_p99_ms"},
+				{tail, tail1K, "mb_s"}, {tail, tail1K, "cpu_s_gb"}, {clients, produce1K, "rss_mb"}, {paced, at2000, "p50_ms"}, {paced, at2000, "p99_ms"}, {paced, at2000, "p999_ms"}, {paced, at2000, "visible_p99_ms"},
 			} {
 				cells = append(cells, c.r.ratio(c.workload, way.ours, c.metric, c.workload, peer, c.metric).String())
 			}

@@ -14,6 +14,8 @@ type Client interface {
 	Produce(ctx context.Context, topic string, values [][]byte, l Limits) (*Result, error)
 	// Consume reads a number of records from the start of every partition.
 	Consume(ctx context.Context, topic string, records int64) (*Result, error)
+	// Follow starts a consumer that reads whatever is produced from now on. It ends with the context, or when it is closed.
+	Follow(ctx context.Context, topic string) (*Follower, error)
 	Close()
 }
 

@@ -72,8 +72,11 @@ func Values(n int) [][]byte {
 	return values
 }
 
-// marker stands in frames where a number is to be patched in.
-const marker = 0x5a5b5c5d5e5f6061
+// Markers stand in frames where a number is to be patched in.
+const (
+	marker          = 0x5a5b5c5d5e5f6061
+	partitionMarker = 0x5a5b5c5d
+)
 
 // ProduceFrame returns a Produce request of one batch.
 func ProduceFrame(topic string, partition int32, acks int16, batch []byte) []byte {
@@ -86,6 +89,24 @@ func ProduceFrame(topic string, partition int32, acks int16, batch []byte) []byt
 	t.Partitions = append(t.Partitions, p)
 	req.Topics = append(req.Topics, t)
 	return format.AppendRequest(nil, req, 1)
+}
+
+// produceFrame is a Produce request of one batch whose partition can be changed.
+type produceFrame struct {
+	bytes       []byte
+	partitionAt int
+}
+
+func newProduceFrame(topic string, acks int16, batch []byte) produceFrame {
+	f := produceFrame{bytes: ProduceFrame(topic, 0, acks, batch)}
+	header := ProduceFrame(topic, partitionMarker, acks, nil) // without records that might hold the marker
+	f.partitionAt = bytes.LastIndex(header, binary.BigEndian.AppendUint32(nil, partitionMarker))
+	return f
+}
+
+func (f *produceFrame) to(partition int32) []byte {
+	binary.BigEndian.PutUint32(f.bytes[f.partitionAt:], uint32(partition))
+	return f.bytes
 }
 
 // produceError reads the error of a ProduceFrame's reply, of which b is all behind the length.

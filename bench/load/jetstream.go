@@ -18,12 +18,16 @@ import (
 type streamClient struct {
 	conn    *nats.Conn
 	js      jetstream.JetStream
-	failed  atomic.Pointer[error]
 	streams int
+	pending int // messages that may be under way, by the size of those that were published last
 }
 
-// pendingMax is how many messages may wait for their acknowledgement.
-const pendingMax = 8192
+// The most that may be under way to or from the server, in messages and in bytes. Beyond 128 MB a stream refuses messages, and
+// with 64 MB of large ones consumers fall behind what the library buffers and begin again and again.
+const (
+	pendingMax      = 8192
+	pendingBytesMax = 16 << 20
+)
 
 // NewJetStream returns a client of a NATS server.
 func NewJetStream(addr string) (Client, error) {
@@ -31,10 +35,8 @@ func NewJetStream(addr string) (Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &streamClient{conn: conn}
-	c.js, err = jetstream.New(conn, jetstream.WithPublishAsyncMaxPending(pendingMax),
-		jetstream.WithPublishAsyncErrHandler(func(_ jetstream.JetStream, _ *nats.Msg, err error) { c.failed.CompareAndSwap(nil, &err) }))
-	return c, err
+	js, err := jetstream.New(conn)
+	return &streamClient{conn: conn, js: js, pending: pendingMax}, err
 }
 
 func (c *streamClient) Close() { c.conn.Close() }
@@ -54,16 +56,24 @@ func (c *streamClient) Create(ctx context.Context, topic string, partitions int)
 }
 
 func (c *streamClient) Produce(ctx context.Context, topic string, values [][]byte, l Limits) (*Result, error) {
+	c.pending = min(pendingMax, pendingBytesMax/len(values[0]))
+	var failed atomic.Pointer[error]
+	js, err := jetstream.New(c.conn, jetstream.WithPublishAsyncMaxPending(c.pending),
+		jetstream.WithPublishAsyncErrHandler(func(_ jetstream.JetStream, _ *nats.Msg, err error) { failed.CompareAndSwap(nil, &err) }))
+	if err != nil {
+		return nil, err
+	}
+	defer js.CleanupPublisher()
 	subjects := make([]string, c.streams)
 	for i := range subjects {
 		subjects[i] = subject(topic, i)
 	}
 	r := &Result{}
 	begin := time.Now()
-	for r.Bytes < l.Bytes && (r.Records%64 != 0 || time.Since(begin) < l.Time) && ctx.Err() == nil && c.failed.Load() == nil {
+	for r.Bytes < l.Bytes && (r.Records%64 != 0 || time.Since(begin) < l.Time) && ctx.Err() == nil && failed.Load() == nil {
 		value := values[r.Records%int64(len(values))]
 		// In runs, as a partitioner that fills batches does.
-		_, err := c.js.PublishAsync(subjects[r.Records/64%int64(len(subjects))], value)
+		_, err := js.PublishAsync(subjects[r.Records/64%int64(len(subjects))], value)
 		if errors.Is(err, jetstream.ErrTooManyStalledMsgs) {
 			continue
 		}
@@ -74,12 +84,12 @@ func (c *streamClient) Produce(ctx context.Context, topic string, values [][]byt
 		r.Bytes += int64(len(value))
 	}
 	select {
-	case <-c.js.PublishAsyncComplete():
+	case <-js.PublishAsyncComplete():
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
 	r.Elapsed = time.Since(begin)
-	if err := c.failed.Load(); err != nil {
+	if err := failed.Load(); err != nil {
 		return nil, *err
 	}
 	return r, nil
@@ -100,7 +110,7 @@ func (c *streamClient) Consume(ctx context.Context, topic string, records int64)
 			if left.Add(-1) == 0 {
 				close(done)
 			}
-		}, jetstream.PullMaxMessages(pendingMax))
+		}, jetstream.PullMaxMessages(c.pending))
 		if err != nil {
 			return nil, err
 		}
@@ -112,6 +122,37 @@ func (c *streamClient) Consume(ctx context.Context, topic string, records int64)
 		return nil, fmt.Errorf("%d of %d records: %w", records-left.Load(), records, ctx.Err())
 	}
 	return &Result{Records: records, Bytes: bytes.Load(), Elapsed: time.Since(begin)}, nil
+}
+
+func (c *streamClient) Follow(ctx context.Context, topic string) (*Follower, error) {
+	conn, err := nats.Connect(c.conn.ConnectedUrl())
+	if err != nil {
+		return nil, err
+	}
+	f := newFollower(conn.Close)
+	js, err := jetstream.New(conn)
+	for i := 0; err == nil && i < c.streams; i++ {
+		err = c.followStream(ctx, js, subject(topic, i), f)
+	}
+	if err != nil {
+		conn.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+func (c *streamClient) followStream(ctx context.Context, js jetstream.JetStream, name string, f *Follower) error {
+	stream, err := js.Stream(ctx, name)
+	if err != nil {
+		return err
+	}
+	consumer, err := stream.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{
+		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: stream.CachedInfo().State.LastSeq + 1})
+	if err != nil {
+		return err
+	}
+	_, err = consumer.Consume(func(m jetstream.Msg) { f.add(1, int64(len(m.Data()))) }, jetstream.PullMaxMessages(c.pending))
+	return err
 }
 
 // PacedStreams is [PacedLoad] for JetStream.

@@ -29,9 +29,17 @@ func NewKafka(addr string, codec kgo.CompressionCodec) (Client, error) {
 
 func (c *kafkaClient) Close() { c.admin.Close() }
 
+// createMax is how many partitions a request creates: Kafka's controller refuses what makes more than 10,000 records.
+const createMax = 5000
+
 func (c *kafkaClient) Create(ctx context.Context, topic string, partitions int) error {
-	if _, err := c.admin.CreateTopic(ctx, int32(partitions), 1, nil, topic); err != nil {
+	if _, err := c.admin.CreateTopic(ctx, int32(min(partitions, createMax)), 1, nil, topic); err != nil {
 		return fmt.Errorf("create %s: %w", topic, err)
+	}
+	for n := createMax; n < partitions; n += createMax {
+		if err := c.grow(ctx, topic, min(partitions, n+createMax)); err != nil {
+			return err
+		}
 	}
 	for { // a broker may answer before it leads all partitions
 		offsets, err := c.admin.ListStartOffsets(ctx, topic)
@@ -47,6 +55,17 @@ func (c *kafkaClient) Create(ctx context.Context, topic string, partitions int) 
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
+}
+
+func (c *kafkaClient) grow(ctx context.Context, topic string, partitions int) error {
+	grown, err := c.admin.UpdatePartitions(ctx, partitions, topic)
+	if err == nil {
+		err = grown.Error()
+	}
+	if err != nil {
+		return fmt.Errorf("%d partitions of %s: %w", partitions, topic, err)
+	}
+	return nil
 }
 
 // bufferedMax is how many records wait in the producer.
@@ -103,4 +122,42 @@ func (c *kafkaClient) Consume(ctx context.Context, topic string, records int64) 
 	}
 	r.Elapsed = time.Since(begin)
 	return r, nil
+}
+
+func (c *kafkaClient) Follow(ctx context.Context, topic string) (*Follower, error) {
+	ends, err := c.admin.ListEndOffsets(ctx, topic)
+	if err == nil {
+		err = ends.Error()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("ends of %s: %w", topic, err)
+	}
+	from := map[string]map[int32]kgo.Offset{topic: {}}
+	for partition, end := range ends[topic] {
+		from[topic][partition] = kgo.NewOffset().At(end.Offset)
+	}
+	client, err := kgo.NewClient(kgo.SeedBrokers(c.addr), kgo.ConsumePartitions(from))
+	if err != nil {
+		return nil, err
+	}
+	f := newFollower(client.Close)
+	go func() {
+		for {
+			fetches := client.PollFetches(ctx)
+			if fetches.IsClientClosed() {
+				return
+			}
+			if err := fetches.Err(); err != nil {
+				f.fail(err)
+				return
+			}
+			var records, bytes int64
+			fetches.EachRecord(func(record *kgo.Record) {
+				records++
+				bytes += int64(len(record.Value))
+			})
+			f.add(records, bytes)
+		}
+	}()
+	return f, nil
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
@@ -87,5 +88,49 @@ func TestRefusalsAreErrors(t *testing.T) {
 		Limits: Limits{Time: time.Minute, Bytes: 10_000}}
 	if r, err := load.Run(t.Context()); err == nil {
 		t.Errorf("a partition that is not there took %+v", r)
+	}
+}
+
+// TestTailReadsEachRecordOnce has two consumers at the end of a log that has records already.
+func TestTailReadsEachRecordOnce(t *testing.T) {
+	client, err := NewKafka(broker(t, "t", 2), kgo.NoCompression())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	limits := Limits{Time: time.Minute, Bytes: 100_000}
+	if _, err := client.Produce(t.Context(), "t", Values(1000), limits); err != nil {
+		t.Fatal(err)
+	}
+	r, err := Tail(t.Context(), client, "t", Values(1000), 2, limits)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Records != 200 || r.Bytes != 200_000 || r.Behind > r.Elapsed {
+		t.Errorf("read %+v", r)
+	}
+}
+
+// TestProduceReachesEveryPartition checks that the frame's partition is the one that is written to.
+func TestProduceReachesEveryPartition(t *testing.T) {
+	addr := broker(t, "t", 5)
+	batch := Batch(1, 100)
+	if _, err := (ProduceLoad{Addr: addr, Topic: "t", Partitions: 5, Conns: 1, InFlight: 2, Acks: -1, Batch: batch, Records: 1,
+		Limits: Limits{Time: time.Minute, Bytes: int64(10 * len(batch))}}).Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	client, err := kgo.NewClient(kgo.SeedBrokers(addr))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	ends, err := kadm.NewClient(client).ListEndOffsets(t.Context(), "t")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for p, end := range ends["t"] {
+		if end.Offset != 2 {
+			t.Errorf("partition %d has %d records", p, end.Offset)
+		}
 	}
 }

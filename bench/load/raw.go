@@ -23,6 +23,7 @@ type Result struct {
 	Elapsed  time.Duration
 	Latency  *hdrhistogram.Histogram // of acknowledgements, in microseconds
 	Visible  *hdrhistogram.Histogram // from when an append was due to when a consumer had it; nil where nobody looked
+	Behind   time.Duration           // from the last acknowledgement until every consumer at the end had everything
 }
 
 // NewHistogram returns a histogram of microseconds up to a minute, exact to a thousandth.
@@ -38,7 +39,8 @@ type Limits struct {
 	Bytes int64
 }
 
-// ProduceLoad is a closed loop of Produce requests.
+// ProduceLoad is a closed loop of Produce requests. The partitions are dealt out to the connections, which send to theirs in
+// turn, or share them where there are fewer.
 type ProduceLoad struct {
 	Addr       string
 	Topic      string
@@ -56,7 +58,8 @@ type ProduceLoad struct {
 func (l ProduceLoad) Run(ctx context.Context) (*Result, error) {
 	var sent atomic.Int64
 	return l.parallel(ctx, func(i int, conn net.Conn, until time.Time) (*Result, error) {
-		frames := l.frames(i)
+		frame := newProduceFrame(l.Topic, l.Acks, l.Batch)
+		partition := i % l.Partitions
 		r := &Result{Latency: NewHistogram()}
 		in := bufio.NewReaderSize(conn, 64<<10)
 		due := make([]time.Time, l.InFlight)
@@ -82,25 +85,15 @@ func (l ProduceLoad) Run(ctx context.Context) (*Result, error) {
 				return r, ctx.Err()
 			}
 			due[asked%l.InFlight] = time.Now()
-			if _, err := conn.Write(frames[asked%len(frames)]); err != nil {
+			if _, err := conn.Write(frame.to(int32(partition))); err != nil {
 				return nil, err
 			}
 			asked++
+			if partition += l.Conns; partition >= l.Partitions {
+				partition = i % l.Partitions
+			}
 		}
 	})
-}
-
-// framesMax bounds the frames that one connection keeps.
-const framesMax = 16 << 20
-
-// frames returns what connection i sends in turn: the partitions are dealt out, or shared where there are fewer.
-func (l ProduceLoad) frames(i int) [][]byte {
-	var list [][]byte
-	for p, bytes := i%l.Partitions, 0; p < l.Partitions && bytes < framesMax; p += l.Conns {
-		list = append(list, ProduceFrame(l.Topic, int32(p), l.Acks, l.Batch))
-		bytes += len(l.Batch)
-	}
-	return list
 }
 
 // parallel connects, runs f for each connection at once, and adds up.
