@@ -99,7 +99,8 @@ func (n *node) open() {
 	must(t, log, err)
 	n.quorum, err = quorum.Open(quorum.Config{
 		FS: n.fs, Dir: path.Join("data", tp.String()), Log: log, ClusterID: "cluster",
-		Self: quorum.Voter{NodeID: 1, DirectoryID: n.dir.DirectoryID()}, Machine: controller.New(controller.Config{Static: n.static}),
+		Self: quorum.Voter{NodeID: 1, DirectoryID: n.dir.DirectoryID()}, Voters: []quorum.Voter{{NodeID: 1, DirectoryID: n.dir.DirectoryID()}},
+		Machine: controller.New(controller.Config{Static: n.static}),
 	})
 	must(t, n.quorum, err)
 	n.set = partition.NewSet(partition.Config{NodeID: 1, Dir: n.dir, Static: n.static, Now: n.clock.now})

@@ -42,6 +42,7 @@ func (n *Node) openQuorum(context.Context) error {
 	n.quorum, err = quorum.Open(quorum.Config{
 		FS: n.cfg.FS, Dir: path.Join(n.dir.Path(), metadataPartition.String()), Log: n.metaLog, ClusterID: n.dir.ClusterID(),
 		Self:    quorum.Voter{NodeID: n.broker.NodeID, DirectoryID: n.dir.DirectoryID()},
+		Voters:  []quorum.Voter{{NodeID: n.broker.NodeID, DirectoryID: n.dir.DirectoryID()}},
 		Machine: newController(n.broker, n.static),
 		// A start reads what has been written since the last snapshot: it must not be much.
 		SnapshotBytes: min(n.broker.Quorum.SnapshotAfterBytes, snapshotBytesMax),

@@ -45,7 +45,7 @@ func openAcknowledged(fsys vfs.FS, dir string) (*acknowledged, error) {
 
 // decodeAcknowledged returns 0 for bytes that are not what was written.
 func decodeAcknowledged(b []byte) uint64 {
-	body, err := unseal(acknowledgedMagic, acknowledgedVersion, b)
+	_, body, err := unseal(acknowledgedMagic, acknowledgedVersion, b)
 	if err != nil || len(body) != 8 {
 		return 0
 	}

@@ -151,14 +151,18 @@ func (r *storageRun) operate(s *storage) error {
 	last, _ := s.memory.LastIndex()
 	first, _ := s.memory.FirstIndex()
 	rd := raft.Ready{}
-	kind := r.rng.IntN(6)
 	if last == 0 {
-		kind = -1
+		r.term, r.acked, r.most = beginTerm, 0, 3
+		err := s.begin([]Voter{{NodeID: 1}, {NodeID: 2}, {NodeID: 3}})
+		if err == nil {
+			r.acked = 3
+		}
+		return err
 	}
-	switch kind {
-	case 0: // overruled by another leader; the first entry is of the bootstrap and never is
+	switch r.rng.IntN(6) {
+	case 0: // overruled by another leader; what the cluster began with never is
 		r.term++
-		from := max(2, first+r.rng.Uint64N(last-first+2))
+		from := max(4, first+r.rng.Uint64N(last-first+2))
 		rd.Entries = entriesOf(from, from+r.rng.Uint64N(3), r.term)
 	case 1:
 		r.term++
@@ -167,7 +171,7 @@ func (r *storageRun) operate(s *storage) error {
 			index = first + r.rng.Uint64N(last-first+2)
 		}
 		rd.Snapshot = &pb.Snapshot{Data: []byte{1}, Metadata: &pb.SnapshotMetadata{
-			Index: new(index), Term: new(r.term), ConfState: &pb.ConfState{Voters: []uint64{1}},
+			Index: new(max(index, 3)), Term: new(r.term), ConfState: &pb.ConfState{Voters: []uint64{1}},
 		}}
 	default:
 		r.term = max(r.term, 1)
@@ -180,7 +184,7 @@ func (r *storageRun) operate(s *storage) error {
 		r.acked = min(r.acked, rd.Entries[0].GetIndex()-1)
 		r.most = max(r.most, rd.Entries[len(rd.Entries)-1].GetIndex())
 	}
-	if err := s.save(rd, &pb.ConfState{Voters: []uint64{1}}); err != nil {
+	if err := s.save(rd); err != nil {
 		return err
 	}
 	now, err := s.memory.LastIndex()

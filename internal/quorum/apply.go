@@ -61,29 +61,26 @@ func (q *Quorum) applyChanges(e *pb.Entry) (cluster.Delta, error) {
 	return delta, nil
 }
 
+// applyMembers carries out a change of the members. The state that this node started with may have it already.
 func (q *Quorum) applyMembers(e *pb.Entry) error {
-	var change pb.ConfChangeI
-	if e.GetType() == pb.EntryConfChange {
-		cc := &pb.ConfChange{}
-		if err := proto.Unmarshal(e.GetData(), cc); err != nil {
-			return err
-		}
-		v, err := parseVoter(cc.GetContext())
+	if e.GetType() != pb.EntryConfChange {
+		return fmt.Errorf("a change of the members of type %v, which this release does not make", e.GetType())
+	}
+	change := &pb.ConfChange{}
+	if err := proto.Unmarshal(e.GetData(), change); err != nil {
+		return err
+	}
+	if change.GetType() == pb.ConfChangeRemoveNode {
+		delete(q.loop.voters, change.GetNodeId())
+	} else {
+		v, err := parseVoter(change.GetContext())
 		if err != nil {
 			return err
 		}
-		q.loop.voters[cc.GetNodeId()] = v
-		change = cc
-	} else {
-		cc := &pb.ConfChangeV2{}
-		if err := proto.Unmarshal(e.GetData(), cc); err != nil {
-			return err
-		}
-		change = cc
+		q.loop.voters[change.GetNodeId()] = v
 	}
-	conf := q.raft.ApplyConfChange(change)
-	if err := q.storage.saveHardState(q.storage.saved.hard, conf); err != nil {
-		return err
+	if e.GetIndex() > q.storage.saved.confIndex {
+		q.storage.saved.conf, q.storage.saved.confIndex = q.raft.ApplyConfChange(change), e.GetIndex()
 	}
 	q.tellMembers()
 	q.noteController()

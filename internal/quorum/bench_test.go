@@ -53,7 +53,8 @@ func openOnDisk(b *testing.B, data string) (*commitlog.Dir, *Quorum) {
 	}
 	q, err := Open(Config{
 		FS: vfs.Disk(), Dir: path.Join(data, "__cluster_metadata-0"), Log: log, ClusterID: "c",
-		Self: Voter{NodeID: 1, DirectoryID: dir.DirectoryID()}, Machine: configurer{},
+		Self: Voter{NodeID: 1, DirectoryID: dir.DirectoryID()}, Voters: []Voter{{NodeID: 1, DirectoryID: dir.DirectoryID()}},
+		Machine: configurer{},
 	})
 	if err != nil {
 		b.Fatal(err)

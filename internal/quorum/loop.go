@@ -3,14 +3,11 @@ package quorum
 import (
 	"context"
 	"fmt"
-	"maps"
 	"runtime/debug"
-	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"go.etcd.io/raft/v3"
-	pb "go.etcd.io/raft/v3/raftpb"
 	"go.etcd.io/raft/v3/tracker"
 
 	"github.com/logbahn/logbahn/internal/cluster"
@@ -221,7 +218,7 @@ const spaceRetry = 200 * time.Millisecond
 func (q *Quorum) save(rd raft.Ready) error {
 	told := false
 	for {
-		err := q.storage.save(rd, q.conf())
+		err := q.storage.save(rd)
 		if !noSpace(err) || !q.loop.running {
 			return err
 		}
@@ -235,18 +232,6 @@ func (q *Quorum) save(rd raft.Ready) error {
 		case <-time.After(spaceRetry):
 		}
 	}
-}
-
-// conf returns the members as raft has applied them.
-func (q *Quorum) conf() *pb.ConfState {
-	c := q.raft.Status().Config
-	conf := &pb.ConfState{Voters: c.Voters[0].Slice(), VotersOutgoing: c.Voters[1].Slice()}
-	conf.Learners = slices.Sorted(maps.Keys(c.Learners))
-	conf.LearnersNext = slices.Sorted(maps.Keys(c.LearnersNext))
-	if c.AutoLeave {
-		conf.AutoLeave = new(true)
-	}
-	return conf
 }
 
 // follow notices that leadership has changed.

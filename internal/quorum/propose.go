@@ -123,23 +123,29 @@ func (q *Quorum) orphan() {
 // committed takes out the proposal that e carries, if it was made here. Proposals that e has overruled are answered.
 func (q *Quorum) committed(e *pb.Entry) []pending {
 	s := &q.loop
-	queue := &s.orphans
+	found := q.settle(&s.orphans, e)
 	if s.leading && e.GetTerm() == s.term {
-		queue = &s.pending
+		found = append(found, q.settle(&s.pending, e)...)
 	}
-	for len(*queue) > 0 && (*queue)[0].index <= e.GetIndex() {
-		p := (*queue)[0]
-		*queue = slices.Delete(*queue, 0, 1)
-		if p.index == e.GetIndex() && p.term == e.GetTerm() {
-			s.commits++
-			s.commitTime += q.now().Sub(p.since)
-			return []pending{p}
-		}
-		if p.request != nil { // another leader's entry stands where this one would
+	return found
+}
+
+func (q *Quorum) settle(queue *[]pending, e *pb.Entry) (found []pending) {
+	n := 0
+	for ; n < len(*queue) && (*queue)[n].index <= e.GetIndex(); n++ {
+		switch p := (*queue)[n]; {
+		case p.index == e.GetIndex() && p.term == e.GetTerm():
+			q.loop.commits++
+			q.loop.commitTime += q.now().Sub(p.since)
+			found = append(found, p)
+		case p.request != nil && p.index > 0: // another leader's entry stands where this one would
 			p.request.answer <- answer{err: &NotControllerError{q.leader()}}
+		default:
+			found = append(found, p)
 		}
 	}
-	return nil
+	*queue = slices.Delete(*queue, 0, n)
+	return found
 }
 
 // skipped answers the proposals up to index: a snapshot does not say whether it has them.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -64,8 +65,8 @@ type Config struct {
 	Log       *commitlog.Log
 	ClusterID string
 	Self      Voter
-	// Voters are the members that a new cluster begins with, Self among them; only Self when empty. They are not looked
-	// at when there is a log.
+	// Voters are the members that a new cluster begins with, on all of them the same. Where Self is not among them, node id
+	// and directory id, they are only whom to ask for the cluster's metadata. They are not looked at when there is a log.
 	Voters    []Voter
 	Machine   Machine
 	Transport Transport // nil for a voter that is alone
@@ -141,6 +142,16 @@ func Open(cfg Config) (*Quorum, error) {
 
 // join brings raft, the image and the files together. What is known to be committed is applied before anybody sees an image.
 func (q *Quorum) join() error {
+	empty, err := q.storage.empty()
+	if err != nil {
+		return err
+	}
+	// Any other node that has nothing waits to be told.
+	if empty && slices.ContainsFunc(q.cfg.Voters, q.cfg.Self.is) {
+		if err := q.storage.begin(q.cfg.Voters); err != nil {
+			return err
+		}
+	}
 	if err := q.openRaft(); err != nil {
 		return err
 	}
@@ -160,9 +171,6 @@ func (q *Quorum) setDefaults() {
 	if q.cfg.Transport == nil {
 		q.cfg.Transport = noTransport{}
 	}
-	if len(q.cfg.Voters) == 0 {
-		q.cfg.Voters = []Voter{q.cfg.Self}
-	}
 	if q.cfg.TickInterval == 0 {
 		q.cfg.TickInterval = tickDefault
 	}
@@ -176,34 +184,34 @@ func (q *Quorum) setDefaults() {
 func (q *Quorum) openImage() error {
 	q.loop.voters = map[uint64]Voter{}
 	q.loop.applied = cluster.NewImage(q.cfg.ClusterID)
-	snap, err := q.storage.memory.Snapshot()
-	if err != nil {
-		return err
-	}
-	if raft.IsEmptySnap(snap) {
-		q.image.Store(q.loop.applied)
-		return nil
-	}
-	if err := q.restore(snap); err != nil {
-		return err
+	if snap := q.storage.opened; snap != nil {
+		q.storage.opened = nil
+		if err := q.restore(snap); err != nil {
+			return err
+		}
 	}
 	q.image.Store(q.loop.applied)
 	return nil
 }
 
-// restore makes the snapshot's image the applied one. The subscribers see the difference.
+// restore makes the snapshot's image the applied one.
 func (q *Quorum) restore(snap *pb.Snapshot) error {
 	voters, img, err := decodeImage(q.cfg.ClusterID, snap.GetData())
 	if err != nil {
 		return fmt.Errorf("metadata snapshot at offset %d: %w", snap.GetMetadata().GetIndex(), err)
 	}
-	q.loop.voters, q.loop.index = voters, snap.GetMetadata().GetIndex()
-	q.skipped(q.loop.index)
+	q.replace(snap.GetMetadata().GetIndex(), voters, img)
+	return nil
+}
+
+// replace makes an image the applied one that does not come of the log. The subscribers see the difference.
+func (q *Quorum) replace(index uint64, voters map[uint64]Voter, img *cluster.Image) {
+	q.loop.voters, q.loop.index = voters, index
+	q.skipped(index)
 	q.tellMembers()
 	img = img.WithController(q.leader()) // whose name may be news of the snapshot
 	q.publish.add(publication{image: img, delta: cluster.Diff(q.loop.applied, img)})
 	q.loop.applied = img
-	return nil
 }
 
 // Image returns the newest published image.

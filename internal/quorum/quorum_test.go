@@ -78,7 +78,7 @@ func openVoter(t *testing.T, fsys vfs.FS, id cluster.NodeID, change func(*Config
 	if v.log, err = dir.Open(commitlog.TopicPartition{Topic: "__cluster_metadata"}, [16]byte{15: 1}, cfg, commitlog.Hooks{}); err != nil {
 		return nil, errors.Join(err, dir.Close())
 	}
-	c := Config{FS: fsys, Dir: path.Join("data", "__cluster_metadata-0"), Log: v.log, ClusterID: "c", Self: v.self, Machine: configurer{}}
+	c := Config{FS: fsys, Dir: path.Join("data", "__cluster_metadata-0"), Log: v.log, ClusterID: "c", Self: v.self, Voters: []Voter{v.self}, Machine: configurer{}}
 	if change != nil {
 		change(&c)
 	}

@@ -1,9 +1,6 @@
 package quorum
 
 import (
-	"cmp"
-	"slices"
-
 	"go.etcd.io/raft/v3"
 	pb "go.etcd.io/raft/v3/raftpb"
 )
@@ -14,39 +11,27 @@ const (
 	heartbeatTicks = 3
 )
 
-func (q *Quorum) openRaft() error {
-	var err error
-	snap, err := q.storage.memory.Snapshot()
-	if err != nil {
-		return err
-	}
+// openRaft makes raft of what is stored.
+func (q *Quorum) openRaft() (err error) {
 	q.raft, err = raft.NewRawNode(&raft.Config{
 		ID:                        q.cfg.Self.RaftID(),
 		ElectionTick:              electionTicks,
 		HeartbeatTick:             heartbeatTicks,
 		Storage:                   stateStorage{q.storage},
-		Applied:                   snap.GetMetadata().GetIndex(),
+		Applied:                   q.storage.covered,
 		MaxSizePerMsg:             1 << 20,
 		MaxInflightMsgs:           64,
 		MaxUncommittedEntriesSize: entryBytesMax,
 		CheckQuorum:               true,
 		PreVote:                   true,
 		DisableProposalForwarding: true,
+		StepDownOnRemoval:         true,
 		Logger:                    raftLogger{q.log},
 	})
 	if err != nil {
 		return err
 	}
-	empty, err := q.storage.empty()
-	if err != nil || !empty {
-		return err
-	}
-	peers := make([]raft.Peer, 0, len(q.cfg.Voters))
-	for _, v := range q.cfg.Voters {
-		peers = append(peers, raft.Peer{ID: v.RaftID(), Context: v.context()})
-	}
-	slices.SortFunc(peers, func(a, b raft.Peer) int { return cmp.Compare(a.ID, b.ID) })
-	return q.raft.Bootstrap(peers)
+	return err
 }
 
 // stateStorage gives raft the members that quorum-state knows; the memory knows those of the snapshot only.
@@ -58,7 +43,21 @@ func (s stateStorage) InitialState() (*pb.HardState, *pb.ConfState, error) {
 func (s stateStorage) Entries(lo, hi, size uint64) ([]*pb.Entry, error) {
 	return s.memory.Entries(lo, hi, size)
 }
-func (s stateStorage) Term(i uint64) (uint64, error)   { return s.memory.Term(i) }
-func (s stateStorage) LastIndex() (uint64, error)      { return s.memory.LastIndex() }
-func (s stateStorage) FirstIndex() (uint64, error)     { return s.memory.FirstIndex() }
-func (s stateStorage) Snapshot() (*pb.Snapshot, error) { return s.memory.Snapshot() }
+func (s stateStorage) Term(i uint64) (uint64, error) { return s.memory.Term(i) }
+func (s stateStorage) LastIndex() (uint64, error)    { return s.memory.LastIndex() }
+func (s stateStorage) FirstIndex() (uint64, error)   { return s.memory.FirstIndex() }
+
+// Snapshot returns what a follower needs that is too far behind for entries. One that does not know the members of now is
+// of no use to a new member: raft asks again when there is another.
+func (s stateStorage) Snapshot() (*pb.Snapshot, error) {
+	if s.covered == 0 {
+		s.wanted = true
+		return nil, raft.ErrSnapshotTemporarilyUnavailable
+	}
+	snap, err := s.newestSnapshot()
+	if err != nil || snap == nil || snap.GetMetadata().GetIndex() < s.saved.confIndex {
+		s.wanted = true // the image in memory is whole
+		return nil, raft.ErrSnapshotTemporarilyUnavailable
+	}
+	return snap, nil
+}

@@ -17,6 +17,7 @@ import (
 
 	"github.com/logbahn/logbahn/internal/cluster"
 	"github.com/logbahn/logbahn/internal/vfs"
+	"github.com/logbahn/logbahn/internal/wire"
 )
 
 // A snapshot is a file named after its place, as Kafka names its own: the offset behind the last entry it covers and
@@ -45,24 +46,26 @@ type snapshotJob struct {
 
 // snapshotResult is a snapshot that is on disk.
 type snapshotResult struct {
-	snap *pb.Snapshot
-	err  error
+	meta  *pb.SnapshotMetadata
+	bytes int64
+	err   error
 }
 
 // snapshotIfDue starts a snapshot when there are enough entries for one.
 func (q *Quorum) snapshotIfDue() error {
 	s := &q.loop
 	// After a crash the entries of the log can be enough for a snapshot before it is known again that they are committed.
-	if s.snapshotting || q.storage.written < q.cfg.SnapshotBytes || s.index <= q.storage.covered {
+	enough := max(q.cfg.SnapshotBytes, q.storage.snapshotBytes) // an image that has grown is not written for every few entries
+	if s.snapshotting || q.storage.written < enough && !q.storage.wanted || s.index <= q.storage.covered {
 		return nil
 	}
 	term, err := q.storage.memory.Term(s.index)
 	if err != nil {
 		return err
 	}
-	q.storage.written, s.snapshotting = 0, true
-	job := snapshotJob{index: s.index, term: term, conf: q.conf(), voters: maps.Clone(s.voters), image: s.applied}
-	q.done.Go(func() { q.snapshots <- q.storage.take(job) })
+	q.storage.written, q.storage.wanted, s.snapshotting = 0, false, true
+	job := snapshotJob{index: s.index, term: term, conf: q.storage.saved.conf, voters: maps.Clone(s.voters), image: s.applied}
+	q.done.Go(func() { q.snapshots <- q.storage.snapshot(job) })
 	return nil
 }
 
@@ -85,26 +88,15 @@ func (q *Quorum) covered(r snapshotResult) error {
 	if r.err != nil {
 		return r.err
 	}
-	meta := r.snap.GetMetadata()
-	memory := q.storage.memory
-	if _, err := memory.CreateSnapshot(meta.GetIndex(), meta.GetConfState(), r.snap.GetData()); err != nil {
-		return err
-	}
-	q.storage.covered = meta.GetIndex()
-	if first := firstKept(meta.GetIndex()); first > 0 {
-		if err := memory.Compact(first); err != nil && !errors.Is(err, raft.ErrCompacted) {
-			return err
-		}
-	}
-	return nil
+	return q.storage.take(r)
 }
 
 // firstKept is from where on entries stay: a follower that is a little behind is sent entries, not the snapshot.
 func firstKept(index uint64) uint64 { return index - min(index, entriesKept) }
 
-// take writes a snapshot and drops the entries that it covers from the log. It runs beside the loop, which cuts no entry
-// that is committed meanwhile, and installs no other snapshot.
-func (s *storage) take(job snapshotJob) snapshotResult {
+// snapshot writes a snapshot and drops the entries that it covers from the log. It runs beside the loop, which cuts no
+// entry that is committed meanwhile, and installs no other snapshot.
+func (s *storage) snapshot(job snapshotJob) snapshotResult {
 	snap := &pb.Snapshot{Data: encodeImage(job.voters, job.image), Metadata: &pb.SnapshotMetadata{
 		Index: new(job.index), Term: new(job.term), ConfState: job.conf,
 	}}
@@ -112,7 +104,23 @@ func (s *storage) take(job snapshotJob) snapshotResult {
 	if first := firstKept(job.index); err == nil && first > 0 {
 		err = s.log.SetStartOffset(int64(first))
 	}
-	return snapshotResult{snap, err}
+	return snapshotResult{snap.GetMetadata(), int64(len(snap.GetData())), err}
+}
+
+// take makes a snapshot that was written beside the loop the one that raft knows.
+func (s *storage) take(r snapshotResult) error {
+	index := r.meta.GetIndex()
+	if _, err := s.memory.CreateSnapshot(index, r.meta.GetConfState(), nil); err != nil {
+		return err
+	}
+	s.covered, s.snapshotBytes = index, r.bytes
+	s.newest.Store(&wire.EpochEnd{EndOffset: int64(index), Epoch: int32(r.meta.GetTerm())})
+	if first := firstKept(index); first > 0 {
+		if err := s.memory.Compact(first); err != nil && !errors.Is(err, raft.ErrCompacted) {
+			return err
+		}
+	}
+	return nil
 }
 
 // writeSnapshot writes the file and removes older ones.
@@ -163,6 +171,7 @@ func (s *storage) newestSnapshot() (*pb.Snapshot, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.snapshotBytes = int64(len(b))
 	snap, err := decodeSnapshot(b)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w: restore it from a backup, or, where other voters hold the metadata, remove this node and add it again with an empty directory", name, err)
@@ -171,7 +180,7 @@ func (s *storage) newestSnapshot() (*pb.Snapshot, error) {
 }
 
 func decodeSnapshot(b []byte) (*pb.Snapshot, error) {
-	body, err := unseal(snapshotMagic, snapshotVersion, b)
+	_, body, err := unseal(snapshotMagic, snapshotVersion, b)
 	if err != nil {
 		return nil, err
 	}

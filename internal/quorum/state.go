@@ -14,13 +14,13 @@ import (
 	"github.com/logbahn/logbahn/internal/vfs"
 )
 
-// stateFile holds the term, the vote, and the members, replaced as a whole and synced before anything that depends on
-// it is: magic, version, length, CRC-32C, and raft's HardState and ConfState behind their lengths
-// (docs/formats/cluster-metadata.md).
+// stateFile holds the term, the vote, the commit index, and the members with the index of the entry that made them so. It
+// is replaced as a whole and synced before anything that depends on it is: magic, version, length, CRC-32C, and three parts
+// behind their lengths (docs/formats/cluster-metadata.md).
 const (
 	stateFile      = "quorum-state"
 	stateMagic     = "LBQS"
-	stateVersion   = 1
+	stateVersion   = 2
 	stateBytesMax  = 1 << 20
 	stateHeadBytes = 4 + 2 + 4 + 4
 )
@@ -30,10 +30,17 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 // errDamaged means that a file of the quorum is not what was written.
 var errDamaged = errors.New("damaged")
 
+// state is what a voter must not forget. Entries up to confIndex have done what they do to conf, those behind it have not.
 type state struct {
-	hard *pb.HardState
-	conf *pb.ConfState
+	hard      *pb.HardState
+	conf      *pb.ConfState
+	confIndex uint64
 }
+
+func newState() state { return state{hard: &pb.HardState{}, conf: &pb.ConfState{}} }
+
+// promised tells whether the voter has given a vote, or is known to be a member: it has something to forget.
+func (s state) promised() bool { return s.hard.GetVote() != 0 || len(s.conf.GetVoters()) > 0 }
 
 func encodeState(s state) ([]byte, error) {
 	hard, err := proto.Marshal(s.hard)
@@ -44,12 +51,13 @@ func encodeState(s state) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return seal(stateMagic, stateVersion, appendPart(appendPart(nil, hard), conf)), nil
+	index := binary.BigEndian.AppendUint64(nil, s.confIndex)
+	return seal(stateMagic, stateVersion, appendPart(appendPart(appendPart(nil, hard), conf), index)), nil
 }
 
 func decodeState(b []byte) (state, error) {
-	s := state{hard: &pb.HardState{}, conf: &pb.ConfState{}}
-	body, err := unseal(stateMagic, stateVersion, b)
+	s := newState()
+	version, body, err := unseal(stateMagic, stateVersion, b)
 	if err != nil {
 		return s, err
 	}
@@ -57,13 +65,21 @@ func decodeState(b []byte) (state, error) {
 	if err != nil {
 		return s, err
 	}
-	conf, rest, err := cutPart(body)
+	conf, body, err := cutPart(body)
 	if err != nil {
 		return s, err
 	}
-	if len(rest) > 0 {
-		return s, fmt.Errorf("%w: %d bytes too many", errDamaged, len(rest))
+	if version == 1 { // without the index: the changes of members are then made once more
+		body = appendPart(body, make([]byte, 8))
 	}
+	index, rest, err := cutPart(body)
+	if err != nil {
+		return s, err
+	}
+	if len(index) != 8 || len(rest) > 0 {
+		return s, fmt.Errorf("%w: its parts have other lengths", errDamaged)
+	}
+	s.confIndex = binary.BigEndian.Uint64(index)
 	if err := proto.Unmarshal(hard, s.hard); err != nil {
 		return s, fmt.Errorf("%w: %w", errDamaged, err)
 	}
@@ -78,7 +94,7 @@ func readState(fsys vfs.FS, dir string) (state, error) {
 	name := path.Join(dir, stateFile)
 	b, err := vfs.ReadFile(fsys, name, stateBytesMax)
 	if errors.Is(err, fs.ErrNotExist) {
-		return state{hard: &pb.HardState{}, conf: &pb.ConfState{}}, nil
+		return newState(), nil
 	}
 	if err != nil {
 		return state{}, err
@@ -88,6 +104,15 @@ func readState(fsys vfs.FS, dir string) (state, error) {
 		return s, fmt.Errorf("%s: %w: this node no longer knows how it voted; as the only voter it can be started from a backup of the data directory, among others remove it and add it again with an empty one", name, err)
 	}
 	return s, nil
+}
+
+// Begun tells whether a directory is that of a node which has begun to take part in a cluster: it must not begin another.
+func Begun(fsys vfs.FS, dir string) (bool, error) {
+	_, err := fsys.Stat(path.Join(dir, stateFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 func writeState(fsys vfs.FS, dir string, s state) error {
@@ -108,22 +133,22 @@ func seal(magic string, version uint16, body []byte) []byte {
 	return append(b, body...)
 }
 
-// unseal is the inverse of seal. It allocates nothing.
-func unseal(magic string, version uint16, b []byte) ([]byte, error) {
+// unseal is the inverse of seal, for versions up to versionMax. It allocates nothing.
+func unseal(magic string, versionMax uint16, b []byte) (version uint16, body []byte, err error) {
 	if len(b) < stateHeadBytes || string(b[:4]) != magic {
-		return nil, fmt.Errorf("%w: it does not begin with %q", errDamaged, magic)
+		return 0, nil, fmt.Errorf("%w: it does not begin with %q", errDamaged, magic)
 	}
-	if v := binary.BigEndian.Uint16(b[4:]); v != version {
-		return nil, fmt.Errorf("it has version %d, this release reads version %d", v, version)
+	if version = binary.BigEndian.Uint16(b[4:]); version == 0 || version > versionMax {
+		return 0, nil, fmt.Errorf("it has version %d, this release reads versions up to %d", version, versionMax)
 	}
-	body := b[stateHeadBytes:]
+	body = b[stateHeadBytes:]
 	if n := binary.BigEndian.Uint32(b[6:]); uint64(n) != uint64(len(body)) {
-		return nil, fmt.Errorf("%w: %d bytes where %d were written", errDamaged, len(body), n)
+		return 0, nil, fmt.Errorf("%w: %d bytes where %d were written", errDamaged, len(body), n)
 	}
 	if crc32.Checksum(body, castagnoli) != binary.BigEndian.Uint32(b[10:]) {
-		return nil, fmt.Errorf("%w: its checksum does not match", errDamaged)
+		return 0, nil, fmt.Errorf("%w: its checksum does not match", errDamaged)
 	}
-	return body, nil
+	return version, body, nil
 }
 
 func appendPart(dst, part []byte) []byte {

@@ -1,9 +1,12 @@
 package quorum
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"path"
+	"slices"
+	"sync/atomic"
 	"syscall"
 
 	"go.etcd.io/raft/v3"
@@ -13,25 +16,32 @@ import (
 	"github.com/logbahn/logbahn/internal/commitlog"
 	"github.com/logbahn/logbahn/internal/record"
 	"github.com/logbahn/logbahn/internal/vfs"
+	"github.com/logbahn/logbahn/internal/wire"
 )
 
 // entriesKept is how many entries stay behind a snapshot for followers that are a little late.
 const entriesKept = 1000
 
 // storage is raft's storage: the metadata log, quorum-state and the snapshots on disk, and the entries since the last
-// snapshot in memory as well, which is what raft reads. It belongs to the loop.
+// snapshot in memory as well, which is what raft reads. It belongs to the loop, but for what says otherwise.
 type storage struct {
 	fs      vfs.FS
 	dir     string
 	log     *commitlog.Log
-	memory  *raft.MemoryStorage
-	saved   state // as in quorum-state
+	memory  *raft.MemoryStorage // its snapshot has no data: that is in the file
+	saved   state               // as in quorum-state, but for the commit index and the members, which may be newer
 	builder *record.Builder
 	buffer  []byte
 	acked   *acknowledged
 	covered uint64 // the index of the newest snapshot, 0 without one
-	// written counts the bytes of entries since the last snapshot.
-	written int64
+	// written counts the bytes of entries since the last snapshot; snapshotBytes is the size of that.
+	written, snapshotBytes int64
+	// opened is the snapshot that was there at the start, until it is used.
+	opened *pb.Snapshot
+	// wanted says that a follower needs a snapshot which knows the members of now.
+	wanted bool
+	// newest names the newest snapshot, for any goroutine; nil without one.
+	newest atomic.Pointer[wire.EpochEnd]
 }
 
 // openStorage reads what an earlier run has left. Anything that contradicts itself is an error that says what to do.
@@ -41,13 +51,11 @@ func openStorage(fsys vfs.FS, dir string, log *commitlog.Log) (*storage, error) 
 	if s.saved, err = readState(fsys, dir); err != nil {
 		return nil, err
 	}
-	snap, err := s.newestSnapshot()
-	if err != nil {
+	if s.opened, err = s.newestSnapshot(); err != nil {
 		return nil, err
 	}
-	if snap != nil {
-		s.covered = snap.GetMetadata().GetIndex()
-		if err := s.memory.ApplySnapshot(snap); err != nil {
+	if s.opened != nil {
+		if err := s.cover(s.opened.GetMetadata()); err != nil {
 			return nil, err
 		}
 	}
@@ -58,6 +66,16 @@ func openStorage(fsys vfs.FS, dir string, log *commitlog.Log) (*storage, error) 
 		return nil, errors.Join(err, s.acked.close())
 	}
 	return s, nil
+}
+
+// cover makes a snapshot that is on disk the beginning of what raft reads.
+func (s *storage) cover(meta *pb.SnapshotMetadata) error {
+	s.covered = meta.GetIndex()
+	s.newest.Store(&wire.EpochEnd{EndOffset: int64(meta.GetIndex()), Epoch: int32(meta.GetTerm())})
+	if s.saved.confIndex < meta.GetIndex() {
+		s.saved.conf, s.saved.confIndex = meta.GetConfState(), meta.GetIndex()
+	}
+	return s.memory.ApplySnapshot(&pb.Snapshot{Metadata: meta})
 }
 
 // load reads the entries behind the snapshot and compares what the files say of each other.
@@ -73,21 +91,37 @@ func (s *storage) load() error {
 	if start := log.StartOffset(); start > int64(s.covered) {
 		return fmt.Errorf("the metadata log begins at offset %d and no snapshot covers what was before: restore %s from a backup", start, dir)
 	}
+	if err := s.resetStale(); err != nil {
+		return err
+	}
 	if err := s.readEntries(s.covered); err != nil {
 		return err
 	}
 	if err := s.reconcile(); err != nil {
 		return err
 	}
-	return s.acked.set(last)
+	return s.acked.set(uint64(log.EndOffset()))
+}
+
+// resetStale empties a log that a leader's snapshot was to replace when this node stopped in between: it ends before the
+// snapshot, or has another entry where the snapshot ends.
+func (s *storage) resetStale() error {
+	at := int64(s.covered)
+	short := s.log.EndOffset() < at
+	epoch := s.log.EpochAt(at - 1)
+	other := s.opened != nil && s.log.StartOffset() < at && epoch >= 0 && epoch != int32(s.opened.GetMetadata().GetTerm())
+	if !short && !other {
+		return nil
+	}
+	if err := s.acked.lower(s.covered); err != nil {
+		return err
+	}
+	return s.log.ResetTo(at)
 }
 
 // readEntries loads the entries behind the snapshot into memory.
 func (s *storage) readEntries(covered uint64) error {
 	if s.log.EndOffset() <= int64(covered) {
-		if s.log.EndOffset() < int64(covered) {
-			return s.log.ResetTo(int64(covered))
-		}
 		return nil
 	}
 	var entries []*pb.Entry
@@ -115,30 +149,64 @@ func (s *storage) reconcile() error {
 	if err != nil {
 		return err
 	}
-	if last == 0 && s.saved.hard.GetTerm() > 1 {
-		return fmt.Errorf("the metadata log is empty although this node has voted in term %d: restore %s from a backup, or start with an empty data directory", s.saved.hard.GetTerm(), s.dir)
+	if last == 0 && s.saved.promised() {
+		return fmt.Errorf("the metadata log is empty although this node has voted in term %d: restore %s from a backup; or, where other voters hold the metadata, remove this node and add it again with an empty directory", s.saved.hard.GetTerm(), s.dir)
 	}
 	if last == 0 {
-		s.saved = state{hard: &pb.HardState{}, conf: &pb.ConfState{}}
+		s.saved = newState()
 		return nil
 	}
 	lastTerm, err := s.memory.Term(last)
 	if err != nil {
 		return err
 	}
+	if s.saved.hard.GetTerm() == 0 && lastTerm == beginTerm && s.covered == 0 { // begin was cut off
+		return s.restart()
+	}
 	if term := s.saved.hard.GetTerm(); term < lastTerm {
 		return fmt.Errorf("%s: %w: it is of term %d or missing, and the metadata log has entries of term %d: this node no longer knows how it voted; as the only voter it can be started from a backup of the data directory, among others remove it and add it again with an empty one", path.Join(s.dir, stateFile), errDamaged, term, lastTerm)
 	}
-	snap, err := s.memory.Snapshot()
-	if err != nil {
+	s.saved.hard.Commit = new(max(s.saved.hard.GetCommit(), s.covered))
+	return s.memory.SetHardState(s.saved.hard)
+}
+
+// beginTerm is the term of the entries that a cluster begins with. The first leader is of a later one.
+const beginTerm = 1
+
+// begin writes what a cluster begins with: an entry for each voter, the same on all of them and so committed. quorum-state
+// comes last: without it, nothing has begun.
+func (s *storage) begin(voters []Voter) error {
+	voters = slices.SortedFunc(slices.Values(voters), func(v, w Voter) int { return cmp.Compare(v.RaftID(), w.RaftID()) })
+	entries, conf := make([]*pb.Entry, 0, len(voters)), &pb.ConfState{}
+	for i, v := range voters {
+		v.Address = "" // what a node is told of the others may differ from what they are told
+		change := &pb.ConfChange{Type: pb.ConfChangeAddNode.Enum(), NodeId: new(v.RaftID()), Context: v.context()}
+		data, err := proto.Marshal(change)
+		if err != nil {
+			return err
+		}
+		index := uint64(i) + 1
+		entries = append(entries, &pb.Entry{Type: pb.EntryConfChange.Enum(), Term: new(uint64(beginTerm)), Index: new(index), Data: data})
+		conf.Voters = append(conf.Voters, v.RaftID())
+	}
+	if err := s.append(entries); err != nil {
 		return err
 	}
-	if len(s.saved.conf.GetVoters()) == 0 {
-		s.saved.conf = snap.GetMetadata().GetConfState()
+	n := uint64(len(voters))
+	s.saved = state{hard: &pb.HardState{Term: new(uint64(beginTerm)), Vote: new(uint64(0)), Commit: new(n)}, conf: conf, confIndex: n}
+	if err := s.saveState(); err != nil {
+		return err
 	}
-	commit := max(s.saved.hard.GetCommit(), snap.GetMetadata().GetIndex())
-	s.saved.hard.Commit = new(commit)
 	return s.memory.SetHardState(s.saved.hard)
+}
+
+// restart empties the log of a cluster that has not begun.
+func (s *storage) restart() error {
+	if err := s.acked.lower(0); err != nil {
+		return err
+	}
+	s.memory, s.written = raft.NewMemoryStorage(), 0
+	return s.log.ResetTo(0)
 }
 
 func (s *storage) empty() (bool, error) {
@@ -146,11 +214,12 @@ func (s *storage) empty() (bool, error) {
 	return last == 0, err
 }
 
-// save makes what a Ready demands durable: the vote first, then the snapshot, then the entries. After an error for want of
-// space it may be called again.
-func (s *storage) save(rd raft.Ready, conf *pb.ConfState) error {
+// save makes what a Ready demands durable: the vote first, then the snapshot, then the entries, then that a change of the
+// members is committed, which a voter must know when it counts votes again. After an error for want of space it may be
+// called again.
+func (s *storage) save(rd raft.Ready) error {
 	if !raft.IsEmptyHardState(rd.HardState) {
-		if err := s.saveHardState(rd.HardState, conf); err != nil {
+		if err := s.saveHardState(rd.HardState); err != nil {
 			return err
 		}
 	}
@@ -159,30 +228,43 @@ func (s *storage) save(rd raft.Ready, conf *pb.ConfState) error {
 			return err
 		}
 	}
-	if len(rd.Entries) == 0 {
-		return nil
+	if len(rd.Entries) > 0 {
+		if err := s.append(rd.Entries); err != nil {
+			return err
+		}
 	}
-	return s.append(rd.Entries)
+	if slices.ContainsFunc(rd.CommittedEntries, changesMembers) {
+		return s.saveState()
+	}
+	return nil
 }
 
-// saveHardState writes quorum-state when the term, the vote or the members have changed. The commit index alone is not
-// worth a sync: it is found again.
-func (s *storage) saveHardState(hard *pb.HardState, conf *pb.ConfState) error {
-	saved := state{hard: proto.Clone(hard).(*pb.HardState), conf: proto.Clone(conf).(*pb.ConfState)}
-	old := s.saved
-	if old.hard.GetTerm() != hard.GetTerm() || old.hard.GetVote() != hard.GetVote() || !proto.Equal(old.conf, conf) {
-		onDisk := state{hard: proto.Clone(hard).(*pb.HardState), conf: saved.conf}
-		last, err := s.memory.LastIndex()
-		if err != nil {
-			return err
-		}
-		onDisk.hard.Commit = new(min(hard.GetCommit(), last)) // the entries that come with it are not on disk yet
-		if err := writeState(s.fs, s.dir, onDisk); err != nil {
+func changesMembers(e *pb.Entry) bool { return e.GetType() != pb.EntryNormal }
+
+// saveHardState writes quorum-state when the term or the vote has changed. The commit index alone is not worth a sync: it
+// is found again.
+func (s *storage) saveHardState(hard *pb.HardState) error {
+	old := s.saved.hard
+	s.saved.hard = proto.Clone(hard).(*pb.HardState)
+	if old.GetTerm() != hard.GetTerm() || old.GetVote() != hard.GetVote() {
+		if err := s.saveState(); err != nil {
+			s.saved.hard = old
 			return err
 		}
 	}
-	s.saved = saved
-	return s.memory.SetHardState(saved.hard)
+	return s.memory.SetHardState(s.saved.hard)
+}
+
+// saveState writes quorum-state.
+func (s *storage) saveState() error {
+	last, err := s.memory.LastIndex()
+	if err != nil {
+		return err
+	}
+	onDisk := s.saved
+	onDisk.hard = proto.Clone(s.saved.hard).(*pb.HardState)
+	onDisk.hard.Commit = new(min(s.saved.hard.GetCommit(), last)) // entries that come with it may not be on disk yet
+	return writeState(s.fs, s.dir, onDisk)
 }
 
 // install replaces everything by a leader's snapshot.
@@ -194,7 +276,6 @@ func (s *storage) install(snap *pb.Snapshot) error {
 	if err := s.writeSnapshot(snap); err != nil {
 		return err
 	}
-	s.covered = index
 	if err := s.log.ResetTo(int64(index)); err != nil {
 		return err
 	}
@@ -202,7 +283,7 @@ func (s *storage) install(snap *pb.Snapshot) error {
 		return err
 	}
 	s.written = 0
-	return s.memory.ApplySnapshot(snap)
+	return s.cover(snap.GetMetadata())
 }
 
 // append writes entries where raft wants them, over an end that another leader has overruled, and syncs them.

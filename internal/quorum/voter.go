@@ -25,6 +25,9 @@ func (v Voter) RaftID() uint64 {
 	return max(h.Sum64(), 1)
 }
 
+// is tells whether v and w are one member, wherever it is reached.
+func (v Voter) is(w Voter) bool { return v.NodeID == w.NodeID && v.DirectoryID == w.DirectoryID }
+
 func (v Voter) String() string {
 	return fmt.Sprintf("ReplicaKey(id=%d, directoryId=%s)", v.NodeID, v.DirectoryID)
 }
