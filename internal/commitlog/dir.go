@@ -32,6 +32,7 @@ type DirConfig struct {
 	FS        vfs.FS
 	Path      string
 	ClusterID string // "": whatever is there, or a new one
+	Forms     bool   // a fresh directory gets no cluster id but by Dir.Join
 	NodeID    int32
 	Flush     FlushMode
 	Now       func() time.Time     // time.Now when nil
@@ -187,7 +188,7 @@ func (d *Dir) start() {
 	d.done.Go(d.runMaintenance)
 }
 
-// ClusterID returns the cluster that the directory belongs to.
+// ClusterID returns the cluster that the directory belongs to, "" for none while Forming.
 func (d *Dir) ClusterID() string { return d.meta.clusterID }
 
 // DirectoryID returns the id that the directory got when it was formatted.

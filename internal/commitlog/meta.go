@@ -25,9 +25,11 @@ const (
 
 // meta is what meta.properties says of a directory.
 type meta struct {
-	clusterID   string
+	clusterID   string // "" only while forming
 	nodeID      int32
 	directoryID [16]byte
+	// forming: there is no cluster yet, or nothing of it is here. Kafka has no such line.
+	forming bool
 }
 
 // newID returns a random UUID of version 4, as Kafka's Uuid.randomUuid. None begins with "-", which shells would take
@@ -55,9 +57,18 @@ func parseID(s string) (id [16]byte, err error) {
 }
 
 func (m meta) encode(now time.Time) []byte {
-	return fmt.Appendf(nil, "#\n#%s\ncluster.id=%s\ndirectory.id=%s\nnode.id=%d\nversion=%d\n",
-		now.UTC().Format("Mon Jan 02 15:04:05 MST 2006"), m.clusterID, formatID(m.directoryID), m.nodeID, metaVersion)
+	b := fmt.Appendf(nil, "#\n#%s\n", now.UTC().Format("Mon Jan 02 15:04:05 MST 2006"))
+	if m.clusterID != "" {
+		b = fmt.Appendf(b, "cluster.id=%s\n", m.clusterID)
+	}
+	b = fmt.Appendf(b, "directory.id=%s\n", formatID(m.directoryID))
+	if m.forming {
+		b = fmt.Appendf(b, "%s=true\n", formingProperty)
+	}
+	return fmt.Appendf(b, "node.id=%d\nversion=%d\n", m.nodeID, metaVersion)
 }
+
+const formingProperty = "logbahn.forming"
 
 // decodeMeta reads meta.properties. A directory id may be missing, as before Kafka 3.7.
 func decodeMeta(b []byte) (meta, error) {
@@ -70,10 +81,11 @@ func decodeMeta(b []byte) (meta, error) {
 		return meta{}, fmt.Errorf("%w: %s has version %d, this program knows %d", ErrFormat, metaFile, version, metaVersion)
 	}
 	node, err := parseNumber(p["node.id"], 32)
-	if err != nil || p["cluster.id"] == "" {
+	forming := p[formingProperty] == "true"
+	if err != nil || p["cluster.id"] == "" && !forming {
 		return meta{}, fmt.Errorf("%w: %s names no cluster or node", ErrFormat, metaFile)
 	}
-	m := meta{clusterID: p["cluster.id"], nodeID: int32(node)}
+	m := meta{clusterID: p["cluster.id"], nodeID: int32(node), forming: forming}
 	if s := p["directory.id"]; s != "" {
 		if m.directoryID, err = parseID(s); err != nil {
 			return meta{}, fmt.Errorf("%w: %s: %w", ErrFormat, metaFile, err)
@@ -110,17 +122,67 @@ func loadMeta(cfg *DirConfig) (meta, error) {
 	if err != nil {
 		return meta{}, err
 	}
-	if cfg.ClusterID != "" && m.clusterID != cfg.ClusterID {
+	if cfg.ClusterID != "" && m.clusterID != "" && m.clusterID != cfg.ClusterID {
 		return meta{}, fmt.Errorf("%w: %s is of cluster %s, not %s", ErrForeignCluster, cfg.Path, m.clusterID, cfg.ClusterID)
 	}
 	if m.nodeID != cfg.NodeID {
 		return meta{}, fmt.Errorf("%w: %s is of node %d, not %d", ErrForeignCluster, cfg.Path, m.nodeID, cfg.NodeID)
 	}
+	whole := m
 	if m.directoryID == ([16]byte{}) {
-		m.directoryID = newID()
-		return m, vfs.WriteFileAtomic(cfg.FS, name, m.encode(cfg.Now()))
+		whole.directoryID = newID()
 	}
-	return m, nil
+	if m.forming && !cfg.Forms {
+		whole.forming = false
+		if m.clusterID == "" {
+			whole.clusterID = newClusterID(cfg)
+		}
+	}
+	if whole == m {
+		return m, nil
+	}
+	return whole, vfs.WriteFileAtomic(cfg.FS, name, whole.encode(cfg.Now()))
+}
+
+// newClusterID returns the id of a cluster that begins with this directory.
+func newClusterID(cfg *DirConfig) string {
+	if cfg.ClusterID != "" {
+		return cfg.ClusterID
+	}
+	return formatID(newID())
+}
+
+// Forming tells whether no cluster is known to have begun with this directory in it: it is fresh, or the node stopped
+// before Formed. Only with DirConfig.Forms.
+func (d *Dir) Forming() bool { return d.meta.forming }
+
+// Join makes the directory, while it is forming, one of a cluster. It returns when that is on disk. Join and Formed are for
+// the one who has opened the directory, before others look at it.
+func (d *Dir) Join(clusterID string) error {
+	if d.meta.clusterID != "" && d.meta.clusterID != clusterID {
+		return fmt.Errorf("%w: %s is of cluster %s, not %s", ErrForeignCluster, d.path, d.meta.clusterID, clusterID)
+	}
+	m := d.meta
+	m.clusterID = clusterID
+	return d.changeMeta(m)
+}
+
+// Formed notes that what the cluster keeps in the directory is there: from here on it is missed when it is gone.
+func (d *Dir) Formed() error {
+	m := d.meta
+	m.forming = false
+	return d.changeMeta(m)
+}
+
+func (d *Dir) changeMeta(m meta) error {
+	if m == d.meta {
+		return nil
+	}
+	if err := vfs.WriteFileAtomic(d.fs, path.Join(d.path, metaFile), m.encode(d.cfg.Now())); err != nil {
+		return fmt.Errorf("%s: %w", metaFile, err)
+	}
+	d.meta = m
+	return nil
 }
 
 func format(cfg *DirConfig) (meta, error) {
@@ -133,9 +195,9 @@ func format(cfg *DirConfig) (meta, error) {
 			return meta{}, fmt.Errorf("%w: %s holds %s and no %s", ErrFormat, cfg.Path, name, metaFile)
 		}
 	}
-	m := meta{clusterID: cfg.ClusterID, nodeID: cfg.NodeID, directoryID: newID()}
-	if m.clusterID == "" {
-		m.clusterID = formatID(newID())
+	m := meta{clusterID: cfg.ClusterID, nodeID: cfg.NodeID, directoryID: newID(), forming: cfg.Forms}
+	if !cfg.Forms {
+		m.clusterID = newClusterID(cfg)
 	}
 	return m, vfs.WriteFileAtomic(cfg.FS, path.Join(cfg.Path, metaFile), m.encode(cfg.Now()))
 }

@@ -1,0 +1,77 @@
+package commitlog
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/logbahn/logbahn/internal/vfs"
+)
+
+func openForming(t *testing.T, fsys vfs.FS, clusterID string, forms bool) (*Dir, error) {
+	t.Helper()
+	return OpenDir(DirConfig{FS: fsys, Path: "data", NodeID: 1, ClusterID: clusterID, Forms: forms, manual: true})
+}
+
+// A directory whose node finds its cluster later keeps its own id from the beginning, and the cluster's from Join on.
+func TestFormingDirectory(t *testing.T) {
+	mem := vfs.NewMem()
+	reopen := func(forms bool) *Dir {
+		t.Helper()
+		d, err := openForming(t, mem, "", forms)
+		must(t, err)
+		return d
+	}
+	d := reopen(true)
+	id := d.DirectoryID()
+	if d.ClusterID() != "" || !d.Forming() || id == [16]byte{} {
+		t.Fatalf("fresh: cluster %q, forming %v", d.ClusterID(), d.Forming())
+	}
+	must(t, d.Close())
+	d = reopen(true)
+	if d.DirectoryID() != id || d.ClusterID() != "" || !d.Forming() {
+		t.Fatalf("opened again: cluster %q, forming %v", d.ClusterID(), d.Forming())
+	}
+	must(t, d.Join("c"))
+	must(t, d.Close())
+	d = reopen(true)
+	if d.ClusterID() != "c" || !d.Forming() {
+		t.Fatalf("joined: cluster %q, forming %v", d.ClusterID(), d.Forming())
+	}
+	if err := d.Join("other"); !errors.Is(err, ErrForeignCluster) {
+		t.Errorf("joined another: %v", err)
+	}
+	must(t, d.Join("c"))
+	must(t, d.Formed())
+	must(t, d.Close())
+	d = reopen(true)
+	if d.ClusterID() != "c" || d.Forming() || d.DirectoryID() != id {
+		t.Fatalf("formed: cluster %q, forming %v", d.ClusterID(), d.Forming())
+	}
+	must(t, d.Close())
+	b, err := vfs.ReadFile(mem, "data/"+metaFile, metaBytesMax)
+	must(t, err)
+	if strings.Contains(string(b), formingProperty) {
+		t.Errorf("a formed directory says %s", b)
+	}
+	if _, err := openForming(t, mem, "other", true); !errors.Is(err, ErrForeignCluster) {
+		t.Errorf("opened as of another cluster: %v", err)
+	}
+}
+
+// A node that was to be one of several and is started alone begins a cluster of its own.
+func TestFormingDirectoryBecomesAlone(t *testing.T) {
+	for _, clusterID := range []string{"", "mine"} {
+		mem := vfs.NewMem()
+		d, err := openForming(t, mem, clusterID, true)
+		must(t, err)
+		id := d.DirectoryID()
+		must(t, d.Close())
+		d, err = openForming(t, mem, clusterID, false)
+		must(t, err)
+		if d.ClusterID() == "" || clusterID != "" && d.ClusterID() != clusterID || d.Forming() || d.DirectoryID() != id {
+			t.Errorf("cluster %q, forming %v", d.ClusterID(), d.Forming())
+		}
+		must(t, d.Close())
+	}
+}
