@@ -36,6 +36,7 @@ type builder struct {
 	edit       *edit
 	ownBrokers bool
 	ownConfigs bool
+	ownHeld    map[NodeID]bool // nil: the list itself is shared
 	owned      map[UUID]*Topic // the topics that were copied or made here: they may be written to
 }
 
@@ -143,7 +144,7 @@ func without(list []NodeID, id NodeID) []NodeID {
 // eachPartition changes the partitions that have a replica on the broker: change tells whether it has changed the one it
 // is given, which is a copy.
 func (b *builder) eachPartition(holder NodeID, change func(*Partition) bool) error {
-	for t := range b.next.byID.all(nil) {
+	for t := range b.next.TopicsOf(holder) {
 		var own *Topic
 		for i := range t.Partitions {
 			p := t.Partitions[i]

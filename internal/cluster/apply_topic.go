@@ -34,6 +34,7 @@ func (c CreateTopic) apply(b *builder) error {
 	}
 	b.next.partitions += len(t.Partitions)
 	b.put(&t)
+	b.hold(&t, holders(t.Partitions))
 	return nil
 }
 
@@ -46,6 +47,7 @@ func (c DeleteTopic) apply(b *builder) error {
 	b.next.byName.remove(b.edit, nameProbe(t.Name))
 	b.next.byID.remove(b.edit, idProbe(t.ID))
 	delete(b.owned, c.ID)
+	b.release(t, holders(t.Partitions))
 	return nil
 }
 
@@ -62,6 +64,7 @@ func (c CreatePartitions) apply(b *builder) error {
 	}
 	t.Partitions = append(t.Partitions, c.Partitions...)
 	b.next.partitions += len(c.Partitions)
+	b.hold(t, holders(c.Partitions))
 	return nil
 }
 
@@ -85,6 +88,10 @@ func (c ChangePartition) apply(b *builder) error {
 		return err
 	}
 	t.Partitions[c.Index] = p
+	if !slices.Equal(old.Replicas, p.Replicas) {
+		b.hold(t, p.Replicas)
+		b.release(t, leftBehind(t, old.Replicas))
+	}
 	return nil
 }
 

@@ -45,7 +45,7 @@ func Diff(old, next *Image) Delta {
 }
 
 // diffTopics merges two lists sorted by id. Chunks that both sides share are passed over whole.
-func diffTopics(d *Delta, old, next []*chunk) {
+func diffTopics(d *Delta, old, next []*chunk[*Topic]) {
 	a, b := cursor{chunks: old}, cursor{chunks: next}
 	for {
 		if a.sharesChunk(&b) {
@@ -96,7 +96,7 @@ func (d *Delta) changed(old, next *Topic) {
 
 // cursor walks a list of chunks.
 type cursor struct {
-	chunks []*chunk
+	chunks []*chunk[*Topic]
 	place  int
 }
 
@@ -104,11 +104,11 @@ func (c *cursor) topic() *Topic {
 	if len(c.chunks) == 0 {
 		return nil
 	}
-	return c.chunks[0].topics[c.place]
+	return c.chunks[0].elements[c.place]
 }
 
 func (c *cursor) step() {
-	if c.place++; c.place == len(c.chunks[0].topics) {
+	if c.place++; c.place == len(c.chunks[0].elements) {
 		c.skipChunk()
 	}
 }

@@ -16,9 +16,10 @@ type Image struct {
 	epoch      int32
 
 	brokers    []Broker // sorted by id
-	byName     ordered
-	byID       ordered
+	byName     ordered[*Topic]
+	byID       ordered[*Topic]
 	partitions int
+	held       []holding // sorted by id
 	// configs of everything but topics, which hold their own. Empty maps are not kept.
 	configs map[Resource]map[string]string
 
@@ -116,11 +117,27 @@ func (m *Image) NextBrokerEpoch() int64 { return m.nextBrokerEpoch }
 // NextProducerID returns the first producer id that no broker has been given.
 func (m *Image) NextProducerID() int64 { return m.nextProducerID }
 
-func nameProbe(name string) probe {
+// TopicsOf yields the topics of which the broker has a replica, registered or not, sorted by topic id. It costs what it
+// yields.
+func (m *Image) TopicsOf(id NodeID) iter.Seq[*Topic] {
+	return func(yield func(*Topic) bool) {
+		at, ok := m.holding(id)
+		if !ok {
+			return
+		}
+		for topic := range m.held[at].topics.all(nil) {
+			if t, ok := m.TopicByID(topic); ok && !yield(t) {
+				return
+			}
+		}
+	}
+}
+
+func nameProbe(name string) probe[*Topic] {
 	return func(t *Topic) int { return strings.Compare(t.Name, name) }
 }
 
-func idProbe(id UUID) probe {
+func idProbe(id UUID) probe[*Topic] {
 	return func(t *Topic) int { return bytes.Compare(t.ID[:], id[:]) }
 }
 

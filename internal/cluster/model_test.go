@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"bytes"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -182,6 +183,21 @@ func (m *model) check(t *testing.T, img *Image) {
 	}
 	if !reflect.DeepEqual(maps.Collect(brokersByID(img)), m.brokers) {
 		t.Fatalf("brokers %v, want %v", img.Brokers(), m.brokers)
+	}
+	for id := range NodeID(6) {
+		var got, want []UUID
+		for topic := range img.TopicsOf(id) {
+			got = append(got, topic.ID)
+		}
+		for _, topic := range m.topics {
+			if slices.ContainsFunc(topic.Partitions, func(p Partition) bool { return slices.Contains(p.Replicas, id) }) {
+				want = append(want, topic.ID)
+			}
+		}
+		slices.SortFunc(want, func(a, b UUID) int { return bytes.Compare(a[:], b[:]) })
+		if !slices.Equal(got, want) {
+			t.Fatalf("broker %d holds %v, want %v", id, got, want)
+		}
 	}
 	if len(img.configs)+len(m.configs) > 0 && !reflect.DeepEqual(img.configs, m.configs) {
 		t.Fatalf("configs %v, want %v", img.configs, m.configs)

@@ -6,65 +6,65 @@ import (
 	"sort"
 )
 
-// chunkTopicsMax is how many topics a chunk holds before it is split. A change of one topic copies its chunk (4 KiB of
+// chunkMax is how many elements a chunk holds before it is split. A change of one topic copies its chunk (4 KiB of
 // pointers at most) and the list of chunks (8 bytes per 256 topics or so).
-const chunkTopicsMax = 512
+const chunkMax = 512
 
-// ordered is a persistent sorted list of topics: values of it share chunks, and an edit copies what it touches. The
-// zero value is empty. The order is its caller's, by the probes it gives.
-type ordered struct {
-	chunks []*chunk
+// ordered is a persistent sorted list: values of it share chunks, and an edit copies what it touches. The zero value is
+// empty. The order is its caller's, by the probes it gives.
+type ordered[T any] struct {
+	chunks []*chunk[T]
 	count  int
 }
 
 // chunk is never empty. Only the edit that owns it may change it, and that only until its image is published.
-type chunk struct {
-	owner  *edit
-	topics []*Topic
+type chunk[T any] struct {
+	owner    *edit
+	elements []T
 }
 
 // edit marks the chunks that belong to an image under construction. It has a byte so that no two edits are one address.
 type edit struct{ _ byte }
 
-// probe compares the key looked for with a topic's: negative when the topic comes before it.
-type probe func(*Topic) int
+// probe compares an element with the key looked for: negative when the element comes before it.
+type probe[T any] func(T) int
 
 // seek returns the chunk and the place within it where the probed key is or would be inserted.
-func (o *ordered) seek(p probe) (at, place int, found bool) {
+func (o *ordered[T]) seek(p probe[T]) (at, place int, found bool) {
 	at = sort.Search(len(o.chunks), func(i int) bool {
-		topics := o.chunks[i].topics
-		return p(topics[len(topics)-1]) >= 0
+		elements := o.chunks[i].elements
+		return p(elements[len(elements)-1]) >= 0
 	})
 	if at == len(o.chunks) {
 		if at == 0 {
 			return 0, 0, false
 		}
 		at--
-		return at, len(o.chunks[at].topics), false
+		return at, len(o.chunks[at].elements), false
 	}
-	topics := o.chunks[at].topics
-	place = sort.Search(len(topics), func(i int) bool { return p(topics[i]) >= 0 })
-	return at, place, place < len(topics) && p(topics[place]) == 0
+	elements := o.chunks[at].elements
+	place = sort.Search(len(elements), func(i int) bool { return p(elements[i]) >= 0 })
+	return at, place, place < len(elements) && p(elements[place]) == 0
 }
 
-func (o *ordered) find(p probe) (*Topic, bool) {
+func (o *ordered[T]) find(p probe[T]) (element T, found bool) {
 	at, place, found := o.seek(p)
 	if !found {
-		return nil, false
+		return element, false
 	}
-	return o.chunks[at].topics[place], true
+	return o.chunks[at].elements[place], true
 }
 
-// all yields the topics from the probed key on, or every one when p is nil.
-func (o *ordered) all(p probe) iter.Seq[*Topic] {
-	return func(yield func(*Topic) bool) {
+// all yields the elements from the probed key on, or every one when p is nil.
+func (o *ordered[T]) all(p probe[T]) iter.Seq[T] {
+	return func(yield func(T) bool) {
 		at, place := 0, 0
 		if p != nil {
 			at, place, _ = o.seek(p)
 		}
 		for ; at < len(o.chunks); at, place = at+1, 0 {
-			for _, t := range o.chunks[at].topics[place:] {
-				if !yield(t) {
+			for _, e := range o.chunks[at].elements[place:] {
+				if !yield(e) {
 					return
 				}
 			}
@@ -73,54 +73,54 @@ func (o *ordered) all(p probe) iter.Seq[*Topic] {
 }
 
 // begin returns a copy whose list of chunks may be changed.
-func (o ordered) begin() ordered {
+func (o ordered[T]) begin() ordered[T] {
 	o.chunks = slices.Clone(o.chunks)
 	return o
 }
 
 // own returns the chunk, copied unless e made it.
-func (o *ordered) own(e *edit, at int) *chunk {
+func (o *ordered[T]) own(e *edit, at int) *chunk[T] {
 	c := o.chunks[at]
 	if c.owner != e {
-		c = &chunk{owner: e, topics: append(make([]*Topic, 0, len(c.topics)+1), c.topics...)}
+		c = &chunk[T]{owner: e, elements: append(make([]T, 0, len(c.elements)+1), c.elements...)}
 		o.chunks[at] = c
 	}
 	return c
 }
 
-// put inserts t at the probed key, or replaces the topic that is there.
-func (o *ordered) put(e *edit, p probe, t *Topic) {
+// put inserts an element at the probed key, or replaces the one that is there.
+func (o *ordered[T]) put(e *edit, p probe[T], element T) {
 	if len(o.chunks) == 0 {
-		o.chunks = []*chunk{{owner: e, topics: []*Topic{t}}}
+		o.chunks = []*chunk[T]{{owner: e, elements: []T{element}}}
 		o.count = 1
 		return
 	}
 	at, place, found := o.seek(p)
 	c := o.own(e, at)
 	if found {
-		c.topics[place] = t
+		c.elements[place] = element
 		return
 	}
-	c.topics = slices.Insert(c.topics, place, t)
+	c.elements = slices.Insert(c.elements, place, element)
 	o.count++
-	if len(c.topics) > chunkTopicsMax {
-		half := len(c.topics) / 2
-		right := &chunk{owner: e, topics: slices.Clone(c.topics[half:])}
-		c.topics = slices.Clone(c.topics[:half])
+	if len(c.elements) > chunkMax {
+		half := len(c.elements) / 2
+		right := &chunk[T]{owner: e, elements: slices.Clone(c.elements[half:])}
+		c.elements = slices.Clone(c.elements[:half])
 		o.chunks = slices.Insert(o.chunks, at+1, right)
 	}
 }
 
-// remove takes the topic at the probed key out.
-func (o *ordered) remove(e *edit, p probe) {
+// remove takes the element at the probed key out.
+func (o *ordered[T]) remove(e *edit, p probe[T]) {
 	at, place, found := o.seek(p)
 	if !found {
 		return
 	}
 	o.count--
 	c := o.own(e, at)
-	c.topics = slices.Delete(c.topics, place, place+1)
-	if len(c.topics) == 0 {
+	c.elements = slices.Delete(c.elements, place, place+1)
+	if len(c.elements) == 0 {
 		o.chunks = slices.Delete(o.chunks, at, at+1)
 	}
 }

@@ -32,6 +32,7 @@ func controlled(t *testing.T, fsys vfs.FS, run byte, snapshotBytes int64) *voter
 	req.Listeners = append(req.Listeners, l)
 	beat := kmsg.NewPtrBrokerHeartbeatRequest()
 	beat.BrokerID, beat.BrokerEpoch = 1, ask[*kmsg.BrokerRegistrationResponse](t, v, req).BrokerEpoch
+	beat.CurrentMetadataOffset = v.q.Image().Offset()
 	if code := ask[*kmsg.BrokerHeartbeatResponse](t, v, beat).ErrorCode; code != 0 {
 		t.Fatalf("heartbeat: %d", code)
 	}

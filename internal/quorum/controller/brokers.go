@@ -2,6 +2,7 @@ package controller
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -20,7 +21,7 @@ func (m *Machine) registerBroker(nowMs int64, img *cluster.Image, req *kmsg.Brok
 		resp.ErrorCode = wire.InconsistentClusterID.Code()
 	case req.BrokerID < 0 || req.IncarnationID == cluster.ZeroUUID:
 		resp.ErrorCode = wire.InvalidRequest.Code()
-	case len(req.Listeners) == 0:
+	case len(req.Listeners) == 0 || m.directoryTaken(img, req):
 		resp.ErrorCode = wire.InvalidRegistration.Code()
 	case known && old.Incarnation == req.IncarnationID:
 		resp.BrokerEpoch = old.Epoch
@@ -31,7 +32,9 @@ func (m *Machine) registerBroker(nowMs int64, img *cluster.Image, req *kmsg.Brok
 		b := registration(req, img.NextBrokerEpoch())
 		resp.BrokerEpoch = b.Epoch
 		m.sessions.heard(b.ID, b.Epoch, nowMs)
-		return resp, append(electLeaders(img, b.ID, false), cluster.RegisterBroker{Broker: b})
+		changes := m.resettle(img, b.ID, dead)
+		changes = append(changes, m.oneMinISR(img, b.ID)...)
+		return resp, append(changes, cluster.RegisterBroker{Broker: b, Lost: m.loss(img, old, known, req)})
 	}
 	return resp, nil
 }
@@ -47,12 +50,66 @@ func registration(req *kmsg.BrokerRegistrationRequest, epoch int64) cluster.Brok
 			Name: l.Name, Host: l.Host, Port: l.Port, Security: l.SecurityProtocol,
 		})
 	}
+	for _, id := range req.LogDirs {
+		b.Directories = append(b.Directories, id)
+	}
 	return b
 }
 
-// brokerHeartbeat serves BrokerHeartbeat. A broker asks to be unfenced, by not wanting to be fenced, when its own image
-// shows its registration: then it knows all that it led before. One that wants to shut down drains first: it may stop
-// when nobody else can take over what it still leads.
+// directoryTaken tells whether a broker comes with the directory of another one: it is a copy.
+func (m *Machine) directoryTaken(img *cluster.Image, req *kmsg.BrokerRegistrationRequest) bool {
+	for _, b := range img.Brokers() {
+		shared := slices.ContainsFunc(b.Directories, func(id cluster.UUID) bool { return slices.Contains(req.LogDirs, [16]byte(id)) })
+		if b.ID != req.BrokerID && shared {
+			return true
+		}
+	}
+	return false
+}
+
+// loss is what a broker no longer has of what it had in its last run. One that was unregistered in between is not known
+// to have the directory that it had.
+func (m *Machine) loss(img *cluster.Image, old cluster.Broker, known bool, req *kmsg.BrokerRegistrationRequest) cluster.Loss {
+	gone := func(id cluster.UUID) bool { return !slices.Contains(req.LogDirs, [16]byte(id)) }
+	switch {
+	case !known && holds(img, req.BrokerID), known && len(req.LogDirs) > 0 && slices.ContainsFunc(old.Directories, gone):
+		return cluster.LostAll
+	case !known:
+		return cluster.LostNothing
+	case m.cfg.FlushOS && req.PreviousBrokerEpoch != old.Epoch:
+		return cluster.LostUnflushed
+	}
+	return cluster.LostNothing
+}
+
+// holds tells whether a broker is named as a replica of anything.
+func holds(img *cluster.Image, id cluster.NodeID) bool {
+	for range img.TopicsOf(id) {
+		return true
+	}
+	return false
+}
+
+// minISRKey is the config that says when a replica outside of the in-sync set has everything committed.
+const minISRKey = "min.insync.replicas"
+
+// oneMinISR fixes min.insync.replicas for all brokers when a second one joins, unless that was done: leaders judge by it
+// what is committed, and the controller who is eligible to lead. If each had its own, a leader with the lower one would
+// commit what the controller believes not to be (as Kafka does when it switches KIP-966 on).
+func (m *Machine) oneMinISR(img *cluster.Image, joins cluster.NodeID) []cluster.Change {
+	all := cluster.Resource{Type: cluster.BrokerDefaultResource}
+	_, set := img.Config(all)[minISRKey]
+	alone := !slices.ContainsFunc(img.Brokers(), func(b cluster.Broker) bool { return b.ID != joins })
+	if set || alone {
+		return nil
+	}
+	value := fmt.Sprint(m.layers(img).Election(nil).MinInsyncReplicas)
+	return []cluster.Change{cluster.SetConfig{Resource: all, Key: minISRKey, Value: &value}}
+}
+
+// brokerHeartbeat serves BrokerHeartbeat. A broker asks to be unfenced by not wanting to be fenced. It is when the
+// metadata offset that it has reached shows that its image holds its registration: then it knows all that it led before.
+// One that wants to shut down drains first.
 func (m *Machine) brokerHeartbeat(nowMs int64, img *cluster.Image, req *kmsg.BrokerHeartbeatRequest) (kmsg.Response, []cluster.Change) {
 	resp := req.ResponseKind().(*kmsg.BrokerHeartbeatResponse)
 	b, why := registered(img, req.BrokerID, req.BrokerEpoch)
@@ -61,28 +118,87 @@ func (m *Machine) brokerHeartbeat(nowMs int64, img *cluster.Image, req *kmsg.Bro
 		return resp, nil
 	}
 	m.sessions.heard(b.ID, b.Epoch, nowMs)
+	m.sessions.reached(b.ID, req.CurrentMetadataOffset)
+	resp.IsCaughtUp = req.CurrentMetadataOffset >= b.RegisteredAt
 	next := b
-	next.Fenced = req.WantFence
-	var moves []cluster.Change
-	if req.WantShutdown {
-		if moves = electLeaders(img, b.ID, false); len(moves) > 0 {
-			next.Draining, next.Fenced = true, b.Fenced
-		} else {
-			next.Draining, next.Fenced = false, true
-			resp.ShouldShutdown = true
-		}
-	} else {
-		next.Draining = false
-		if next.Live() != b.Live() {
-			moves = electLeaders(img, b.ID, next.Live())
+	next.Cordoned = m.cordoned(b, req)
+	switch {
+	case req.WantShutdown:
+		resp.ShouldShutdown = b.Fenced || m.mayStop(img, b.ID)
+		next.Fenced, next.Draining = resp.ShouldShutdown, !resp.ShouldShutdown
+	case b.Fenced:
+		next.Fenced, next.Draining = req.WantFence || !resp.IsCaughtUp, false
+	default:
+		next.Fenced, next.Draining = req.WantFence, false
+	}
+	if resp.ShouldShutdown {
+		m.sessions.forget(b.ID) // its next run need not wait for the session's end
+	}
+	resp.IsFenced = next.Fenced
+	var changes []cluster.Change
+	if standingOf(next) != standingOf(b) {
+		changes = m.resettle(img, b.ID, standingOf(next))
+	}
+	if next.Fenced != b.Fenced || next.Draining != b.Draining || next.Cordoned != b.Cordoned {
+		changes = append(changes, cluster.SetBrokerState{
+			ID: b.ID, Epoch: b.Epoch, Fenced: next.Fenced, Draining: next.Draining, Cordoned: next.Cordoned,
+		})
+	}
+	return resp, changes
+}
+
+// cordoned tells whether none of a broker's directories takes replicas. A heartbeat that does not say leaves it as it is.
+func (m *Machine) cordoned(b cluster.Broker, req *kmsg.BrokerHeartbeatRequest) bool {
+	if req.Version < 2 || req.CordonedLogDirs == nil {
+		return b.Cordoned
+	}
+	open := func(id cluster.UUID) bool { return !slices.Contains(req.CordonedLogDirs, [16]byte(id)) }
+	return len(b.Directories) > 0 && !slices.ContainsFunc(b.Directories, open)
+}
+
+// mayStop tells whether a broker that drains is not needed any more, and every other one knows that: whoever leads in its
+// stead has begun to.
+func (m *Machine) mayStop(img *cluster.Image, id cluster.NodeID) bool {
+	if m.needed(img, id) {
+		m.sessions.drainedAt(id, -1)
+		return false
+	}
+	return m.sessions.allReached(img, id, m.sessions.drainedAt(id, img.Offset()))
+}
+
+// needed tells whether a partition loses something with a broker that another one could give it if it waited: its leader,
+// or a member of an in-sync set that would be too small, while a replica that lives has still to catch up. What cannot get
+// better by waiting is not waited for. A drain of which the partitions have not all been settled goes on.
+func (m *Machine) needed(img *cluster.Image, id cluster.NodeID) bool {
+	b := with(img, id, draining)
+	for t := range img.TopicsOf(id) {
+		r := m.rules(b, t)
+		for i := range t.Partitions {
+			p := &t.Partitions[i]
+			if !slices.Contains(p.ISR, id) {
+				continue
+			}
+			if next, _ := r.settle(p, *p); next.Leader != p.Leader || r.waits(&next, id) {
+				return true
+			}
 		}
 	}
-	resp.IsCaughtUp, resp.IsFenced = true, next.Fenced
-	if next.Fenced == b.Fenced && next.Draining == b.Draining {
-		return resp, moves
+	return false
+}
+
+// waits tells whether a live replica outside of the in-sync set would do what the broker does in it.
+func (r rules) waits(p *cluster.Partition, id cluster.NodeID) bool {
+	others, catchingUp := 0, false
+	for _, replica := range p.Replicas {
+		switch in := slices.Contains(p.ISR, replica); {
+		case replica == id || r.brokers.standing(replica) == dead:
+		case in:
+			others++
+		default:
+			catchingUp = catchingUp || r.brokers.standing(replica) == live
+		}
 	}
-	state := cluster.SetBrokerState{ID: b.ID, Epoch: b.Epoch, Fenced: next.Fenced, Draining: next.Draining}
-	return resp, append(moves, state)
+	return catchingUp && slices.Contains(p.ISR, id) && others < r.minISR(len(p.Replicas))
 }
 
 // registered returns a broker if the epoch is that of its registration.
@@ -109,5 +225,5 @@ func (m *Machine) unregisterBroker(img *cluster.Image, req *kmsg.UnregisterBroke
 		return resp, nil
 	}
 	m.sessions.forget(b.ID)
-	return resp, append(leaderless(img, b.ID), cluster.UnregisterBroker{ID: b.ID, Epoch: b.Epoch})
+	return resp, append(m.resettle(img, b.ID, dead), cluster.UnregisterBroker{ID: b.ID, Epoch: b.Epoch})
 }

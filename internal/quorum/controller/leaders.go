@@ -6,6 +6,10 @@ import (
 	"github.com/logbahn/logbahn/internal/cluster"
 )
 
+// changesMax bounds the partitions that one list of changes touches, so that an entry of the metadata log stays small
+// however much a broker holds. The rest follows with the next ticks.
+const changesMax = 10_000
+
 // liveOf returns those of ids that may lead, in their order.
 func liveOf(img *cluster.Image, ids []cluster.NodeID) []cluster.NodeID {
 	return slices.DeleteFunc(slices.Clone(ids), func(id cluster.NodeID) bool {
@@ -14,74 +18,71 @@ func liveOf(img *cluster.Image, ids []cluster.NodeID) []cluster.NodeID {
 	})
 }
 
-// electLeaders returns the changes of partitions that follow when broker id becomes live, or ceases to be. They stand in
-// the order of the topics' names.
-func electLeaders(img *cluster.Image, id cluster.NodeID, live bool) []cluster.Change {
-	alive := func(other cluster.NodeID) bool {
-		if other == id {
-			return live
-		}
-		b, ok := img.Broker(other)
-		return ok && b.Live()
+// resettle returns what becomes of the partitions that a broker holds when it has another standing. It walks over these
+// partitions only. What does not fit in one list is left to Tick.
+func (m *Machine) resettle(img *cluster.Image, id cluster.NodeID, as standing) []cluster.Change {
+	changes, all := m.settleHeld(with(img, id, as), id)
+	if !all {
+		m.unsettled[id] = true
 	}
-	var changes []cluster.Change
-	for t := range img.Topics() {
+	return changes
+}
+
+// settleHeld returns the changes of the partitions that a broker holds, at most changesMax; all tells whether that is all.
+func (m *Machine) settleHeld(b brokers, id cluster.NodeID) (changes []cluster.Change, all bool) {
+	as := b.standing(id)
+	for t := range b.img.TopicsOf(id) {
+		r := m.rules(b, t)
 		for i := range t.Partitions {
 			p := &t.Partitions[i]
-			if !slices.Contains(p.ISR, id) {
+			if !concerned(b, p, id, as) {
 				continue
 			}
-			if next, changed := elect(p, alive); changed {
-				changes = append(changes, cluster.ChangePartition{TopicID: t.ID, Index: int32(i), Partition: next})
+			next, changed := r.settle(p, *p)
+			if !changed {
+				continue
 			}
+			if len(changes) == changesMax {
+				return changes, false
+			}
+			changes = append(changes, cluster.ChangePartition{TopicID: t.ID, Index: int32(i), Partition: next})
 		}
 	}
-	return changes
+	return changes, true
 }
 
-// elect takes the dead out of the in-sync set and out of the lead, as long as one member is alive. Everything committed
-// is on each member, so any of them may lead; the order of preference is that of the replicas.
-func elect(p *cluster.Partition, alive func(cluster.NodeID) bool) (cluster.Partition, bool) {
-	inSync := slices.DeleteFunc(slices.Clone(p.ISR), func(id cluster.NodeID) bool { return !alive(id) })
-	keeps := p.Leader != cluster.NoLeader && alive(p.Leader)
-	if len(inSync) == 0 || keeps && len(inSync) == len(p.ISR) {
-		return *p, false
+// concerned tells whether a broker's standing can mean anything for a partition.
+func concerned(b brokers, p *cluster.Partition, id cluster.NodeID, as standing) bool {
+	if !slices.Contains(p.Replicas, id) {
+		return false
 	}
-	next := *p
-	next.ISR = inSync
-	next.PartitionEpoch++
-	if !keeps {
-		first := slices.IndexFunc(p.Replicas, func(id cluster.NodeID) bool { return slices.Contains(inSync, id) })
-		next.Leader = p.Replicas[first]
-		next.LeaderEpoch++
+	if as == live {
+		return p.Leader == cluster.NoLeader || b.standing(p.Leader) != live
 	}
-	return next, true
+	return p.Leader == cluster.NoLeader || p.Leader == id || slices.Contains(p.ISR, id)
 }
 
-// leaderless takes the lead from a broker that is going for good: what others can lead they do, the rest waits for it
-// without a leader.
-func leaderless(img *cluster.Image, id cluster.NodeID) []cluster.Change {
-	changes := electLeaders(img, id, false)
-	moved := make(map[partitionKey]bool, len(changes))
-	for _, c := range changes {
-		c := c.(cluster.ChangePartition)
-		moved[partitionKey{c.TopicID, c.Index}] = true
-	}
-	for t := range img.Topics() {
-		for i, p := range t.Partitions {
-			if p.Leader != id || moved[partitionKey{t.ID, int32(i)}] {
+// settleAll looks at the partitions of the topics from a name on, so many that it does not take long, and returns what f
+// makes of those that it changes, at most changesMax. It returns the name to go on from, empty when there are no more.
+func (m *Machine) settleAll(img *cluster.Image, from string, f func(rules, *cluster.Partition) (cluster.Partition, bool)) (changes []cluster.Change, next string) {
+	seen := 0
+	b := brokersOf(img)
+	for t := range img.TopicsFrom(from) {
+		if seen >= sweepPartitionsMax {
+			return changes, t.Name
+		}
+		r := m.rules(b, t)
+		for i := range t.Partitions {
+			p, changed := f(r, &t.Partitions[i])
+			if !changed {
 				continue
 			}
-			p.Leader = cluster.NoLeader
-			p.LeaderEpoch++
-			p.PartitionEpoch++
+			if len(changes) == changesMax {
+				return changes, t.Name
+			}
 			changes = append(changes, cluster.ChangePartition{TopicID: t.ID, Index: int32(i), Partition: p})
 		}
+		seen += len(t.Partitions)
 	}
-	return changes
-}
-
-type partitionKey struct {
-	topic cluster.UUID
-	index int32
+	return changes, ""
 }

@@ -18,7 +18,12 @@ type Config struct {
 	NoTopicDeletion bool
 	// SessionTimeoutMs is how long a broker may be silent before it is fenced; 9000 when 0.
 	SessionTimeoutMs int64
-	// Static is the node's configuration, for the configs that CreateTopics returns.
+	// FlushOS is flush=os: a broker that was not stopped may have lost what it had acknowledged.
+	FlushOS bool
+	// Rebalance is auto.leader.rebalance.enable; RebalanceMs is leader.imbalance.check.interval.seconds, 300,000 when 0.
+	Rebalance   bool
+	RebalanceMs int64
+	// Static is the node's configuration, for the configs that CreateTopics returns and the defaults of topics' own.
 	Static map[string]string
 	// Rand draws topic ids and where placements start; math/rand/v2.Uint64 when nil. The simulation gives a seeded one.
 	Rand func() uint64
@@ -27,12 +32,19 @@ type Config struct {
 // partitionsPerRequestMax bounds what one request may create, as in Kafka (MAX_PARTITIONS_PER_BATCH).
 const partitionsPerRequestMax = 10_000
 
-const sessionTimeoutDefaultMs = 9000
+const (
+	sessionTimeoutDefaultMs = 9000
+	rebalanceDefaultMs      = 300_000
+)
 
 // Machine is the controller.
 type Machine struct {
 	cfg      Config
 	sessions sessions
+	sweep    sweep
+	tickedMs int64 // the last Tick
+	// unsettled are brokers whose standing has changed, and some of whose partitions have still to follow.
+	unsettled map[cluster.NodeID]bool
 }
 
 // New returns a controller that has heard of no broker.
@@ -46,10 +58,13 @@ func New(cfg Config) *Machine {
 	if cfg.SessionTimeoutMs == 0 {
 		cfg.SessionTimeoutMs = sessionTimeoutDefaultMs
 	}
+	if cfg.RebalanceMs == 0 {
+		cfg.RebalanceMs = rebalanceDefaultMs
+	}
 	if cfg.Rand == nil {
 		cfg.Rand = rand.Uint64
 	}
-	return &Machine{cfg: cfg, sessions: newSessions(cfg.SessionTimeoutMs)}
+	return &Machine{cfg: cfg, sessions: newSessions(cfg.SessionTimeoutMs), unsettled: make(map[cluster.NodeID]bool)}
 }
 
 // Handle returns the reply to a request, and the changes that make it true. nowMs is any clock in milliseconds, wall or
@@ -74,6 +89,8 @@ func (m *Machine) Handle(nowMs int64, img *cluster.Image, req kmsg.Request) (kms
 		return m.brokerHeartbeat(nowMs, img, req)
 	case *kmsg.UnregisterBrokerRequest:
 		return m.unregisterBroker(img, req)
+	case *kmsg.AlterPartitionRequest:
+		return m.alterPartition(img, req)
 	case *kmsg.AllocateProducerIDsRequest:
 		return allocateProducerIDs(img, req)
 	}

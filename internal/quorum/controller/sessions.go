@@ -10,8 +10,11 @@ type sessions struct {
 }
 
 type heard struct {
-	epoch int64 // of the registration
-	atMs  int64
+	epoch  int64 // of the registration
+	atMs   int64
+	offset int64 // of the metadata, as the broker says; -1 until it has
+	// drained is the metadata offset of the first image in which nothing waited for the broker any more, -1 until then.
+	drained int64
 }
 
 func newSessions(timeoutMs int64) sessions {
@@ -31,7 +34,46 @@ func (s *sessions) pass(nowMs int64) {
 	s.lastMs = nowMs
 }
 
-func (s *sessions) heard(id cluster.NodeID, epoch, nowMs int64) { s.heardMs[id] = heard{epoch, nowMs} }
+// heard begins or prolongs a session.
+func (s *sessions) heard(id cluster.NodeID, epoch, nowMs int64) {
+	h, ok := s.heardMs[id]
+	if !ok || h.epoch != epoch {
+		h = heard{epoch: epoch, offset: -1, drained: -1}
+	}
+	h.atMs = nowMs
+	s.heardMs[id] = h
+}
+
+// reached notes the metadata offset that a broker that was heard has got to.
+func (s *sessions) reached(id cluster.NodeID, offset int64) {
+	h := s.heardMs[id]
+	h.offset = max(h.offset, offset)
+	s.heardMs[id] = h
+}
+
+// drainedAt notes that nothing waits for a broker in the image at offset, or that something does again (-1), and returns
+// since which offset that has been so.
+func (s *sessions) drainedAt(id cluster.NodeID, offset int64) int64 {
+	h := s.heardMs[id]
+	if offset < 0 || h.drained < 0 {
+		h.drained = offset
+	}
+	s.heardMs[id] = h
+	return h.drained
+}
+
+// allReached tells whether every live broker but one has got to a metadata offset. One that is silent is fenced before long.
+func (s *sessions) allReached(img *cluster.Image, but cluster.NodeID, offset int64) bool {
+	for _, b := range img.Brokers() {
+		if b.ID == but || b.Fenced {
+			continue
+		}
+		if h, ok := s.heardMs[b.ID]; !ok || h.epoch != b.Epoch || h.offset < offset {
+			return false
+		}
+	}
+	return true
+}
 
 func (s *sessions) forget(id cluster.NodeID) { delete(s.heardMs, id) }
 
@@ -47,21 +89,4 @@ func (s *sessions) expired(b cluster.Broker, nowMs int64) bool {
 		s.heard(b.ID, b.Epoch, nowMs)
 	}
 	return !s.valid(b, nowMs)
-}
-
-// Tick returns the changes that fence the brokers that have been silent for too long: call it a few times in a session,
-// with the time and the image as for Handle. A call changes at most one broker's state, so that the changes fit img;
-// more is true when there may be another, to be asked for with the image that includes the first.
-func (m *Machine) Tick(nowMs int64, img *cluster.Image) (changes []cluster.Change, more bool) {
-	m.sessions.pass(nowMs)
-	for _, b := range img.Brokers() {
-		if !b.Fenced && m.sessions.expired(b, nowMs) {
-			return m.fence(img, b), true
-		}
-	}
-	return nil, false
-}
-
-func (m *Machine) fence(img *cluster.Image, b cluster.Broker) []cluster.Change {
-	return append(electLeaders(img, b.ID, false), cluster.SetBrokerState{ID: b.ID, Epoch: b.Epoch, Fenced: true})
 }

@@ -162,6 +162,13 @@ func (w *world) run(words []string) []string {
 		resp, _ := w.do(req)
 		r := resp.(*kmsg.AllocateProducerIDsResponse)
 		return []string{fmt.Sprintf("%s %d+%d", outcome(r.ErrorCode, nil), r.ProducerIDStart, r.ProducerIDLen)}
+	case "isr":
+		return w.isr(args)
+	case "fence":
+		b, _ := w.img.Broker(cluster.NodeID(args.number("id", 0)))
+		changes := w.m.fence(w.img, b)
+		w.apply(changes)
+		return describeChanges(w.img, changes)
 	case "create":
 		return w.create(args)
 	case "delete":
@@ -211,6 +218,10 @@ func (w *world) register(args arguments) []string {
 	if rack, ok := args["rack"]; ok {
 		req.Rack = &rack
 	}
+	for _, dir := range nodes(args["dirs"]) {
+		req.LogDirs = append(req.LogDirs, [16]byte{byte(dir)})
+	}
+	req.PreviousBrokerEpoch = args.number("previous", -1)
 	l := kmsg.NewBrokerRegistrationRequestListener()
 	l.Name, l.Host, l.Port = "PLAINTEXT", "localhost", 9092
 	if args["listeners"] != "none" {
@@ -225,6 +236,7 @@ func (w *world) register(args arguments) []string {
 func (w *world) heartbeat(args arguments) []string {
 	req := kmsg.NewPtrBrokerHeartbeatRequest()
 	req.BrokerID, req.BrokerEpoch = int32(args.number("id", 0)), args.number("epoch", 0)
+	req.CurrentMetadataOffset = args.number("offset", w.img.Offset())
 	req.WantFence, req.WantShutdown = args["fence"] != "", args["shutdown"] != ""
 	resp, changes := w.do(req)
 	r := resp.(*kmsg.BrokerHeartbeatResponse)
@@ -236,6 +248,46 @@ func (w *world) heartbeat(args arguments) []string {
 		head += " may stop"
 	}
 	return append([]string{head}, describeChanges(w.img, changes)...)
+}
+
+// isr asks for another in-sync set: p is the partition, le and pe are its epochs.
+func (w *world) isr(args arguments) []string {
+	req := kmsg.NewPtrAlterPartitionRequest()
+	req.Version = int16(args.number("version", 3))
+	req.BrokerID, req.BrokerEpoch = int32(args.number("id", 0)), args.number("epoch", 0)
+	p := kmsg.NewAlterPartitionRequestTopicPartition()
+	p.Partition, p.LeaderEpoch, p.PartitionEpoch = int32(args.number("p", 0)), int32(args.number("le", 0)), int32(args.number("pe", 0))
+	p.NewISR = nodes(args["isr"])
+	epochs := nodes(args["epochs"])
+	for i, id := range p.NewISR {
+		m := kmsg.NewAlterPartitionRequestTopicPartitionNewEpochISR()
+		m.BrokerID = id
+		if epochs != nil {
+			m.BrokerEpoch = int64(epochs[i])
+		}
+		p.NewEpochISR = append(p.NewEpochISR, m)
+	}
+	if args["recovering"] != "" {
+		p.LeaderRecoveryState = 1
+	}
+	t := kmsg.NewAlterPartitionRequestTopic()
+	t.TopicID = cluster.UUID{99}
+	if topic, ok := w.img.Topic(args["topic"]); ok {
+		t.TopicID = topic.ID
+	}
+	t.Partitions = append(t.Partitions, p)
+	req.Topics = append(req.Topics, t)
+	resp, changes := w.do(req)
+	r := resp.(*kmsg.AlterPartitionResponse)
+	if r.ErrorCode != 0 {
+		return []string{outcome(r.ErrorCode, nil)}
+	}
+	rp := r.Topics[0].Partitions[0]
+	line := outcome(rp.ErrorCode, nil)
+	if rp.ErrorCode == 0 {
+		line += fmt.Sprintf(" leader=%d isr=%v epochs=%d,%d", rp.LeaderID, rp.ISR, rp.LeaderEpoch, rp.PartitionEpoch)
+	}
+	return append([]string{line}, describeChanges(w.img, changes)...)
 }
 
 func (w *world) create(args arguments) []string {
@@ -432,7 +484,22 @@ func (w *world) describeImage() []string {
 }
 
 func describePartition(p cluster.Partition) string {
-	return fmt.Sprintf("replicas=%v isr=%v leader=%d epochs=%d,%d", p.Replicas, p.ISR, p.Leader, p.LeaderEpoch, p.PartitionEpoch)
+	text := fmt.Sprintf("replicas=%v isr=%v leader=%d epochs=%d,%d", p.Replicas, p.ISR, p.Leader, p.LeaderEpoch, p.PartitionEpoch)
+	for _, more := range []struct {
+		name string
+		list []cluster.NodeID
+	}{{"adding", p.Adding}, {"removing", p.Removing}, {"elr", p.ELR}, {"lastknown", p.LastKnownELR}} {
+		if len(more.list) > 0 {
+			text += fmt.Sprintf(" %s=%v", more.name, more.list)
+		}
+	}
+	if p.UncleanEpoch > 0 {
+		text += fmt.Sprintf(" unclean=%d", p.UncleanEpoch)
+	}
+	if p.Recovering {
+		text += " recovering"
+	}
+	return text
 }
 
 // describeChanges prints changes with the names that img has for ids.
@@ -441,7 +508,8 @@ func describeChanges(img *cluster.Image, changes []cluster.Change) []string {
 	for _, c := range changes {
 		switch c := c.(type) {
 		case cluster.RegisterBroker:
-			lines = append(lines, fmt.Sprintf("+ register %d rack=%q fenced=%v", c.Broker.ID, c.Broker.Rack, c.Broker.Fenced))
+			lost := [...]string{"", " lost what was not flushed", " lost all"}[c.Lost]
+			lines = append(lines, fmt.Sprintf("+ register %d rack=%q fenced=%v%s", c.Broker.ID, c.Broker.Rack, c.Broker.Fenced, lost))
 		case cluster.SetBrokerState:
 			lines = append(lines, fmt.Sprintf("+ broker %d fenced=%v draining=%v", c.ID, c.Fenced, c.Draining))
 		case cluster.UnregisterBroker:
