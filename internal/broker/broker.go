@@ -71,6 +71,9 @@ type Conn struct {
 	Listener   string // the name of the listener it came in by, as in advertised.listeners
 	LocalAddr  string
 	RemoteAddr string
+	// Next returns a channel that receives when the client has sent a further request which waits for the present one;
+	// there may be a token from before, until Start has taken it out. nil: nobody says.
+	Next func() <-chan struct{}
 	// ClientSoftware is what ApiVersions said (KIP-511), empty until then. Requests that pipeline do not touch it.
 	ClientSoftware        string
 	ClientSoftwareVersion string

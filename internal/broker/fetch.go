@@ -16,7 +16,7 @@ import (
 //
 // v0 to v3 are given message sets of magic 0 and 1 (fetch_old.go); v3 has a limit for the whole reply (KIP-74), and from
 // then on only the first partition that has any records is given more than the limits; v7 sessions (KIP-227); v9 leader
-// epochs (KIP-320); v12 diverging epochs (KIP-595); v13 topic ids (KIP-516); v16 the new leader's address (KIP-951).
+// epochs (KIP-320); v11 reads from followers (KIP-392, fetch_copy.go); v12 diverging epochs (KIP-595); v13 topic ids (KIP-516); v16 the new leader's address (KIP-951).
 
 // fetchItem is one partition that a request reads. remembered is its place in the session, nil without one.
 type fetchItem struct {
@@ -35,6 +35,8 @@ type fetchCall struct {
 	found []fetched // one for each item
 	// reserved is what the reply has of the memory for fetches.
 	reserved int
+	follower follower        // who fetches, when it is a replica
+	next     <-chan struct{} // receives when a replica's next request is there; nil for clients
 }
 
 // fetched is what is known of one item.
@@ -44,20 +46,24 @@ type fetched struct {
 	read      partition.Read
 	records   chunkRecords
 	reply     wire.FetchPartitionReply
+	counted   bool // what the replica has is known to the partition
 }
 
 func (b *Broker) startFetch(_ context.Context, r *Request) Finish {
+	req := r.Body.(*wire.FetchRequest)
+	next := nextAfter(r.Conn, req)
 	return func(ctx context.Context) wire.Response {
-		return b.fetch(ctx, r, r.Body.(*wire.FetchRequest))
+		return b.fetch(ctx, r, req, next)
 	}
 }
 
-func (b *Broker) fetch(ctx context.Context, r *Request, req *wire.FetchRequest) wire.Response {
+func (b *Broker) fetch(ctx context.Context, r *Request, req *wire.FetchRequest, next <-chan struct{}) wire.Response {
 	s, items, code := b.fetchItems(req)
 	if code != wire.None {
 		return &wire.FetchResponse{Version: req.Version, Error: code}
 	}
-	c := &fetchCall{b: b, r: r, req: req, img: b.cfg.Metadata.Image(), items: items}
+	c := &fetchCall{b: b, r: r, req: req, img: b.cfg.Metadata.Image(), items: items, next: next}
+	c.follower = followerOf(c.img, req)
 	c.resolve()
 	c.readEnough(ctx)
 	c.convert()
@@ -123,6 +129,9 @@ func (c *fetchCall) resolve() {
 		if f.reply.Error == wire.None {
 			f.partition, f.reply.Error = c.b.replica(f.topic, key.partition)
 		}
+		if c.follower.stale && f.reply.Error == wire.None {
+			f.partition, f.reply.Error = nil, wire.NotLeaderOrFollower
+		}
 	}
 }
 
@@ -149,6 +158,8 @@ func (c *fetchCall) readEnough(ctx context.Context) {
 			}
 		case <-timer.C:
 			return
+		case <-c.next:
+			return
 		case <-ctx.Done():
 			return
 		}
@@ -170,9 +181,9 @@ func (c *fetchCall) readAll() bool {
 		readable++
 		// Only v3 and later allow a reply that holds nothing of a partition whose next batch is larger than its limit.
 		minOne := bytes == 0 || (c.req.Version < 3 && bytes < budget)
-		c.read(f, &c.items[i].want, budget-bytes, minOne)
+		c.read(f, &c.items[i].want, budget-bytes, minOne && !c.reportsOnly())
 		bytes += f.read.Chunk.Size()
-		urgent = urgent || f.reply.Error != wire.None || f.read.Diverging != nil
+		urgent = urgent || f.reply.Error != wire.None || f.read.Diverging != nil || f.reply.PreferredReadReplica >= 0 || c.isNewsToFollower(&c.items[i], f)
 	}
 	c.keep(bytes)
 	enough := bytes >= min(int(c.req.MinBytes), wanted) || bytes > 0 && budget < int(c.req.MinBytes)
@@ -181,6 +192,9 @@ func (c *fetchCall) readAll() bool {
 
 // reserve takes memory for the reply, in the place of what it has.
 func (c *fetchCall) reserve(n int) int {
+	if c.isReplica() {
+		return n // of which there are few, and clients must not hold them up
+	}
 	c.b.fetchMemory.release(c.reserved)
 	c.reserved = c.b.fetchMemory.reserve(n)
 	return c.reserved
@@ -188,6 +202,9 @@ func (c *fetchCall) reserve(n int) int {
 
 // keep gives back what of the reserved memory the reply does not need. A first batch may need more than was granted.
 func (c *fetchCall) keep(n int) {
+	if c.isReplica() {
+		return
+	}
 	c.b.fetchMemory.release(c.reserved - n)
 	c.reserved = n
 }
@@ -218,6 +235,7 @@ func (c *fetchCall) read(f *fetched, want *wire.FetchPartition, budget int, minO
 		CurrentLeaderEpoch: want.CurrentLeaderEpoch,
 		LastFetchedEpoch:   want.LastFetchedEpoch,
 		ReplicaID:          c.req.ReplicaID,
+		AnyCopy:            c.anyCopy(),
 	})
 	r := &f.reply
 	*r = wire.NewFetchPartitionReply(want.Partition)
@@ -228,12 +246,20 @@ func (c *fetchCall) read(f *fetched, want *wire.FetchPartition, budget int, minO
 	if r.Error != wire.None {
 		return
 	}
+	r.PreferredReadReplica = c.preferredCopy(f, want)
 	r.HighWatermark, r.LastStableOffset, r.LogStartOffset = f.read.HighWatermark, f.read.LastStableOffset, f.read.LogStartOffset
 	if d := f.read.Diverging; d != nil {
 		r.DivergingEpoch = wire.EpochEnd{Epoch: d.Epoch, EndOffset: d.EndOffset}
+	} else {
+		c.countFollower(f, want)
 	}
 	if partition.Isolation(c.req.IsolationLevel) == partition.ReadCommitted {
 		r.AbortedTransactions = []wire.AbortedTransaction{}
+	}
+	if r.PreferredReadReplica >= 0 { // what the client asks of that one next
+		f.read.Chunk.Release()
+		f.read.Chunk = commitlog.Chunk{}
+		return
 	}
 	f.records = chunkRecords{Chunk: &f.read.Chunk}
 	r.Records = &f.records
@@ -274,7 +300,7 @@ func (c *fetchCall) respond(s *fetchSession) wire.Response {
 			return reply
 		}
 	case c.req.Version >= 7 && c.req.SessionEpoch == sessionEpochFull:
-		if s = c.b.sessions.create(c.items, fetchUsesIDs(c.req)); s != nil {
+		if s = c.b.sessions.create(c.items, fetchUsesIDs(c.req), c.req.ReplicaID); s != nil {
 			s.first(c.items, replies)
 			reply.SessionID = s.id
 		}
@@ -304,7 +330,7 @@ func (c *fetchCall) tellLeader(resp *wire.FetchResponse, f *fetched) {
 	if !movesClient(f.reply.Error) {
 		return
 	}
-	f.reply.CurrentLeader = leaderOf(f.topic, f.reply.Partition)
+	f.reply.CurrentLeader = c.b.leaderOf(f.topic, f.reply.Partition)
 	resp.NodeEndpoints = nodeEndpoints(resp.NodeEndpoints, c.img, c.r.Conn.Listener, f.reply.CurrentLeader)
 }
 
@@ -404,6 +430,8 @@ func (b *Broker) fetchError(err error) wire.Error {
 		return wire.UnknownLeaderEpoch
 	case errors.Is(err, partition.ErrOffsetOutOfRange):
 		return wire.OffsetOutOfRange
+	case errors.Is(err, partition.ErrOffsetNotAvailable):
+		return wire.OffsetNotAvailable
 	case errors.Is(err, commitlog.ErrCorrupt):
 		return wire.CorruptMessage
 	case errors.As(err, &offline), errors.Is(err, commitlog.ErrStorage), errors.Is(err, commitlog.ErrClosed):

@@ -39,8 +39,9 @@ type sessionPartition struct {
 // fetchSession is the memory of one session. The client sends one request at a time; one that does not is told so by the
 // epoch.
 type fetchSession struct {
-	id      int32 // set once
-	usesIDs bool  // set once
+	id      int32          // set once
+	usesIDs bool           // set once
+	replica cluster.NodeID // set once: whose it is, negative for a client's
 	created time.Time
 
 	// Guarded by the cache's lock.
@@ -63,13 +64,15 @@ type sessionCache struct {
 
 	mu struct {
 		sync.Mutex
-		byID map[int32]*fetchSession
+		byID      map[int32]*fetchSession
+		byReplica map[cluster.NodeID]*fetchSession // the newest of each
 	}
 }
 
 func newSessionCache(slots int, now func() time.Time) *sessionCache {
 	c := &sessionCache{slots: slots, now: now}
 	c.mu.byID = make(map[int32]*fetchSession)
+	c.mu.byReplica = make(map[cluster.NodeID]*fetchSession)
 	return c
 }
 
@@ -83,6 +86,13 @@ func (c *sessionCache) get(id int32) (*fetchSession, bool) {
 func (c *sessionCache) remove(id int32) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.removeLocked(id)
+}
+
+func (c *sessionCache) removeLocked(id int32) {
+	if s := c.mu.byID[id]; s != nil && c.mu.byReplica[s.replica] == s {
+		delete(c.mu.byReplica, s.replica)
+	}
 	delete(c.mu.byID, id)
 }
 
@@ -94,18 +104,25 @@ func (c *sessionCache) used(s *fetchSession, size int) {
 }
 
 // create makes a session of the items, which from then on are remembered by it. It returns nil when the cache is full of
-// sessions that are in use and not smaller: the client then goes on without one.
-func (c *sessionCache) create(items []fetchItem, usesIDs bool) *fetchSession {
+// sessions that are in use and not smaller: the client then goes on without one. A replica has one session, beyond the
+// bound, in the place of its last one.
+func (c *sessionCache) create(items []fetchItem, usesIDs bool, replica cluster.NodeID) *fetchSession {
 	if len(items) == 0 {
 		return nil
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := c.now()
-	if len(c.mu.byID) >= c.slots && !c.evictLocked(len(items), now) {
+	if replica < 0 && len(c.mu.byID)-len(c.mu.byReplica) >= c.slots && !c.evictLocked(len(items), now) {
 		return nil
 	}
-	s := &fetchSession{id: c.freeIDLocked(), usesIDs: usesIDs, created: now, lastUsed: now, size: len(items)}
+	s := &fetchSession{id: c.freeIDLocked(), usesIDs: usesIDs, replica: replica, created: now, lastUsed: now, size: len(items)}
+	if replica >= 0 {
+		if last := c.mu.byReplica[replica]; last != nil {
+			delete(c.mu.byID, last.id)
+		}
+		c.mu.byReplica[replica] = s
+	}
 	s.mu.epoch = 1
 	s.mu.partitions = make([]*sessionPartition, len(items))
 	s.mu.byKey = make(map[fetchKey]*sessionPartition, len(items))
@@ -132,6 +149,9 @@ func (c *sessionCache) freeIDLocked() int32 {
 func (c *sessionCache) evictLocked(size int, now time.Time) bool {
 	var idle, small *fetchSession
 	for _, s := range c.mu.byID {
+		if s.replica >= 0 {
+			continue
+		}
 		if idle == nil || before(s.lastUsed, idle.lastUsed, s.id, idle.id) {
 			idle = s
 		}

@@ -215,7 +215,7 @@ func sessionOf(c *sessionCache, size int) *fetchSession {
 	for i := range items {
 		items[i].key.partition = int32(i)
 	}
-	return c.create(items, false)
+	return c.create(items, false, partition.Consumer)
 }
 
 func TestSessionCacheIsBounded(t *testing.T) {

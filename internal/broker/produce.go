@@ -228,7 +228,7 @@ func (c *produceCall) refuse(reply *wire.ProducePartitionReply, topic *cluster.T
 		reply.Error = wire.NotLeaderOrFollower // older clients do not know the code, and retry this one
 	}
 	if movesClient(code) {
-		reply.CurrentLeader = leaderOf(topic, reply.Partition)
+		reply.CurrentLeader = c.b.leaderOf(topic, reply.Partition)
 		c.resp.NodeEndpoints = nodeEndpoints(c.resp.NodeEndpoints, c.img, c.listener, reply.CurrentLeader)
 	}
 }
@@ -267,6 +267,8 @@ func (b *Broker) produceError(err error) wire.Error {
 		return wire.NotLeaderOrFollower
 	case errors.Is(err, partition.ErrNotEnoughReplicas):
 		return wire.NotEnoughReplicas
+	case errors.Is(err, partition.ErrNotEnoughReplicasAfterAppend):
+		return wire.NotEnoughReplicasAfterAppend
 	case errors.Is(err, partition.ErrTimeout), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return wire.RequestTimedOut
 	case errors.As(err, &offline), errors.Is(err, commitlog.ErrStorage), errors.Is(err, commitlog.ErrNoSpace), errors.Is(err, commitlog.ErrClosed):

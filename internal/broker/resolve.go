@@ -41,13 +41,20 @@ func (b *Broker) replica(t *cluster.Topic, index int32) (*partition.Partition, w
 	return nil, wire.NotLeaderOrFollower
 }
 
-// leaderOf says where a client that asked the wrong broker should go (KIP-951).
-func leaderOf(t *cluster.Topic, index int32) wire.CurrentLeader {
+// leaderOf says where a client that asked the wrong broker should go (KIP-951). The replica here, if there is one, may
+// know of a newer leader than the image that the request was begun with.
+func (b *Broker) leaderOf(t *cluster.Topic, index int32) wire.CurrentLeader {
 	if t == nil || int(index) >= len(t.Partitions) {
 		return wire.NoLeader
 	}
-	p := &t.Partitions[index]
-	return wire.CurrentLeader{LeaderID: p.Leader, LeaderEpoch: p.LeaderEpoch}
+	at := &t.Partitions[index]
+	known := wire.CurrentLeader{LeaderID: at.Leader, LeaderEpoch: at.LeaderEpoch}
+	if p, ok := b.cfg.Partitions.ByID(t.ID, index); ok {
+		if id, epoch := p.Leader(); epoch > known.LeaderEpoch {
+			known = wire.CurrentLeader{LeaderID: id, LeaderEpoch: epoch}
+		}
+	}
+	return known
 }
 
 // movesClient tells whether a code means that the client should ask another leader.

@@ -48,6 +48,10 @@ type Conn struct {
 	aheadAt  int       // how much of it was taken
 	writer   *writer   // nil when retired
 
+	// next has a token after the next request has been announced behind one that must be answered first; nil while nobody
+	// has asked for it.
+	next atomic.Pointer[chan struct{}]
+
 	pending  atomic.Int32  // requests started whose replies have not left
 	drained  chan struct{} // has a token after pending has come down to zero
 	draining atomic.Bool   // no further request is to be read
@@ -100,6 +104,7 @@ func (c *Conn) readAll() (err error) {
 		}
 		// What follows a request that does not pipeline is not even read before that has been answered: a client that
 		// sends ahead of a long poll takes no memory meanwhile.
+		c.announce()
 		if c.barrier && !c.awaitReplies() {
 			return context.Cause(c.ctx)
 		}
@@ -107,6 +112,29 @@ func (c *Conn) readAll() (err error) {
 			return err
 		}
 		c.latest = time.Now()
+	}
+}
+
+// Next returns a channel that receives when the peer has sent a further request while one waits that must be answered
+// first. A token may be left of the request before: take it out in Start, which runs before the next frame is looked at.
+func (c *Conn) Next() <-chan struct{} {
+	if next := c.next.Load(); next != nil {
+		return *next
+	}
+	next := make(chan struct{}, 1)
+	c.next.CompareAndSwap(nil, &next)
+	return *c.next.Load()
+}
+
+// announce says that the next frame has begun.
+func (c *Conn) announce() {
+	next := c.next.Load()
+	if next == nil || !c.barrier || c.pending.Load() == 0 {
+		return
+	}
+	select {
+	case *next <- struct{}{}:
+	default:
 	}
 }
 

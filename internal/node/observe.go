@@ -28,7 +28,7 @@ func stateOf(c *listener.Conn) *conn {
 		return state
 	}
 	state := &conn{
-		Conn:    broker.Conn{ID: c.ID, Listener: c.Listener, LocalAddr: c.LocalAddr(), RemoteAddr: c.RemoteAddr()},
+		Conn:    broker.Conn{ID: c.ID, Listener: c.Listener, LocalAddr: c.LocalAddr(), RemoteAddr: c.RemoteAddr(), Next: c.Next},
 		address: hostOf(c.RemoteAddr()),
 	}
 	c.State = state

@@ -67,7 +67,7 @@ func (s *Set) placeOne(t *cluster.Topic, index int32, settings *Settings) {
 	}
 	at := &t.Partitions[index]
 	p.assign(replica.Assignment{
-		Leader: at.Leader, LeaderEpoch: at.LeaderEpoch, PartitionEpoch: at.PartitionEpoch,
+		Leader: at.Leader, LeaderEpoch: at.LeaderEpoch, PartitionEpoch: at.PartitionEpoch, UncleanEpoch: at.UncleanEpoch,
 		Replicas: at.Replicas, ISR: at.ISR, MinISR: settings.MinISR,
 	})
 	if !open {

@@ -14,9 +14,12 @@ var (
 	ErrUnknownLeaderEpoch = errors.New("the leader epoch is newer than the partition's")
 	// ErrNotEnoughReplicas: fewer replicas are in sync than min.insync.replicas asks for; nothing was appended.
 	ErrNotEnoughReplicas = errors.New("too few replicas are in sync")
+	// ErrNotEnoughReplicasAfterAppend: the records were appended, and too few replicas are in sync to make them safe.
+	ErrNotEnoughReplicasAfterAppend = errors.New("too few replicas are in sync since the records were appended")
 	// ErrOffsetOutOfRange: there is no such offset between the log's start and its end.
 	ErrOffsetOutOfRange = errors.New("the offset is out of the log's range")
-	// ErrOffsetNotAvailable: a new leader does not know yet how far its log is committed (KIP-207).
+	// ErrOffsetNotAvailable: a new leader does not know yet how far its log is committed (KIP-207), or a follower does not
+	// have what the leader may have (KIP-392).
 	ErrOffsetNotAvailable = errors.New("the leader does not know its high watermark yet")
 	// ErrTimeout: the records were appended, and not safe in the time that was given.
 	ErrTimeout = errors.New("the records are not yet as safe as asked for")

@@ -108,6 +108,22 @@ func (p *Partition) Leading() (epoch int32, ok bool) {
 	return p.mu.machine.LeaderEpoch(), p.mu.machine.IsLeader() && p.mu.offline == nil
 }
 
+// Leader returns who leads the partition, in which epoch, as far as this replica knows; -1 when nobody does.
+func (p *Partition) Leader() (cluster.NodeID, int32) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.mu.machine.Leader(), p.mu.machine.LeaderEpoch()
+}
+
+// InSyncFrom reports whether this replica leads and another one is in sync and has the log from offset on, and how far
+// that one's goes: readers may be sent there (KIP-392).
+func (p *Partition) InSyncFrom(id cluster.NodeID, offset int64) (end int64, ok bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	m := &p.mu.machine
+	return m.InSyncFrom(id, offset)
+}
+
 // Ack says what to wait for after an append.
 type Ack struct {
 	LeaderEpoch int32            // under which the records were appended
@@ -117,8 +133,8 @@ type Ack struct {
 }
 
 // Wait returns nil when the records below a.EndOffset are as safe as a.Acks asks. It fails with ErrNotLeader when the
-// epoch ended before, *OfflineError when the log failed before, ErrTimeout, or ctx's error; the records may be committed
-// all the same, later.
+// epoch ended before, *OfflineError when the log failed before, ErrTimeout, ErrNotEnoughReplicasAfterAppend when that is
+// why, or ctx's error; the records may be committed all the same, later.
 func (p *Partition) Wait(ctx context.Context, a Ack) error {
 	if a.Acks == 0 {
 		return nil
@@ -161,6 +177,9 @@ func (p *Partition) abandon(w *ackWaiter, err error) error {
 	i := slices.Index(p.mu.waiting, w)
 	if i >= 0 {
 		p.mu.waiting = slices.Delete(p.mu.waiting, i, i+1)
+	}
+	if err == ErrTimeout && w.all && !p.mu.machine.EnoughInSync() {
+		err = ErrNotEnoughReplicasAfterAppend
 	}
 	p.mu.Unlock()
 	if i < 0 {

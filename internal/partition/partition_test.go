@@ -375,7 +375,8 @@ func TestDivergingEpoch(t *testing.T) {
 		{offset: 3, epoch: 3, diverging: &EpochEnd{Epoch: 3, EndOffset: 2}},
 		{offset: 3, epoch: 4, diverging: &EpochEnd{Epoch: 3, EndOffset: 2}},
 		{offset: 2, epoch: 9, err: ErrOffsetOutOfRange},
-		{offset: 4, epoch: 5, err: ErrOffsetOutOfRange},
+		{offset: 4, epoch: 5, diverging: &EpochEnd{Epoch: 5, EndOffset: 3}},
+		{offset: 4, epoch: AnyEpoch, err: ErrOffsetOutOfRange},
 	} {
 		o := from(c.offset)
 		o.LastFetchedEpoch = c.epoch

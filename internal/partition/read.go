@@ -17,8 +17,12 @@ const (
 	ReadCommitted   Isolation = 1 // up to the last stable offset
 )
 
-// Consumer is the ReplicaID of everyone who is not a replica.
-const Consumer cluster.NodeID = -1
+// The ReplicaIDs of those who are no replicas.
+const (
+	Consumer cluster.NodeID = -1
+	// Debugger reads like a replica, from any copy (Kafka's replica verification).
+	Debugger cluster.NodeID = -2
+)
 
 // ReadOptions says what to read.
 type ReadOptions struct {
@@ -32,6 +36,8 @@ type ReadOptions struct {
 	LastFetchedEpoch int32
 	// ReplicaID is Consumer, or the replica that reads; a replica reads to the end of the log.
 	ReplicaID cluster.NodeID
+	// AnyCopy lets a follower answer as well, up to the high watermark that it knows (KIP-392).
+	AnyCopy bool
 }
 
 // Read is what a read found. The caller releases Chunk.
@@ -53,21 +59,24 @@ type EpochEnd = replica.EpochEnd
 // Read returns whole batches from the one that holds Offset on, up to what the reader may see. Read takes no lock of the
 // log. An offset between the high watermark and the log's end reads nothing, without an error.
 //
-// Errors: ErrNotLeader, ErrFencedLeaderEpoch, ErrUnknownLeaderEpoch, ErrOffsetOutOfRange, ErrUnknownReplica,
-// *OfflineError, and commitlog's ErrCorrupt. The marks in Read are valid also when ErrOffsetOutOfRange is returned.
+// A follower answers for what it has itself only: it does not know which offsets there are beyond its log, nor before it
+// (ErrOffsetNotAvailable, ErrNotLeader: the leader does), so that no reader resets because a copy lags.
+//
+// Errors: ErrNotLeader, ErrFencedLeaderEpoch, ErrUnknownLeaderEpoch, ErrOffsetOutOfRange, ErrOffsetNotAvailable,
+// ErrUnknownReplica, *OfflineError, and commitlog's ErrCorrupt. The marks in Read are valid also when ErrOffsetOutOfRange
+// is returned.
 func (p *Partition) Read(o ReadOptions) (Read, error) {
-	r, err := p.marks(o)
+	r, leads, err := p.marks(o)
 	if err != nil {
 		return r, err
 	}
-	if start, end := p.log.StartOffset(), p.log.EndOffset(); o.Offset < start || o.Offset > end {
-		r.LogStartOffset = start
-		return r, ErrOffsetOutOfRange
+	if leads {
+		err = p.placeInLog(o, &r)
+	} else {
+		err = p.placeInCopy(o, &r)
 	}
-	if o.LastFetchedEpoch != AnyEpoch {
-		if r.Diverging, err = p.diverging(o); r.Diverging != nil || err != nil {
-			return r, err
-		}
+	if r.Diverging != nil || err != nil {
+		return r, err
 	}
 	r.Chunk, err = p.log.Read(o.Offset, o.MaxBytes, p.readEnd(o, r), o.MinOne)
 	if errors.Is(err, commitlog.ErrOffsetOutOfRange) {
@@ -76,27 +85,72 @@ func (p *Partition) Read(o ReadOptions) (Read, error) {
 	return r, storageError(err)
 }
 
-// marks checks that this replica may answer, counts a replica's progress, and notes how far a reader may see.
-func (p *Partition) marks(o ReadOptions) (Read, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if err := p.answersLocked(o.CurrentLeaderEpoch); err != nil {
-		return Read{Version: p.mu.version}, err
+// placeInLog finds the reader's place in the leader's log: what it has must be of the same log, and Offset be in it.
+func (p *Partition) placeInLog(o ReadOptions, r *Read) (err error) {
+	start := p.log.StartOffset()
+	if r.LogStartOffset = start; o.Offset < start {
+		return ErrOffsetOutOfRange
 	}
-	if o.ReplicaID >= 0 {
-		if _, assigned := p.mu.machine.FollowerEnd(o.ReplicaID); !assigned {
-			return Read{Version: p.mu.version}, ErrUnknownReplica
+	if o.LastFetchedEpoch != AnyEpoch {
+		if r.Diverging, err = p.diverging(o); r.Diverging != nil || err != nil {
+			return err
 		}
 	}
-	hw := p.mu.machine.HighWatermark()
+	if o.Offset > p.log.EndOffset() {
+		return ErrOffsetOutOfRange
+	}
+	return nil
+}
+
+// placeInCopy is placeInLog for a follower, whose own log says nothing of what it lacks, nor of what is not committed.
+func (p *Partition) placeInCopy(o ReadOptions, r *Read) error {
+	end := p.log.EndOffset()
+	switch {
+	case o.Offset < p.log.StartOffset():
+		return ErrNotLeader
+	case o.Offset > end:
+		return ErrOffsetNotAvailable
+	case o.LastFetchedEpoch == AnyEpoch:
+		return nil
+	}
+	epoch, epochEnd := p.log.EpochEndOffset(o.LastFetchedEpoch, end)
+	switch {
+	case epoch == o.LastFetchedEpoch && epochEnd >= o.Offset:
+		return nil
+	case epoch < 0 || epochEnd > r.HighWatermark:
+		return ErrOffsetNotAvailable
+	}
+	r.Diverging = &EpochEnd{Epoch: epoch, EndOffset: epochEnd}
+	return nil
+}
+
+// marks checks that this replica may answer, and notes how far a reader may see and whether this is the leader.
+func (p *Partition) marks(o ReadOptions) (_ Read, leads bool, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	m := &p.mu.machine
+	err = p.answersLocked(o.CurrentLeaderEpoch)
+	leads = err == nil
+	if err == ErrNotLeader && o.AnyCopy && m.Follows(m.LeaderEpoch()) {
+		err = nil
+	}
+	if o.ReplicaID >= 0 && err == nil {
+		if _, assigned := m.FollowerEnd(o.ReplicaID); !assigned {
+			err = ErrUnknownReplica
+		}
+	}
+	if err != nil {
+		return Read{Version: p.mu.version}, leads, err
+	}
+	hw := m.HighWatermark()
 	return Read{
 		HighWatermark: hw, LastStableOffset: hw, LogStartOffset: p.log.StartOffset(), Version: p.mu.version,
-	}, nil
+	}, leads, nil
 }
 
 func (p *Partition) readEnd(o ReadOptions, r Read) int64 {
 	switch {
-	case o.ReplicaID >= 0:
+	case o.ReplicaID >= 0 || o.ReplicaID == Debugger:
 		return p.log.EndOffset()
 	case o.Isolation == ReadCommitted:
 		return r.LastStableOffset

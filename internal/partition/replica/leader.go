@@ -10,6 +10,7 @@ import (
 type follower struct {
 	id           cluster.NodeID
 	brokerEpoch  int64 // of the life in which it fetched last, -1 when unknown
+	start        int64 // of its log
 	end, flushed int64
 	caughtUpMs   int64 // up to when it is known to have had on disk all that the leader had then
 	// goal is where the leader's log ended at goalMs. While records come without a pause a follower never has all of them,
@@ -30,10 +31,12 @@ func (f *follower) reached(end, nowMs int64) {
 	f.goal, f.goalMs = end, nowMs
 }
 
-// Fetch is what a follower's fetch says: that it holds all records below End, and has those below Flushed on disk.
+// Fetch is what a follower's fetch says: that it holds all records from Start
+// to End, and has those below Flushed on disk.
 type Fetch struct {
 	ID          cluster.NodeID
 	BrokerEpoch int64 // of the life that fetches, -1 when it does not say
+	Start       int64 // of its log
 	End         int64
 	Flushed     int64
 	// Eligible tells that the image has the replica alive, not draining, and in this life: it may be in sync (KIP-841,
@@ -56,7 +59,7 @@ func (m *Machine) FollowerFetched(r Fetch, nowMs int64) Effects {
 	if r.BrokerEpoch < 0 || r.BrokerEpoch > f.brokerEpoch {
 		f.end, f.flushed = -1, -1 // what it had in an earlier life says nothing
 	}
-	f.brokerEpoch = max(f.brokerEpoch, r.BrokerEpoch)
+	f.brokerEpoch, f.start = max(f.brokerEpoch, r.BrokerEpoch), r.Start
 	f.end = max(f.end, r.End)
 	f.flushed = max(f.flushed, min(r.Flushed, r.End))
 	f.reached(m.end, nowMs)
@@ -130,6 +133,16 @@ func (m *Machine) FollowerEnd(id cluster.NodeID) (end int64, assigned bool) {
 		return -1, false
 	}
 	return m.followers[i].end, true
+}
+
+// InSyncFrom reports whether another replica is in sync and has the log from offset on, and how far its log goes.
+func (m *Machine) InSyncFrom(id cluster.NodeID, offset int64) (end int64, ok bool) {
+	i, found := m.follower(id)
+	if !m.IsLeader() || !found || !slices.Contains(m.isr, id) {
+		return -1, false
+	}
+	f := &m.followers[i]
+	return f.end, f.start <= offset && offset <= f.end
 }
 
 // advance moves a leader's high watermark to the least flushed end over the in-sync set and those being let in.
