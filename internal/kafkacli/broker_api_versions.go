@@ -33,10 +33,7 @@ func runBrokerAPIVersions(ctx context.Context, c *call) error {
 		slices.SortFunc(resp.Brokers, func(a, b kmsg.MetadataResponseBroker) int { return int(a.NodeID - b.NodeID) })
 		for _, b := range resp.Brokers {
 			fmt.Fprintf(c.out, "%s:%d (id: %d rack: %s isFenced: false) -> ", b.Host, b.Port, b.NodeID, valueOf(b.Rack))
-			served, err := kmsg.NewPtrApiVersionsRequest().RequestWith(ctx, client.Broker(int(b.NodeID)))
-			if err == nil {
-				err = refusal(served.ErrorCode, nil)
-			}
+			served, err := apiVersions(ctx, client.Broker(int(b.NodeID)))
 			if err != nil {
 				fmt.Fprintf(c.out, "ERROR: %v\n", err)
 				continue
@@ -45,6 +42,17 @@ func runBrokerAPIVersions(ctx context.Context, c *call) error {
 		}
 		return nil
 	})
+}
+
+// apiVersions asks for APIs and features. A broker refuses who does not name its software.
+func apiVersions(ctx context.Context, to kmsg.Requestor) (*kmsg.ApiVersionsResponse, error) {
+	req := kmsg.NewPtrApiVersionsRequest()
+	req.ClientSoftwareName, req.ClientSoftwareVersion = "logbahn-tools", KafkaVersion
+	resp, err := req.RequestWith(ctx, to)
+	if err == nil {
+		err = refusal(resp.ErrorCode, nil)
+	}
+	return resp, err
 }
 
 func (c *call) printAPIVersions(served []kmsg.ApiVersionsResponseApiKey) {

@@ -165,10 +165,7 @@ func (c *call) featureDependencies(a *arguments) error {
 }
 
 func (c *call) describeFeatures(ctx context.Context, client *kgo.Client) error {
-	resp, err := kmsg.NewPtrApiVersionsRequest().RequestWith(ctx, client)
-	if err == nil {
-		err = refusal(resp.ErrorCode, nil)
-	}
+	resp, err := apiVersions(ctx, client)
 	if err != nil {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/logbahn/logbahn/internal/record"
 )
@@ -208,10 +209,45 @@ func Text(_ int64, key, value []byte) (keyText, valueText *string) {
 		if b == nil {
 			return nil
 		}
-		s := strings.ToValidUTF8(string(b), "\uFFFD")
+		s := validText(b)
 		return &s
 	}
 	return text(key), text(value)
+}
+
+// validText returns b with a replacement character wherever Java's decoder of UTF-8 has one: for each longest piece that
+// could begin a character, where Go's has one for each byte or for a whole run.
+func validText(b []byte) string {
+	var text strings.Builder
+	for len(b) > 0 {
+		r, n := utf8.DecodeRune(b)
+		if r == utf8.RuneError && n == 1 {
+			n = malformed(b)
+		}
+		text.WriteRune(r)
+		b = b[n:]
+	}
+	return text.String()
+}
+
+// malformed returns how many bytes at the beginning of b are replaced together. A surrogate's three are.
+func malformed(b []byte) int {
+	length := 1
+	switch lead := b[0]; {
+	case lead >= 0xe0 && lead <= 0xef:
+		length = 3
+	case lead >= 0xf0 && lead <= 0xf4:
+		length = 4
+	}
+	n := 1
+	for n < length && n < len(b) && b[n]&0xc0 == 0x80 {
+		tooLong := b[0] == 0xe0 && b[1] < 0xa0 || b[0] == 0xf0 && b[1] < 0x90
+		if tooLong || b[0] == 0xf4 && b[1] > 0x8f {
+			break
+		}
+		n++
+	}
+	return n
 }
 
 var controlTypes = map[int16]string{0: "ABORT", 1: "COMMIT", 2: "LEADER_CHANGE", 3: "SNAPSHOT_HEADER", 4: "SNAPSHOT_FOOTER", 5: "KRAFT_VERSION", 6: "KRAFT_VOTERS"}

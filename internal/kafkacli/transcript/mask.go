@@ -28,6 +28,10 @@ var (
 	className   = regexp.MustCompile(`^(Exception in thread "main" )?(([a-z]\w*\.)+[A-Z][\w$]*(Exception|Error|Failure)(: |$))+`)
 	deprecation = regexp.MustCompile(`(is|has been) deprecated and will be removed in a future version|^Warning: --messages is deprecated`)
 	hashList    = regexp.MustCompile(`\[(\[[a-z-]+\](, )?)+\]|(Valid (states|types) are|Unexpected config names|takes (at most )?(one of these|the following) options): .*`)
+	partitions  = regexp.MustCompile(`"partitions":\[\{[^\]]*\}\]`)
+	apiVersions = regexp.MustCompile(`(?m)^(\t\w+\(\d+\)): (UNSUPPORTED|\d+( to \d+)? \[usable: \w+\])`)
+	newGroup    = regexp.MustCompile(`\{"key":\{"type":2,"data":\{"group":"[^"]*"\}\},"value":\{"version":3,"data":\{"protocolType":"","generation":0,[^\[]*\[\]\}\}\}`)
+	processed   = regexp.MustCompile(`(Processed a total of )\d+`)
 	csvTrial    = regexp.MustCompile(`^Cannot deserialize value of type |^ at \[Source`)
 	helpBegins  = regexp.MustCompile(`^(Option( \(\* = required\))? +Description *|usage: .*)$`)
 	// Kafka names a file that is missing, without saying so.
@@ -90,7 +94,7 @@ func (m mask) values(s string, st *step) string {
 	if m.server != "" {
 		s = strings.NewReplacer(m.server, "{server}", m.dir, "{dir}", m.testdata, "{testdata}").Replace(s)
 		host, port, _ := strings.Cut(m.server, ":")
-		if whole := regexp.MustCompile(`(^|[^:\w])` + port + `\b`); whole.MatchString(s) {
+		if whole := regexp.MustCompile(`(^|[^:.\w])` + port + `\b`); whole.MatchString(s) {
 			s = strings.ReplaceAll(whole.ReplaceAllString(s, "${1}{port}"), host, "{host}")
 		}
 	}
@@ -104,11 +108,18 @@ func (m mask) values(s string, st *step) string {
 	s = millis.ReplaceAllString(s, "{ms}")
 	s = clientHost.ReplaceAllString(s, "/{host}")
 	s = hashList.ReplaceAllStringFunc(s, sortList)
+	s = partitions.ReplaceAllStringFunc(s, sortPartitions)
 	if st.has("numbers") {
 		s = number.ReplaceAllString(s, "{n}")
 	}
 	if st.has("throughput") {
 		s = throughput.ReplaceAllString(s, `"avg_throughput":{n}`)
+	}
+	if st.has("versions") {
+		s = apiVersions.ReplaceAllString(s, "$1: {versions}")
+	}
+	if st.has("new group") {
+		s = processed.ReplaceAllString(newGroup.ReplaceAllString(s, ""), "${1}{n}")
 	}
 	if st.has("id") {
 		s = wholeID.ReplaceAllString(s, "{id}")
@@ -139,4 +150,12 @@ func sortList(list string) string {
 	}
 	slices.Sort(items)
 	return head + "[" + strings.Join(items, ", ") + "]"
+}
+
+// sortPartitions sorts the partitions of a log directory, which Kafka prints in the order of a hash table.
+func sortPartitions(list string) string {
+	head, rest, _ := strings.Cut(list, "[{")
+	items := strings.Split(strings.TrimSuffix(rest, "}]"), "},{")
+	slices.Sort(items)
+	return head + "[{" + strings.Join(items, "},{") + "}]"
 }
