@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -14,6 +15,42 @@ import (
 
 // completionPatience is what the shell's user waits for names at most: without them the line can still be typed.
 const completionPatience = 700 * time.Millisecond
+
+// bashWords replaces a function of the generated script that calls the package bash-completion, for shells that have not
+// loaded it: without it the function would print an error into the user's line. COMP_WORDS will not do, since bash splits
+// words at = and : too.
+const bashWords = `
+if ! declare -F _get_comp_words_by_ref >/dev/null 2>&1; then
+    __logbahn_init_completion()
+    {
+        COMPREPLY=()
+        local line="${COMP_LINE:0:COMP_POINT}"
+        read -ra words <<<"${line}"
+        if [[ ${line} == *[[:space:]] ]]; then
+            words+=("")
+        fi
+        cword=$((${#words[@]} - 1))
+        cur="${words[cword]}"
+        if ((cword > 0)); then
+            prev="${words[cword - 1]}"
+        fi
+    }
+fi
+`
+
+// bashAlone makes the command that prints bash's script do so for shells without bash-completion too.
+func bashAlone(c *cobra.Command) {
+	generate := c.RunE
+	c.Long = strings.Replace(c.Long, "This script depends on the 'bash-completion' package.\nIf it is not installed already, "+
+		"you can install it via your OS's package manager.\n", "The package 'bash-completion' is used when it is there, and not needed.\n", 1)
+	c.RunE = func(c *cobra.Command, args []string) error {
+		if err := generate(c, args); err != nil {
+			return err
+		}
+		_, err := fmt.Fprint(c.OutOrStdout(), bashWords)
+		return err
+	}
+}
 
 type completer = cobra.CompletionFunc
 

@@ -86,6 +86,11 @@ func rootCommand() *cobra.Command {
 	if completion, _, err := root.Find([]string{"completion"}); err == nil {
 		completion.Short = "Make the script that completes commands, topics and groups in a shell"
 		needsSubcommand(completion)
+		for _, shell := range completion.Commands() {
+			if shell.Name() == "bash" {
+				bashAlone(shell)
+			}
+		}
 	}
 	return root
 }

@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"io"
 	"net"
+	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -113,5 +115,25 @@ func TestWatchdogOfADeadNode(t *testing.T) {
 	s.tell("the end")
 	if got := next(); got != "the end" {
 		t.Errorf("a dead node says %q", got)
+	}
+}
+
+// TestUnitFile has systemd read the unit that is shipped.
+func TestUnitFile(t *testing.T) {
+	verifier, err := exec.LookPath("systemd-analyze")
+	if err != nil {
+		t.Skip("needs systemd-analyze, of the package systemd")
+	}
+	unit, err := os.ReadFile("../../packaging/logbahn.service")
+	if err != nil {
+		t.Fatal(err)
+	}
+	installed := strings.ReplaceAll(string(unit), "/usr/bin/logbahn", os.Args[0])
+	name := filepath.Join(t.TempDir(), "logbahn.service")
+	if err := os.WriteFile(name, []byte(installed), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command(verifier, "verify", name).CombinedOutput(); err != nil || len(out) > 0 {
+		t.Errorf("%v\n%s", err, out)
 	}
 }
