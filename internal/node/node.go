@@ -51,6 +51,7 @@ type Node struct {
 	broker config.Broker
 	log    *slog.Logger
 
+	fs      *vfs.Severable
 	dir     *commitlog.Dir
 	metaLog *commitlog.Log
 	quorum  *quorum.Quorum
@@ -76,6 +77,7 @@ type Node struct {
 	running  sync.WaitGroup
 	done     chan struct{}
 	failure  error // set before done is closed
+	killed   atomic.Bool
 }
 
 // serving is one listener with its sockets.
@@ -91,13 +93,15 @@ const tickInterval = 5 * time.Second
 
 // Start starts a node; the context bounds the start only.
 func Start(ctx context.Context, cfg Config) (_ *Node, err error) {
-	n := &Node{cfg: cfg, log: cfg.Log, reconfigured: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{})}
-	if n.log == nil {
-		n.log = slog.New(slog.DiscardHandler)
+	n := &Node{cfg: cfg, reconfigured: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{})}
+	if n.cfg.Log == nil {
+		n.cfg.Log = slog.New(slog.DiscardHandler)
 	}
+	n.log = slog.New(silenced{n.cfg.Log.Handler(), &n.killed})
 	if n.cfg.FS == nil {
 		n.cfg.FS = vfs.Disk()
 	}
+	n.fs = vfs.NewSeverable(n.cfg.FS)
 	if n.cfg.Network == nil {
 		n.cfg.Network = tcp{}
 	}
@@ -170,7 +174,7 @@ func (n *Node) openDir(context.Context) error {
 	}
 	var err error
 	n.dir, err = commitlog.OpenDir(commitlog.DirConfig{
-		FS: n.cfg.FS, Path: n.broker.LogDirs[0], ClusterID: n.broker.ClusterID, NodeID: n.broker.NodeID, Flush: flush, Log: n.log, Now: n.cfg.Now,
+		FS: n.fs, Path: n.broker.LogDirs[0], ClusterID: n.broker.ClusterID, NodeID: n.broker.NodeID, Flush: flush, Log: n.log, Now: n.cfg.Now,
 		CheckpointInterval: milliseconds(min(int64(n.broker.Logs.RecoveryCheckpointMs), 1000)),
 		RetentionInterval:  milliseconds(n.broker.Logs.RetentionCheckIntervalMs),
 		CleanerInterval:    n.cleanerInterval(),
@@ -221,7 +225,7 @@ func (n *Node) openReplicas(context.Context) error {
 	n.server = broker.New(broker.Config{
 		NodeID: n.broker.NodeID, Metadata: n.quorum, Partitions: n.set, Groups: n.groups,
 		Settings: broker.SettingsOf(n.broker), Static: n.static, Log: n.log, Now: n.cfg.Now,
-		Dir: broker.LogDir{Path: n.dir.Path(), Free: func() (int64, error) { return n.cfg.FS.Free(n.dir.Path()) }},
+		Dir: broker.LogDir{Path: n.dir.Path(), Free: func() (int64, error) { return n.fs.Free(n.dir.Path()) }},
 	})
 	n.attachOps()
 	n.running.Add(1)

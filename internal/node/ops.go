@@ -54,7 +54,7 @@ func (n *Node) attachOps() {
 		NodeID: n.broker.NodeID, ClusterID: n.dir.ClusterID(), Dir: n.dir.Path(),
 		Image: n.quorum.Image, Quorum: n.quorum.Status, Partitions: n.set, Groups: n.groups,
 		Listeners: n.listenerStats,
-		Free:      func() (int64, error) { return n.cfg.FS.Free(n.dir.Path()) },
+		Free:      func() (int64, error) { return n.fs.Free(n.dir.Path()) },
 	})
 }
 

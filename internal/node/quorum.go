@@ -40,7 +40,7 @@ func (n *Node) openQuorum(context.Context) error {
 		return fmt.Errorf("metadata log: %w", err)
 	}
 	n.quorum, err = quorum.Open(quorum.Config{
-		FS: n.cfg.FS, Dir: path.Join(n.dir.Path(), metadataPartition.String()), Log: n.metaLog, ClusterID: n.dir.ClusterID(),
+		FS: n.fs, Dir: path.Join(n.dir.Path(), metadataPartition.String()), Log: n.metaLog, ClusterID: n.dir.ClusterID(),
 		Self:    quorum.Voter{NodeID: n.broker.NodeID, DirectoryID: n.dir.DirectoryID()},
 		Voters:  []quorum.Voter{{NodeID: n.broker.NodeID, DirectoryID: n.dir.DirectoryID()}},
 		Machine: newController(n.broker, n.static),

@@ -65,6 +65,9 @@ func (s *serving) shutdown(ctx context.Context) error {
 
 // fail ends a node that cannot keep its promises. Requests in flight get no time: they could not be answered rightly.
 func (n *Node) fail(err error) {
+	if n.killed.Load() {
+		return
+	}
 	n.log.Error("the node stops", "err", err)
 	n.opsState(ops.Failed)
 	ctx, cancel := context.WithCancel(context.Background())

@@ -128,7 +128,7 @@ func describeCluster(c net.Conn) (id string, brokers map[cluster.NodeID]bool, er
 // warnOfSpace says once that the disk is nearly full, and once more when it has been and is again. It belongs to the
 // goroutine that ticks.
 func (n *Node) warnOfSpace(warned *bool) {
-	free, err := n.cfg.FS.Free(n.dir.Path())
+	free, err := n.fs.Free(n.dir.Path())
 	switch {
 	case err != nil:
 	case free >= ops.FreeBytesMin:

@@ -18,8 +18,9 @@
 //     it as kill -9 ends a process, with the page cache intact. Handles of before fail with ErrCrashed in both cases.
 //     The same calls in the same order and the same seed leave the same bytes.
 //   - Faults passes calls on to another FS, and fails, shortens, delays or falsifies those which its rules pick.
+//   - Severable passes calls on to another FS until it is severed: then nothing more gets through.
 //
-// All three pass the suite of package vfstest.
+// All of them pass the suite of package vfstest.
 //
 // # Concurrency and errors
 //
