@@ -57,7 +57,7 @@ func (c *fetchCall) countFollower(f *fetched, want *wire.FetchPartition) {
 	}
 	f.counted = true
 	f.partition.FollowerFetched(replica.Fetch{
-		ID: c.req.ReplicaID, BrokerEpoch: c.req.ReplicaEpoch,
+		ID: c.req.ReplicaID, LeaderEpoch: f.read.LeaderEpoch, BrokerEpoch: c.req.ReplicaEpoch,
 		Start: want.LogStartOffset, End: want.FetchOffset, Flushed: max(want.FlushedOffset, 0), Eligible: c.follower.eligible,
 	})
 	f.reply.HighWatermark = max(f.reply.HighWatermark, f.partition.HighWatermark())

@@ -127,7 +127,10 @@ func (p *Partition) awaits(sent wire.FetchPartition) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	m := &p.mu.machine
-	return p.mu.offline == nil && m.Follows(sent.CurrentLeaderEpoch) && m.End() == sent.FetchOffset
+	if p.mu.offline != nil || !m.Follows(sent.CurrentLeaderEpoch) || m.End() != sent.FetchOffset {
+		return false
+	}
+	return sent.LastFetchedEpoch == AnyEpoch || sent.LastFetchedEpoch == p.log.EpochAt(sent.FetchOffset-1)
 }
 
 // cutAfter asks the machine where to cut the log, and cuts it. Nothing is appended and no leadership changes meanwhile.

@@ -305,11 +305,11 @@ func TestFollowerMovesTheHighWatermark(t *testing.T) {
 	if _, err := p.Read(o); !errors.Is(err, ErrUnknownReplica) {
 		t.Fatalf("replica 3 of 1 and 2: %v", err)
 	}
-	p.FollowerFetched(replica.Fetch{ID: 2, BrokerEpoch: -1, End: 2, Flushed: 1})
+	p.FollowerFetched(replica.Fetch{ID: 2, LeaderEpoch: 1, BrokerEpoch: -1, End: 2, Flushed: 1})
 	if hw := p.HighWatermark(); hw != 1 {
 		t.Fatalf("high watermark %d, want what the follower has flushed", hw)
 	}
-	p.FollowerFetched(replica.Fetch{ID: 2, BrokerEpoch: -1, End: 2, Flushed: 2})
+	p.FollowerFetched(replica.Fetch{ID: 2, LeaderEpoch: 1, BrokerEpoch: -1, End: 2, Flushed: 2})
 	if err := p.Wait(t.Context(), Ack{LeaderEpoch: a.LeaderEpoch, EndOffset: a.EndOffset(), Acks: -1}); err != nil {
 		t.Fatal(err)
 	}

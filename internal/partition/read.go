@@ -49,6 +49,8 @@ type Read struct {
 	// Diverging is set when the reader's log parts from this one before the offset that it asks for: how far both may
 	// agree. Nothing is read then.
 	Diverging *EpochEnd
+	// LeaderEpoch is the one in which this replica has answered.
+	LeaderEpoch int32
 	// Version changes when a repeated read may find something else; Waiter.Watch takes it.
 	Version uint64
 }
@@ -144,7 +146,7 @@ func (p *Partition) marks(o ReadOptions) (_ Read, leads bool, err error) {
 	}
 	hw := m.HighWatermark()
 	return Read{
-		HighWatermark: hw, LastStableOffset: hw, LogStartOffset: p.log.StartOffset(), Version: p.mu.version,
+		HighWatermark: hw, LastStableOffset: hw, LogStartOffset: p.log.StartOffset(), LeaderEpoch: m.LeaderEpoch(), Version: p.mu.version,
 	}, leads, nil
 }
 

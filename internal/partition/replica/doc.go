@@ -19,6 +19,10 @@
 //	Truncated                   the log, after that
 //	StartedAt                   the log: records below were deleted     high watermark
 //
+// An answer of the leader's counts only while the follower is in the epoch that it asked in, at the end that it asked from,
+// and its last record is of the same epoch as then: it must not be told of it else. A follower that has cut its log and
+// copied another tail may end where it ended before.
+//
 // # The rules
 //
 // They are Kafka's (KIP-101, KIP-279, KIP-320, KIP-497, KIP-903, KIP-966) with one difference: a replica counts with its

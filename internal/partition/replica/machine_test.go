@@ -35,11 +35,11 @@ func TestHighWatermarkIsTheLeastFlushedEndInSync(t *testing.T) {
 	m := leading(t, 2, ids(1, 2, 3), ids(1, 2, 3))
 	m.Appended(10, 0)
 	m.FlushedTo(10)
-	m.FollowerFetched(fetch(2, 10, 10), 0)
+	m.FollowerFetched(fetch(m.leaderEpoch, 2, 10, 10), 0)
 	if m.highWatermark != 0 {
 		t.Fatalf("advanced to %d without follower 3", m.highWatermark)
 	}
-	m.FollowerFetched(fetch(3, 10, 4), 0)
+	m.FollowerFetched(fetch(m.leaderEpoch, 3, 10, 4), 0)
 	if m.highWatermark != 4 {
 		t.Fatalf("high watermark %d, want follower 3's flushed end 4", m.highWatermark)
 	}
@@ -52,7 +52,7 @@ func TestNoAdvanceBelowMinISR(t *testing.T) {
 		t.Fatal("advanced with one of two needed replicas in sync")
 	}
 	m.Assigned(Assignment{Leader: 1, LeaderEpoch: 5, PartitionEpoch: 2, Replicas: ids(1, 2, 3), ISR: ids(1, 2), MinISR: 2}, 0)
-	m.FollowerFetched(fetch(2, 5, 5), 0)
+	m.FollowerFetched(fetch(m.leaderEpoch, 2, 5, 5), 0)
 	if m.highWatermark != 5 {
 		t.Fatalf("high watermark %d once two are in sync, want 5", m.highWatermark)
 	}
@@ -62,7 +62,7 @@ func TestReplicaBeingLetInHoldsTheHighWatermark(t *testing.T) {
 	m := leading(t, 1, ids(1, 2), ids(1))
 	m.Appended(5, 0)
 	m.FlushedTo(5)
-	e := m.FollowerFetched(fetch(2, 5, 5), 0)
+	e := m.FollowerFetched(fetch(m.leaderEpoch, 2, 5, 5), 0)
 	if want := (ISRChange{LeaderEpoch: 5, PartitionEpoch: 1, ISR: []Member{{1, -1}, {2, 1}}}); !sameChange(e.Propose, want) {
 		t.Fatalf("asked for %v, want %v", e.Propose, want)
 	}
@@ -82,10 +82,10 @@ func TestReplicaBeingLetInHoldsTheHighWatermark(t *testing.T) {
 func TestFollowerJoinsOnlyInsideTheLeadersEpoch(t *testing.T) {
 	m := New(Config{Self: 1, LagMaxMs: 1000}, Log{10, 10, 4})
 	m.Assigned(Assignment{Leader: 1, LeaderEpoch: 2, PartitionEpoch: 1, Replicas: ids(1, 2), ISR: ids(1), MinISR: 2}, 0)
-	if e := m.FollowerFetched(fetch(2, 8, 8), 0); e.Propose.ISR != nil {
+	if e := m.FollowerFetched(fetch(m.leaderEpoch, 2, 8, 8), 0); e.Propose.ISR != nil {
 		t.Fatal("let in above the high watermark but below the start of the epoch")
 	}
-	if e := m.FollowerFetched(fetch(2, 10, 10), 0); e.Propose.ISR == nil {
+	if e := m.FollowerFetched(fetch(m.leaderEpoch, 2, 10, 10), 0); e.Propose.ISR == nil {
 		t.Fatal("not let in at the start of the epoch")
 	}
 }
@@ -94,8 +94,8 @@ func TestLaggingFollowerLeaves(t *testing.T) {
 	m := leading(t, 1, ids(1, 2, 3), ids(1, 2, 3))
 	m.Appended(5, 0)
 	m.FlushedTo(5)
-	m.FollowerFetched(fetch(2, 5, 5), 900)
-	m.FollowerFetched(fetch(3, 4, 4), 900)
+	m.FollowerFetched(fetch(m.leaderEpoch, 2, 5, 5), 900)
+	m.FollowerFetched(fetch(m.leaderEpoch, 3, 4, 4), 900)
 	if e := m.Tick(1000); e.Propose.ISR != nil {
 		t.Fatal("dropped within the lag time")
 	}
@@ -123,8 +123,8 @@ func TestFollowerStaysUnderLoad(t *testing.T) {
 	for now := int64(0); now < 10_000; now += 10 {
 		m.Appended(m.end+3, 0)
 		m.FlushedTo(m.end)
-		m.FollowerFetched(fetch(2, m.end-1, before), now)
-		m.FollowerFetched(fetch(3, m.end, 0), now)
+		m.FollowerFetched(fetch(m.leaderEpoch, 2, m.end-1, before), now)
+		m.FollowerFetched(fetch(m.leaderEpoch, 3, m.end, 0), now)
 		before = m.end - 3
 		if e := m.Tick(now); e.Propose.ISR != nil {
 			if !slices.Equal(members(e.Propose), ids(1, 2)) || now <= 100 {
@@ -206,16 +206,16 @@ func TestFollowerBeginsWhereTheLeaderBegins(t *testing.T) {
 func TestFetchesOfAnotherLife(t *testing.T) {
 	m := leading(t, 2, ids(1, 2), ids(1, 2))
 	m.Appended(10, 10)
-	m.FollowerFetched(Fetch{ID: 2, BrokerEpoch: 7, End: 4, Flushed: 4, Eligible: true}, 0)
-	m.FollowerFetched(Fetch{ID: 2, BrokerEpoch: 7, End: 2, Flushed: 2, Eligible: true}, 0) // overtaken
+	m.FollowerFetched(Fetch{ID: 2, LeaderEpoch: 5, BrokerEpoch: 7, End: 4, Flushed: 4, Eligible: true}, 0)
+	m.FollowerFetched(Fetch{ID: 2, LeaderEpoch: 5, BrokerEpoch: 7, End: 2, Flushed: 2, Eligible: true}, 0) // overtaken
 	if end, _ := m.FollowerEnd(2); end != 4 {
 		t.Fatalf("the follower ends at %d, want 4", end)
 	}
-	m.FollowerFetched(Fetch{ID: 2, BrokerEpoch: 6, End: 9, Flushed: 9, Eligible: true}, 0)
+	m.FollowerFetched(Fetch{ID: 2, LeaderEpoch: 5, BrokerEpoch: 6, End: 9, Flushed: 9, Eligible: true}, 0)
 	if end, _ := m.FollowerEnd(2); end != 4 {
 		t.Fatal("a fetch of an earlier life counts")
 	}
-	m.FollowerFetched(Fetch{ID: 2, BrokerEpoch: 8, End: 1, Flushed: 0, Eligible: true}, 0)
+	m.FollowerFetched(Fetch{ID: 2, LeaderEpoch: 5, BrokerEpoch: 8, End: 1, Flushed: 0, Eligible: true}, 0)
 	if end, _ := m.FollowerEnd(2); end != 1 {
 		t.Fatal("what an earlier life had counts for the next")
 	}
@@ -224,10 +224,10 @@ func TestFetchesOfAnotherLife(t *testing.T) {
 // A replica that is fenced, draining or of a life that the image does not have stays out (KIP-841, KIP-903).
 func TestIneligibleFollowerIsNotProposed(t *testing.T) {
 	m := leading(t, 1, ids(1, 2), ids(1))
-	if e := m.FollowerFetched(Fetch{ID: 2, BrokerEpoch: 7}, 0); e.Propose.ISR != nil {
+	if e := m.FollowerFetched(Fetch{ID: 2, LeaderEpoch: 5, BrokerEpoch: 7}, 0); e.Propose.ISR != nil {
 		t.Fatal("proposed though it is not eligible")
 	}
-	if e := m.FollowerFetched(Fetch{ID: 2, BrokerEpoch: 7, Eligible: true}, 0); e.Propose.ISR == nil {
+	if e := m.FollowerFetched(Fetch{ID: 2, LeaderEpoch: 5, BrokerEpoch: 7, Eligible: true}, 0); e.Propose.ISR == nil {
 		t.Fatal("not proposed")
 	}
 }
@@ -255,7 +255,7 @@ func TestHighWatermarkInvariants(t *testing.T) {
 				i := rapid.IntRange(0, 1).Draw(t, "follower")
 				end := rapid.Int64Range(max(m.followers[i].end, 0), m.end).Draw(t, "end")
 				flushed := rapid.Int64Range(max(m.followers[i].flushed, 0), end).Draw(t, "its flush")
-				e = m.FollowerFetched(fetch(m.followers[i].id, end, flushed), now)
+				e = m.FollowerFetched(fetch(m.leaderEpoch, m.followers[i].id, end, flushed), now)
 			case 4:
 				e = m.Tick(now)
 			case 5:
@@ -301,8 +301,8 @@ func sameChange(a, b ISRChange) bool {
 }
 
 // fetch is a fetch of a replica whose broker epoch is 1.
-func fetch(id cluster.NodeID, end, flushed int64) Fetch {
-	return Fetch{ID: id, BrokerEpoch: 1, End: end, Flushed: flushed, Eligible: true}
+func fetch(epoch int32, id cluster.NodeID, end, flushed int64) Fetch {
+	return Fetch{ID: id, LeaderEpoch: epoch, BrokerEpoch: 1, End: end, Flushed: flushed, Eligible: true}
 }
 
 func members(c ISRChange) (list []cluster.NodeID) {
