@@ -58,6 +58,8 @@ type Network struct {
 type Quorum struct {
 	Voters                []Voter
 	SessionTimeoutMs      int32
+	RebalanceLeaders      bool  // leaderships go back to the preferred replicas by themselves
+	RebalanceCheckSeconds int64 // how often
 	SnapshotAfterBytes    int64
 	SegmentBytes          int32
 	DescribePartitionsMax int32
@@ -231,6 +233,8 @@ func (r reader) nodeID() (int32, error) {
 func (r reader) quorum() (Quorum, error) {
 	q := Quorum{
 		SessionTimeoutMs:      r.int32("broker.session.timeout.ms"),
+		RebalanceLeaders:      r.bool("auto.leader.rebalance.enable"),
+		RebalanceCheckSeconds: r.get("leader.imbalance.check.interval.seconds").number,
 		SnapshotAfterBytes:    r.int64("metadata.log.max.record.bytes.between.snapshots"),
 		SegmentBytes:          r.int32("metadata.log.segment.bytes"),
 		DescribePartitionsMax: r.int32("max.request.partition.size.limit"),

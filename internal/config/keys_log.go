@@ -2,7 +2,7 @@ package config
 
 // logKeys are those of the logs and of their replication.
 var logKeys = []Def{
-	{Name: "auto.leader.rebalance.enable", Type: Boolean, Default: "true", Class: NoEffect,
+	{Name: "auto.leader.rebalance.enable", Type: Boolean, Default: "true",
 		Doc: "Whether leadership goes back to the preferred replicas by itself."},
 	{Name: "compression.gzip.level", Type: Int, Default: "-1", Valid: gzipLevel, Dynamic: ClusterWide,
 		Doc: "Level of gzip where the broker compresses. -1 is gzip's own default."},
@@ -22,7 +22,6 @@ var logKeys = []Def{
 	{Name: "fetch.purgatory.purge.interval.requests", Type: Int, Default: "1000", Class: NoEffect,
 		Doc: "How often finished fetch requests are cleared away."},
 	{Name: "leader.imbalance.check.interval.seconds", Type: Long, Default: "300", Valid: atLeast(1),
-		Class: NoEffect,
 		Doc:   "How often leaders are compared with the preferred replicas."},
 	{Name: "log.cleaner.backoff.ms", Type: Long, Default: "15000", Valid: atLeast(0), Dynamic: ClusterWide, AtStart: true,
 		Doc: "How long compaction rests when there is nothing to do."},
@@ -173,9 +172,9 @@ var logKeys = []Def{
 		Doc: "Receive buffer of connections between brokers."},
 	{Name: "replica.socket.timeout.ms", Type: Int, Default: "30000", Class: NoEffect,
 		Doc: "How long a follower waits for an answer."},
-	{Name: "unclean.leader.election.enable", Type: Boolean, Default: "false", Dynamic: ClusterWide, Class: NoEffect,
-		Doc: "Whether a replica that lacks records may lead when no other is left. Logbahn elects only those that have them all."},
+	{Name: "unclean.leader.election.enable", Type: Boolean, Default: "false", Dynamic: ClusterWide,
+		Doc: "Whether a replica that lacks records may lead when no other is left. Records that were acknowledged can get lost by it."},
 	{Name: "unclean.leader.election.interval.ms", Type: Long, Default: "300000", Valid: atLeast(1),
 		Class: NoEffect, Hidden: true,
-		Doc: "How often partitions without a leader are looked at for an unclean election."},
+		Doc: "How often partitions without a leader are looked at for an unclean election. Logbahn looks as soon as a replica or the setting changes."},
 }

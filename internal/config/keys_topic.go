@@ -97,6 +97,6 @@ var topicKeys = []Def{
 		Server: []Synonym{{"log.roll.ms", 1}, {"log.roll.hours", 3600000}},
 		Doc:    "A segment is closed after this long however small it is."},
 	{Name: "unclean.leader.election.enable", Type: Boolean, Default: "false",
-		Server: []Synonym{{"unclean.leader.election.enable", 1}}, Class: NoEffect,
-		Doc: "Whether a replica that lacks records may lead when no other is left. Logbahn elects only those that have them all."},
+		Server: []Synonym{{"unclean.leader.election.enable", 1}},
+		Doc: "Whether a replica that lacks records may lead when no other is left. Records that were acknowledged can get lost by it."},
 }

@@ -12,6 +12,9 @@ func newController(b config.Broker, static map[string]string) *controller.Machin
 		ReplicationFactor: b.Topics.ReplicationFactor,
 		NoTopicDeletion:   !b.Topics.DeleteEnabled,
 		SessionTimeoutMs:  int64(b.Quorum.SessionTimeoutMs),
+		FlushOS:           b.Logs.FlushOS,
+		Rebalance:         b.Quorum.RebalanceLeaders,
+		RebalanceMs:       b.Quorum.RebalanceCheckSeconds * 1000,
 		Static:            static,
 	})
 }

@@ -23,7 +23,7 @@ type alteration struct {
 }
 
 // alterConfigs serves AlterConfigs, which replaces all configs of a resource.
-func alterConfigs(img *cluster.Image, req *kmsg.AlterConfigsRequest) (kmsg.Response, []cluster.Change) {
+func (m *Machine) alterConfigs(img *cluster.Image, req *kmsg.AlterConfigsRequest) (kmsg.Response, []cluster.Change) {
 	asked := make([]alteration, len(req.Resources))
 	for i := range req.Resources {
 		r := &req.Resources[i]
@@ -45,11 +45,11 @@ func alterConfigs(img *cluster.Image, req *kmsg.AlterConfigsRequest) (kmsg.Respo
 	if req.ValidateOnly {
 		return resp, nil
 	}
-	return resp, changes
+	return resp, append(changes, m.consequences(img, changes)...)
 }
 
 // incrementalAlterConfigs serves IncrementalAlterConfigs (KIP-339).
-func incrementalAlterConfigs(img *cluster.Image, req *kmsg.IncrementalAlterConfigsRequest) (kmsg.Response, []cluster.Change) {
+func (m *Machine) incrementalAlterConfigs(img *cluster.Image, req *kmsg.IncrementalAlterConfigsRequest) (kmsg.Response, []cluster.Change) {
 	asked := make([]alteration, len(req.Resources))
 	for i := range req.Resources {
 		r := &req.Resources[i]
@@ -72,7 +72,7 @@ func incrementalAlterConfigs(img *cluster.Image, req *kmsg.IncrementalAlterConfi
 	if req.ValidateOnly {
 		return resp, nil
 	}
-	return resp, changes
+	return resp, append(changes, m.consequences(img, changes)...)
 }
 
 // alter returns why each alteration is refused, nil where it is not, and the changes of those that are not.
@@ -93,8 +93,9 @@ func alter(img *cluster.Image, asked []alteration) ([]*refusal, []cluster.Change
 			continue
 		}
 		var more []cluster.Change
-		more, refused[i] = a.apply(img)
-		changes = append(changes, more...)
+		if more, refused[i] = a.apply(img); refused[i] == nil {
+			changes = append(changes, more...)
+		}
 	}
 	return refused, changes
 }
@@ -120,7 +121,40 @@ func (a *alteration) apply(img *cluster.Image) ([]cluster.Change, *refusal) {
 	if err != nil {
 		return nil, refusedConfig(err)
 	}
-	return difference(resource, current, next), nil
+	return difference(resource, current, next), refuseMinISR(img, resource, current, next)
+}
+
+// refuseMinISR keeps min.insync.replicas one for all brokers as soon as there are several; oneMinISR says why.
+func refuseMinISR(img *cluster.Image, r cluster.Resource, current, next map[string]string) *refusal {
+	value, set := next[minISRKey]
+	old, was := current[minISRKey]
+	switch {
+	case len(img.Brokers()) < 2:
+	case r.Type == cluster.BrokerResource && set && (!was || old != value):
+		return &refusal{wire.InvalidConfig, "Broker-level min.insync.replicas cannot be altered while ELR is enabled."}
+	case r.Type == cluster.BrokerDefaultResource && was && !set:
+		return &refusal{wire.InvalidConfig, "Cluster-level min.insync.replicas cannot be removed while ELR is enabled."}
+	}
+	return nil
+}
+
+// consequences returns what follows from changes of configs: who was eligible by the old min.insync.replicas may not be by
+// the new one. An unclean election that is now allowed is held by the next sweep, which begins at once.
+func (m *Machine) consequences(img *cluster.Image, changes []cluster.Change) []cluster.Change {
+	var more []cluster.Change
+	for _, c := range changes {
+		switch c := c.(cluster.SetConfig); {
+		case c.Key == uncleanKey:
+			m.sweep = sweep{running: true, dueMs: m.sweep.dueMs}
+		case c.Key != minISRKey:
+		case c.Resource.Type == cluster.BrokerDefaultResource:
+			more = append(more, cluster.ClearELR{})
+		case c.Resource.Type == cluster.TopicResource:
+			t, _ := img.Topic(c.Resource.Name)
+			more = append(more, cluster.ClearELR{TopicID: t.ID})
+		}
+	}
+	return more
 }
 
 // resource finds what an alteration is of.

@@ -90,8 +90,11 @@ func holds(img *cluster.Image, id cluster.NodeID) bool {
 	return false
 }
 
-// minISRKey is the config that says when a replica outside of the in-sync set has everything committed.
-const minISRKey = "min.insync.replicas"
+// The configs that elections depend on.
+const (
+	minISRKey  = "min.insync.replicas"
+	uncleanKey = "unclean.leader.election.enable"
+)
 
 // oneMinISR fixes min.insync.replicas for all brokers when a second one joins, unless that was done: leaders judge by it
 // what is committed, and the controller who is eligible to lead. If each had its own, a leader with the lower one would
@@ -104,7 +107,13 @@ func (m *Machine) oneMinISR(img *cluster.Image, joins cluster.NodeID) []cluster.
 		return nil
 	}
 	value := fmt.Sprint(m.layers(img).Election(nil).MinInsyncReplicas)
-	return []cluster.Change{cluster.SetConfig{Resource: all, Key: minISRKey, Value: &value}}
+	changes := []cluster.Change{cluster.SetConfig{Resource: all, Key: minISRKey, Value: &value}}
+	for _, r := range img.ConfiguredResources() {
+		if _, own := img.Config(r)[minISRKey]; own && r.Type == cluster.BrokerResource {
+			changes = append(changes, cluster.SetConfig{Resource: r, Key: minISRKey})
+		}
+	}
+	return append(changes, cluster.ClearELR{})
 }
 
 // brokerHeartbeat serves BrokerHeartbeat. A broker asks to be unfenced by not wanting to be fenced. It is when the

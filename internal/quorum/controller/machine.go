@@ -80,15 +80,17 @@ func (m *Machine) Handle(nowMs int64, img *cluster.Image, req kmsg.Request) (kms
 	case *kmsg.CreatePartitionsRequest:
 		return m.createPartitions(img, req)
 	case *kmsg.AlterConfigsRequest:
-		return alterConfigs(img, req)
+		return m.alterConfigs(img, req)
 	case *kmsg.IncrementalAlterConfigsRequest:
-		return incrementalAlterConfigs(img, req)
+		return m.incrementalAlterConfigs(img, req)
 	case *kmsg.BrokerRegistrationRequest:
 		return m.registerBroker(nowMs, img, req)
 	case *kmsg.BrokerHeartbeatRequest:
 		return m.brokerHeartbeat(nowMs, img, req)
 	case *kmsg.UnregisterBrokerRequest:
 		return m.unregisterBroker(img, req)
+	case *kmsg.ElectLeadersRequest:
+		return m.electLeaders(img, req)
 	case *kmsg.AlterPartitionRequest:
 		return m.alterPartition(img, req)
 	case *kmsg.AllocateProducerIDsRequest:
