@@ -115,6 +115,6 @@ func (p *page) partition(t *cluster.Topic, index int) kmsg.DescribeTopicPartitio
 	rp.Partition, rp.ErrorCode, rp.LeaderID, rp.LeaderEpoch = int32(index), code.Code(), leader, at.LeaderEpoch
 	rp.Replicas, rp.ISR, rp.OfflineReplicas = at.Replicas, at.ISR, offlineReplicas(p.img, at)
 	rp.EligibleLeaderReplicas = append([]int32{}, at.ELR...)
-	rp.LastKnownELR = []int32{}
+	rp.LastKnownELR = append([]int32{}, at.LastKnownELR...)
 	return rp
 }

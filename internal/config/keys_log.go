@@ -22,7 +22,7 @@ var logKeys = []Def{
 	{Name: "fetch.purgatory.purge.interval.requests", Type: Int, Default: "1000", Class: NoEffect,
 		Doc: "How often finished fetch requests are cleared away."},
 	{Name: "leader.imbalance.check.interval.seconds", Type: Long, Default: "300", Valid: atLeast(1),
-		Doc:   "How often leaders are compared with the preferred replicas."},
+		Doc: "How often leaders are compared with the preferred replicas."},
 	{Name: "log.cleaner.backoff.ms", Type: Long, Default: "15000", Valid: atLeast(0), Dynamic: ClusterWide, AtStart: true,
 		Doc: "How long compaction rests when there is nothing to do."},
 	{Name: "log.cleaner.dedupe.buffer.size", Type: Long, Default: "134217728", Dynamic: ClusterWide, AtStart: true, Class: Mapped,

@@ -98,5 +98,5 @@ var topicKeys = []Def{
 		Doc:    "A segment is closed after this long however small it is."},
 	{Name: "unclean.leader.election.enable", Type: Boolean, Default: "false",
 		Server: []Synonym{{"unclean.leader.election.enable", 1}},
-		Doc: "Whether a replica that lacks records may lead when no other is left. Records that were acknowledged can get lost by it."},
+		Doc:    "Whether a replica that lacks records may lead when no other is left. Records that were acknowledged can get lost by it."},
 }

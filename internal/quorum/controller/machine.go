@@ -89,6 +89,10 @@ func (m *Machine) Handle(nowMs int64, img *cluster.Image, req kmsg.Request) (kms
 		return m.brokerHeartbeat(nowMs, img, req)
 	case *kmsg.UnregisterBrokerRequest:
 		return m.unregisterBroker(img, req)
+	case *kmsg.AlterPartitionAssignmentsRequest:
+		return m.alterReassignments(img, req)
+	case *kmsg.ListPartitionReassignmentsRequest:
+		return listReassignments(img, req), nil
 	case *kmsg.ElectLeadersRequest:
 		return m.electLeaders(img, req)
 	case *kmsg.AlterPartitionRequest:
@@ -102,7 +106,12 @@ func (m *Machine) Handle(nowMs int64, img *cluster.Image, req kmsg.Request) (kms
 // refusal is why something asked for is not done.
 type refusal struct {
 	code wire.Error
-	text string
+	text string // empty where Kafka says no more than the code
 }
 
-func (r *refusal) message() *string { return &r.text }
+func (r *refusal) message() *string {
+	if r.text == "" {
+		return nil
+	}
+	return &r.text
+}

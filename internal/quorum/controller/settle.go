@@ -90,6 +90,7 @@ func (r rules) settle(old *cluster.Partition, next cluster.Partition) (cluster.P
 	next.ISR = r.inSync(&next)
 	r.endReassignment(&next)
 	unclean := r.elect(&next)
+	next.ISR = inOrder(next.Replicas, next.ISR)
 	if unclean {
 		next.ELR = nil
 	} else {
@@ -143,7 +144,7 @@ func (r rules) inSync(p *cluster.Partition) []cluster.NodeID {
 // endReassignment takes those that go out of the replicas when all that come are in sync, and the in-sync set is large
 // enough without those that go, or no smaller.
 func (r rules) endReassignment(p *cluster.Partition) {
-	if len(p.Adding)+len(p.Removing) == 0 {
+	if !reassigned(p) {
 		return
 	}
 	replicas, isr := minus(p.Replicas, p.Removing), minus(p.ISR, p.Removing)

@@ -164,6 +164,12 @@ func (w *world) run(words []string) []string {
 		return []string{fmt.Sprintf("%s %d+%d", outcome(r.ErrorCode, nil), r.ProducerIDStart, r.ProducerIDLen)}
 	case "isr":
 		return w.isr(args)
+	case "reassign":
+		return w.reassign(words[1], args["keep"] != "")
+	case "list":
+		return w.list()
+	case "elect":
+		return w.elect(args)
 	case "fence":
 		b, _ := w.img.Broker(cluster.NodeID(args.number("id", 0)))
 		changes := w.m.fence(w.img, b)
@@ -248,6 +254,66 @@ func (w *world) heartbeat(args arguments) []string {
 		head += " may stop"
 	}
 	return append([]string{head}, describeChanges(w.img, changes)...)
+}
+
+// reassign takes partitions as topic-index=replicas, "none" to call it off.
+func (w *world) reassign(moves string, keep bool) []string {
+	req := kmsg.NewPtrAlterPartitionAssignmentsRequest()
+	req.Version, req.AllowReplicationFactorChange = 1, !keep
+	for _, move := range strings.Split(moves, ",") {
+		where, replicas, _ := strings.Cut(move, "=")
+		topic, index, _ := strings.Cut(where, "-")
+		p := kmsg.NewAlterPartitionAssignmentsRequestTopicPartition()
+		n, _ := strconv.Atoi(index)
+		p.Partition = int32(n)
+		if replicas != "none" {
+			p.Replicas = append([]int32{}, nodes(replicas)...)
+		}
+		t := kmsg.NewAlterPartitionAssignmentsRequestTopic()
+		t.Topic, t.Partitions = topic, append(t.Partitions, p)
+		req.Topics = append(req.Topics, t)
+	}
+	resp, changes := w.do(req)
+	var answers []string
+	for _, t := range resp.(*kmsg.AlterPartitionAssignmentsResponse).Topics {
+		for _, p := range t.Partitions {
+			answers = append(answers, fmt.Sprintf("%s-%d %s", t.Topic, p.Partition, outcome(p.ErrorCode, p.ErrorMessage)))
+		}
+	}
+	return append(answers, describeChanges(w.img, changes)...)
+}
+
+func (w *world) list() []string {
+	resp, _ := w.do(kmsg.NewPtrListPartitionReassignmentsRequest())
+	var lines []string
+	for _, t := range resp.(*kmsg.ListPartitionReassignmentsResponse).Topics {
+		for _, p := range t.Partitions {
+			lines = append(lines, fmt.Sprintf("%s-%d replicas=%v adding=%v removing=%v", t.Topic, p.Partition, p.Replicas, p.AddingReplicas, p.RemovingReplicas))
+		}
+	}
+	return lines
+}
+
+// elect asks for an election: of all partitions, or of one.
+func (w *world) elect(args arguments) []string {
+	req := kmsg.NewPtrElectLeadersRequest()
+	req.Version, req.ElectionType = 2, int8(args.number("type", 0))
+	if args["unclean"] != "" {
+		req.ElectionType = uncleanElection
+	}
+	if name := args["topic"]; name != "" {
+		t := kmsg.NewElectLeadersRequestTopic()
+		t.Topic, t.Partitions = name, nodes(args["p"])
+		req.Topics = append(req.Topics, t)
+	}
+	resp, changes := w.do(req)
+	var answers []string
+	for _, t := range resp.(*kmsg.ElectLeadersResponse).Topics {
+		for _, p := range t.Partitions {
+			answers = append(answers, fmt.Sprintf("%s-%d %s", t.Topic, p.Partition, outcome(p.ErrorCode, p.ErrorMessage)))
+		}
+	}
+	return append(answers, describeChanges(w.img, changes)...)
 }
 
 // isr asks for another in-sync set: p is the partition, le and pe are its epochs.
