@@ -215,7 +215,7 @@ func TestDescribeQuorum(t *testing.T) {
 		req := kmsg.NewPtrDescribeQuorumRequest()
 		req.Version = version
 		req.Topics = []kmsg.DescribeQuorumRequestTopic{
-			{Topic: metadataTopic, Partitions: []kmsg.DescribeQuorumRequestTopicPartition{{Partition: 0}, {Partition: 1}}},
+			{Topic: quorum.MetadataTopic, Partitions: []kmsg.DescribeQuorumRequestTopicPartition{{Partition: 0}, {Partition: 1}}},
 			{Topic: "t", Partitions: []kmsg.DescribeQuorumRequestTopicPartition{{Partition: 0}}},
 		}
 		resp := call[*kmsg.DescribeQuorumResponse](n, req)

@@ -78,6 +78,14 @@ var apis = [...]API{
 	{66, "ListTransactions", 0, 2, false, plain((*Broker).listTransactions)},
 	{74, "ListConfigResources", 0, 1, false, plain((*Broker).listConfigResources)},
 	{75, "DescribeTopicPartitions", 0, 0, false, plain((*Broker).describeTopicPartitions)},
+	{80, "AddRaftVoter", 0, 1, false, plain((*Broker).addRaftVoter)},
+	{81, "RemoveRaftVoter", 0, 0, false, plain((*Broker).removeRaftVoter)},
+}
+
+// nodeAPIs is what only other nodes ask for. ApiVersions does not list it.
+var nodeAPIs = [...]API{
+	{59, "FetchSnapshot", 0, 1, false, plain((*Broker).fetchSnapshot)},
+	{82, "UpdateRaftVoter", 0, 0, false, plain((*Broker).updateRaftVoter)},
 }
 
 // Lookup returns the row of an API.
@@ -85,6 +93,11 @@ func Lookup(key int16) (*API, bool) {
 	for i := range apis {
 		if apis[i].Key == key {
 			return &apis[i], true
+		}
+	}
+	for i := range nodeAPIs {
+		if nodeAPIs[i].Key == key {
+			return &nodeAPIs[i], true
 		}
 	}
 	return nil, false

@@ -26,6 +26,7 @@ func TestVersionsServed(t *testing.T) {
 		"ListPartitionReassignments": {0, 0}, "DescribeClientQuotas": {0, 1}, "AlterClientQuotas": {0, 1}, "DescribeUserScramCredentials": {0, 0},
 		"AlterUserScramCredentials": {0, 0}, "UpdateFeatures": {0, 2}, "UnregisterBroker": {0, 0}, "DescribeTransactions": {0, 0},
 		"ListTransactions": {0, 2}, "ListConfigResources": {0, 1},
+		"AddRaftVoter": {0, 1}, "RemoveRaftVoter": {0, 0},
 	}
 	for _, api := range apis {
 		want, ok := served[api.Name]

@@ -24,6 +24,9 @@ type Metadata interface {
 	Do(ctx context.Context, req kmsg.Request) (kmsg.Response, error)
 	// Status returns how the quorum stands.
 	Status() quorum.Status
+	// Fetch and FetchSnapshot give other nodes the metadata log, as far as it is committed.
+	Fetch(ctx context.Context, req *wire.FetchRequest) *wire.FetchResponse
+	FetchSnapshot(req *kmsg.FetchSnapshotRequest) *kmsg.FetchSnapshotResponse
 }
 
 // Config is what a Broker is made of.

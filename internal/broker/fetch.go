@@ -51,6 +51,9 @@ type fetched struct {
 
 func (b *Broker) startFetch(_ context.Context, r *Request) Finish {
 	req := r.Body.(*wire.FetchRequest)
+	if ofMetadata(req) {
+		return func(ctx context.Context) wire.Response { return b.cfg.Metadata.Fetch(ctx, req) }
+	}
 	next := nextAfter(r.Conn, req)
 	return func(ctx context.Context) wire.Response {
 		return b.fetch(ctx, r, req, next)

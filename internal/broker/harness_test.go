@@ -94,7 +94,7 @@ func (n *node) open() {
 	must(t, n.dir, err)
 	cfg := commitlog.DefaultConfig()
 	cfg.Delete = false
-	tp := commitlog.TopicPartition{Topic: metadataTopic}
+	tp := commitlog.TopicPartition{Topic: quorum.MetadataTopic}
 	log, err := n.dir.Open(tp, cluster.UUID{15: 1}, cfg, commitlog.Hooks{})
 	must(t, log, err)
 	n.quorum, err = quorum.Open(quorum.Config{

@@ -13,6 +13,9 @@ import (
 func (q *Quorum) apply(e *pb.Entry) error {
 	s := &q.loop
 	s.index = e.GetIndex()
+	if s.index == s.changeIndex {
+		s.changeIndex = 0
+	}
 	p := publication{answers: q.committed(e)}
 	var err error
 	switch {
@@ -20,11 +23,16 @@ func (q *Quorum) apply(e *pb.Entry) error {
 		err = q.applyMembers(e)
 	case len(e.GetData()) == 0:
 		q.applyEmpty(e)
+		refuse(p.answers) // raft puts an empty entry in the place of a change of the members that it does not make
+		p.answers = nil
 	default:
 		p.delta, err = q.applyChanges(e)
 	}
 	if err != nil {
 		return fmt.Errorf("metadata offset %d: %w", e.GetIndex()-1, err)
+	}
+	if s.leading && s.ready && len(s.pending) == 0 {
+		s.proposed = s.applied // the same, once in memory
 	}
 	p.image = s.applied
 	q.publish.add(p)
@@ -40,7 +48,16 @@ func (q *Quorum) applyEmpty(e *pb.Entry) {
 	}
 	s.ready, s.proposed, s.next = true, s.applied, e.GetIndex()+1
 	q.cfg.Machine.Elected()
+	q.adoptLearner()
 	q.retryWaiting()
+}
+
+func refuse(proposals []pending) {
+	for _, p := range proposals {
+		if p.request != nil {
+			p.request.answer <- answer{err: &NotControllerError{cluster.NoLeader}}
+		}
+	}
 }
 
 func (q *Quorum) applyChanges(e *pb.Entry) (cluster.Delta, error) {
@@ -81,6 +98,9 @@ func (q *Quorum) applyMembers(e *pb.Entry) error {
 	}
 	if e.GetIndex() > q.storage.saved.confIndex {
 		q.storage.saved.conf, q.storage.saved.confIndex = q.raft.ApplyConfChange(change), e.GetIndex()
+	}
+	if change.GetNodeId() == q.cfg.Self.RaftID() && !q.member() {
+		q.loop.follower.deaf = deafTicks // removed: nobody sends it the log any more
 	}
 	q.tellMembers()
 	q.noteController()

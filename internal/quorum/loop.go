@@ -4,10 +4,12 @@ import (
 	"context"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"go.etcd.io/raft/v3"
+	pb "go.etcd.io/raft/v3/raftpb"
 	"go.etcd.io/raft/v3/tracker"
 
 	"github.com/logbahn/logbahn/internal/cluster"
@@ -45,6 +47,8 @@ type loopState struct {
 	commits    int64
 	commitTime time.Duration
 
+	follower follower
+
 	waiting []*request // requests that wait for a leader
 	orphans []pending  // proposals of earlier terms that are neither committed nor overruled, in the order of their entries
 
@@ -56,6 +60,10 @@ type loopState struct {
 	proposed *cluster.Image // applied, and what has been proposed since
 	pending  []pending      // proposals of this term, in the order of their entries
 	sent     map[uint64]int // followers that are sent a snapshot, and for how many ticks
+	contacts map[uint64]contact
+
+	joining     *joining // the voter that is being added
+	changeIndex uint64   // the index of a change of the members that is not committed, 0 without one
 }
 
 // begin handles what raft has to say before anything happens, and lets a voter that is alone lead at once.
@@ -80,11 +88,10 @@ func (q *Quorum) begin() (err error) {
 	return nil
 }
 
-// alone tells whether this node is the only voter: nobody has to hear from it.
+// alone tells whether this node is the only member: nobody has to hear from it.
 func (q *Quorum) alone() bool {
-	voters := q.raft.Status().Config.Voters.IDs()
-	_, self := voters[q.cfg.Self.RaftID()]
-	return self && len(voters) == 1
+	conf := q.storage.saved.conf
+	return len(conf.GetVoters()) == 1 && conf.GetVoters()[0] == q.cfg.Self.RaftID() && len(conf.GetLearners()) == 0
 }
 
 // runLoop is the loop goroutine: it ends with Close, or when the storage fails.
@@ -106,16 +113,21 @@ func (q *Quorum) runLoop() {
 			return
 		case <-ticks(q.timers.raft):
 			q.raft.Tick()
+			if !q.loop.leading {
+				q.loop.follower.deaf++
+			}
 			q.resendSnapshots()
+			q.advanceJoining()
 		case <-ticks(q.timers.machine):
 			q.tickMachine()
 		case m := <-q.inbox:
-			// A message that makes no sense in this state is raft's to refuse; the sender finds out by itself.
-			_ = q.raft.Step(m)
+			q.step(m)
 		case r := <-q.requests:
 			q.take(r)
 		case r := <-q.snapshots:
 			err = q.covered(r)
+		case r := <-q.fetches:
+			err = q.fetched(r)
 		}
 		if err == nil {
 			err = q.drain()
@@ -124,6 +136,22 @@ func (q *Quorum) runLoop() {
 			q.fail(err)
 			return
 		}
+	}
+}
+
+// step gives raft a message of another member. One that makes no sense in this state is raft's to refuse: the sender finds
+// out by itself.
+func (q *Quorum) step(m *pb.Message) {
+	switch m.GetType() {
+	case pb.MsgApp, pb.MsgHeartbeat, pb.MsgSnap:
+		if m.GetTerm() >= q.raft.BasicStatus().GetTerm() {
+			q.loop.follower.deaf = 0
+		}
+	}
+	_ = q.raft.Step(m)
+	switch m.GetType() {
+	case pb.MsgAppResp, pb.MsgHeartbeatResp:
+		q.heardOf(m.GetFrom())
 	}
 }
 
@@ -192,7 +220,7 @@ func (q *Quorum) drain() error {
 		if err := q.save(rd); err != nil {
 			return err
 		}
-		q.cfg.Transport.Send(rd.Messages)
+		q.send(rd.Messages)
 		if !raft.IsEmptySnap(rd.Snapshot) {
 			if err := q.restore(rd.Snapshot); err != nil {
 				return err
@@ -207,18 +235,34 @@ func (q *Quorum) drain() error {
 		q.raft.Advance(rd)
 		q.publishStatus()
 	}
-	return q.snapshotIfDue()
+	if err := q.snapshotIfDue(); err != nil {
+		return err
+	}
+	return q.fetchIfDue()
+}
+
+// send hands messages to the transport, but for the answers to what was fetched.
+func (q *Quorum) send(messages []*pb.Message) {
+	messages = slices.DeleteFunc(messages, func(m *pb.Message) bool { return m.GetTo() == raft.None })
+	if len(messages) > 0 {
+		q.cfg.Transport.Send(messages)
+	}
 }
 
 // spaceRetry is how long the loop waits when the disk is full.
 const spaceRetry = 200 * time.Millisecond
 
-// save makes a Ready durable. When the disk is full it waits: nothing has been promised yet. Requests wait with it, and other
-// voters elect another leader.
+// save makes a Ready durable.
 func (q *Quorum) save(rd raft.Ready) error {
+	return q.untilSpace(func() error { return q.storage.save(rd) })
+}
+
+// untilSpace does what needs space on the disk. When the disk is full it waits: nothing has been promised yet. Requests wait
+// with it, and other voters elect another leader.
+func (q *Quorum) untilSpace(write func() error) error {
 	told := false
 	for {
-		err := q.storage.save(rd)
+		err := write()
 		if !noSpace(err) || !q.loop.running {
 			return err
 		}
@@ -247,6 +291,9 @@ func (q *Quorum) follow(soft *raft.SoftState) {
 	s.leading = leading
 	s.term = q.raft.BasicStatus().GetTerm()
 	q.noteController()
+	if leading {
+		s.follower.deaf = 0
+	}
 	if !leading && soft.Lead != raft.None {
 		q.retryWaiting()
 	}
@@ -264,6 +311,9 @@ func (q *Quorum) noteController() {
 func (q *Quorum) leader() cluster.NodeID {
 	if v, ok := q.loop.voters[q.raft.BasicStatus().Lead]; ok {
 		return v.NodeID
+	}
+	if !q.member() {
+		return q.loop.follower.leader
 	}
 	return cluster.NoLeader
 }

@@ -38,10 +38,12 @@ func (q *Quorum) handle(r *request) {
 		r.answer <- answer{err: &NotControllerError{q.leader()}}
 		return
 	}
+	if q.handleMembers(r) {
+		return
+	}
 	resp, changes := q.cfg.Machine.Handle(q.now().UnixMilli(), s.proposed, r.req)
 	if len(changes) == 0 {
-		s.pending = append(s.pending, pending{request: r, resp: resp})
-		q.answerUnblocked()
+		q.answerNow(r, resp)
 		return
 	}
 	switch err := q.propose(pending{request: r, resp: resp}, changes); {
@@ -117,7 +119,10 @@ func (q *Quorum) orphan() {
 			p.request.answer <- answer{err: &NotControllerError{q.leader()}}
 		}
 	}
-	s.pending, s.proposed, s.ready = nil, nil, false
+	if j := s.joining; j != nil && j.request != nil {
+		j.request.answer <- answer{err: ErrOutcomeUnknown} // the next leader goes on with it
+	}
+	s.pending, s.proposed, s.ready, s.joining, s.changeIndex, s.contacts = nil, nil, false, nil, 0, nil
 }
 
 // committed takes out the proposal that e carries, if it was made here. Proposals that e has overruled are answered.

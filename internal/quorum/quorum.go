@@ -17,6 +17,7 @@ import (
 	"github.com/logbahn/logbahn/internal/cluster"
 	"github.com/logbahn/logbahn/internal/commitlog"
 	"github.com/logbahn/logbahn/internal/vfs"
+	"github.com/logbahn/logbahn/internal/wire"
 )
 
 // Errors of Do, wrapped with what is known.
@@ -73,6 +74,10 @@ type Config struct {
 	// Members, when not nil, is told who the members are, before the first message is sent to any of them and whenever
 	// that has changed. The loop calls it: it must not block.
 	Members func([]Member)
+	// Fetch and Request ask another node by its id: Fetch for the metadata log, which may take half a second, Request for
+	// parts of a snapshot. A node without them does not follow when it is no member. They are called one at a time.
+	Fetch   func(context.Context, cluster.NodeID, *wire.FetchRequest) (*wire.FetchResponse, func(), error)
+	Request func(context.Context, cluster.NodeID, kmsg.Request) (kmsg.Response, error)
 
 	TickInterval  time.Duration // 20 ms when 0; a voter that is alone does not tick
 	SnapshotBytes int64         // a snapshot is taken after so many bytes of entries; 4 MiB when 0
@@ -95,18 +100,23 @@ type Quorum struct {
 	storage *storage
 	raft    *raft.RawNode
 
-	image     atomic.Pointer[cluster.Image] // as published
-	published signal                        // raised when image has changed
-	status    atomic.Pointer[Status]
-	publish   publisher
-	requests  chan *request
-	inbox     chan *pb.Message
-	snapshots chan snapshotResult // capacity 1: one is written at a time
-	stop      chan struct{}
-	stopOnce  sync.Once
-	done      sync.WaitGroup
-	failed    chan struct{} // closed when the loop has failed
-	failure   atomic.Pointer[error]
+	image      atomic.Pointer[cluster.Image] // as published
+	published  signal                        // raised when image has changed
+	progressed signal                        // raised when the high watermark, the leader or the epoch in status have changed
+	observers  observers
+	status     atomic.Pointer[Status]
+	publish    publisher
+	requests   chan *request
+	inbox      chan *pb.Message
+	snapshots  chan snapshotResult // capacity 1: one is written at a time
+	fetches    chan fetchResult    // capacity 1: one is made at a time
+	ctx        context.Context     // ends with stop
+	cancel     context.CancelFunc
+	stop       chan struct{}
+	stopOnce   sync.Once
+	done       sync.WaitGroup
+	failed     chan struct{} // closed when the loop has failed
+	failure    atomic.Pointer[error]
 
 	loop   loopState
 	timers timers
@@ -119,15 +129,19 @@ func Open(cfg Config) (*Quorum, error) {
 		requests:  make(chan *request, requestsQueued),
 		inbox:     make(chan *pb.Message, messagesQueued),
 		snapshots: make(chan snapshotResult, 1),
+		fetches:   make(chan fetchResult, 1),
 		stop:      make(chan struct{}),
 		failed:    make(chan struct{}),
 	}
+	q.ctx, q.cancel = context.WithCancel(context.Background())
 	q.setDefaults()
 	var err error
 	if q.storage, err = openStorage(cfg.FS, cfg.Dir, cfg.Log); err != nil {
+		q.cancel()
 		return nil, err
 	}
 	if err := q.join(); err != nil {
+		q.cancel()
 		q.done.Wait()
 		return nil, errors.Join(err, q.storage.acked.close())
 	}
@@ -158,6 +172,9 @@ func (q *Quorum) join() error {
 	if err := q.openImage(); err != nil {
 		return err
 	}
+	if !q.member() {
+		q.loop.follower.deaf = deafTicks
+	}
 	return q.begin()
 }
 
@@ -183,6 +200,7 @@ func (q *Quorum) setDefaults() {
 // openImage takes the image from the snapshot, or an empty one.
 func (q *Quorum) openImage() error {
 	q.loop.voters = map[uint64]Voter{}
+	q.loop.follower = follower{leader: cluster.NoLeader, epoch: -1}
 	q.loop.applied = cluster.NewImage(q.cfg.ClusterID)
 	if snap := q.storage.opened; snap != nil {
 		q.storage.opened = nil
@@ -287,7 +305,7 @@ func (q *Quorum) Step(m *pb.Message) {
 
 // Close ends all goroutines. The log stays open.
 func (q *Quorum) Close() {
-	q.stopOnce.Do(func() { close(q.stop) })
+	q.stopOnce.Do(func() { close(q.stop); q.cancel() })
 	q.done.Wait()
 	_ = q.storage.acked.close() // nothing in it has to be kept; a second Close finds it closed
 }

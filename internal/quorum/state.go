@@ -39,9 +39,6 @@ type state struct {
 
 func newState() state { return state{hard: &pb.HardState{}, conf: &pb.ConfState{}} }
 
-// promised tells whether the voter has given a vote, or is known to be a member: it has something to forget.
-func (s state) promised() bool { return s.hard.GetVote() != 0 || len(s.conf.GetVoters()) > 0 }
-
 func encodeState(s state) ([]byte, error) {
 	hard, err := proto.Marshal(s.hard)
 	if err != nil {

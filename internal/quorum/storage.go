@@ -149,12 +149,12 @@ func (s *storage) reconcile() error {
 	if err != nil {
 		return err
 	}
-	if last == 0 && s.saved.promised() {
-		return fmt.Errorf("the metadata log is empty although this node has voted in term %d: restore %s from a backup; or, where other voters hold the metadata, remove this node and add it again with an empty directory", s.saved.hard.GetTerm(), s.dir)
+	if last == 0 && len(s.saved.conf.GetVoters()) > 0 {
+		return fmt.Errorf("the metadata log is empty although this node has had members of the quorum in it: restore %s from a backup; or, where other voters hold the metadata, remove this node and add it again with an empty directory", s.dir)
 	}
-	if last == 0 {
-		s.saved = newState()
-		return nil
+	if last == 0 { // it may have voted already, for the voter that has begun the cluster
+		s.saved.hard.Commit = new(uint64(0))
+		return s.memory.SetHardState(s.saved.hard)
 	}
 	lastTerm, err := s.memory.Term(last)
 	if err != nil {

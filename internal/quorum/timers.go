@@ -18,7 +18,7 @@ type timers struct {
 // setTimers starts and stops the timers as the members, the leadership and the brokers demand. It runs in the loop.
 func (q *Quorum) setTimers() {
 	t := &q.timers
-	t.raft = running(t.raft, !q.alone(), q.cfg.TickInterval)
+	t.raft = running(t.raft, !q.alone() && (q.member() || !q.follows()), q.cfg.TickInterval)
 	t.machine = running(t.machine, q.watchesBrokers(), machineInterval)
 }
 

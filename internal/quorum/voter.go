@@ -1,9 +1,11 @@
 package quorum
 
 import (
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"hash/fnv"
+	"slices"
 
 	"github.com/logbahn/logbahn/internal/cluster"
 )
@@ -28,6 +30,11 @@ func (v Voter) RaftID() uint64 {
 // is tells whether v and w are one member, wherever it is reached.
 func (v Voter) is(w Voter) bool { return v.NodeID == w.NodeID && v.DirectoryID == w.DirectoryID }
 
+func compareVoters(v, w Voter) int {
+	return cmp.Or(cmp.Compare(v.NodeID, w.NodeID), slices.Compare(v.DirectoryID[:], w.DirectoryID[:]))
+}
+
+// String is how Kafka prints a voter.
 func (v Voter) String() string {
 	return fmt.Sprintf("ReplicaKey(id=%d, directoryId=%s)", v.NodeID, v.DirectoryID)
 }
