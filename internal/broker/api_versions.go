@@ -3,6 +3,7 @@ package broker
 import (
 	"context"
 	"regexp"
+	"strings"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -25,12 +26,22 @@ func (b *Broker) apiVersions(_ context.Context, r *Request, req *kmsg.ApiVersion
 			resp.ErrorCode = wire.InvalidRequest.Code()
 			return resp
 		}
-		r.Conn.ClientSoftware, r.Conn.ClientSoftwareVersion = req.ClientSoftwareName, req.ClientSoftwareVersion
+		r.Conn.ClientSoftware, r.Conn.ClientSoftwareVersion = clipped(req.ClientSoftwareName), clipped(req.ClientSoftwareVersion)
 	}
 	for i := range b.table {
 		resp.ApiKeys = append(resp.ApiKeys, b.table[i].versions())
 	}
 	return resp
+}
+
+// softwareBytesMax is how much of a software's name and version a connection keeps. All but freaks are shorter.
+const softwareBytesMax = 256
+
+func clipped(s string) string {
+	if len(s) <= softwareBytesMax {
+		return s
+	}
+	return strings.Clone(s[:softwareBytesMax]) // a piece would keep the whole
 }
 
 func (a *API) versions() kmsg.ApiVersionsResponseApiKey {

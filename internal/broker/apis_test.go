@@ -98,6 +98,10 @@ func TestApiVersionsListsTheTable(t *testing.T) {
 	if n.conn.ClientSoftware != "apache-kafka-java" {
 		t.Errorf("client software %q", n.conn.ClientSoftware)
 	}
+	req.ClientSoftwareName = strings.Repeat("x", 30_000)
+	if code := call[*kmsg.ApiVersionsResponse](n, req).ErrorCode; code != 0 || len(n.conn.ClientSoftware) > 1000 {
+		t.Errorf("error %d, and %d bytes kept of a long name", code, len(n.conn.ClientSoftware))
+	}
 	req.ClientSoftwareName = "-bad name-"
 	wantCode(t, "bad software name", call[*kmsg.ApiVersionsResponse](n, req).ErrorCode, wire.InvalidRequest)
 }

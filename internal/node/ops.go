@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 	"syscall"
 	"time"
 
@@ -37,12 +38,26 @@ func (n *Node) openOps(context.Context) error {
 	n.clients = ops.NewClients(requests, time.Now())
 	n.ops = ops.New(ops.Config{
 		Version: n.cfg.Version, SeriesMax: int(n.broker.Ops.SeriesMax), NoConsumerLag: !n.broker.Ops.ConsumerLag,
-		Requests: requests, Clients: n.clients, Changes: &n.changes, Log: n.log,
+		Hosts: n.hostNames(address), Requests: requests, Clients: n.clients, Changes: &n.changes, Log: n.log,
 	}, l)
 	if tcp, ok := l.Addr().(*net.TCPAddr); ok && !tcp.IP.IsLoopback() {
 		n.log.Warn("the operations endpoint can be reached from other machines: whoever reaches it reads the names of topics, groups and clients", "address", l.Addr().String())
 	}
 	return nil
+}
+
+// hostNames are the names that the configuration gives this node.
+func (n *Node) hostNames(opsAddress string) []string {
+	var names []string
+	if host, _, err := net.SplitHostPort(opsAddress); err == nil && host != "" {
+		names = append(names, strings.ToLower(host))
+	}
+	for _, l := range n.broker.Network.Advertised {
+		if l.Host != "" {
+			names = append(names, strings.ToLower(l.Host))
+		}
+	}
+	return names
 }
 
 // attachOps shows the endpoint the node's parts.

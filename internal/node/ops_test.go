@@ -382,8 +382,32 @@ func TestProfilesAreForThisMachine(t *testing.T) {
 	}
 }
 
+// TestPagesDoNotReadClients: a name that was resolved to this machine by somebody else is not answered.
+func TestPagesDoNotReadClients(t *testing.T) {
+	n := startOps(t)
+	_, port, err := net.SplitHostPort(n.OpsAddr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for host, want := range map[string]int{"page.example": http.StatusForbidden, "page.example:" + port: http.StatusForbidden,
+		"LocalHost:" + port: http.StatusOK, "10.1.2.3": http.StatusOK, "[::1]:" + port: http.StatusOK, "[fe80::1]": http.StatusOK} {
+		req, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+n.OpsAddr()+"/clients", nil)
+		req.Host = host
+		resp, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != want {
+			t.Errorf("%s: %d, want %d", host, resp.StatusCode, want)
+		}
+	}
+}
+
 type clientsAnswer struct {
-	Clients []struct {
+	ClusterID string `json:"cluster_id"`
+	NodeID    int32  `json:"node_id"`
+	Clients   []struct {
 		Software        string `json:"software"`
 		SoftwareVersion string `json:"software_version"`
 		ClientID        string `json:"client_id"`
@@ -435,6 +459,12 @@ func TestClients(t *testing.T) {
 	var answer clientsAnswer
 	if err := json.Unmarshal([]byte(body), &answer); err != nil {
 		t.Fatal(err)
+	}
+	if answer.ClusterID != n.ClusterID() || answer.NodeID != 1 {
+		t.Errorf("clients of node %d of cluster %q, want 1 of %q", answer.NodeID, answer.ClusterID, n.ClusterID())
+	}
+	if _, metrics := get(t, n, "/metrics"); !strings.Contains(metrics, "logbahn_node_info{cluster_id=\""+n.ClusterID()+"\",node_id=\"1\"} 1\n") {
+		t.Error("the metrics do not say which node of which cluster this is")
 	}
 	if len(body) > 10_000 {
 		t.Errorf("%d bytes about two clients", len(body))

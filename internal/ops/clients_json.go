@@ -13,6 +13,8 @@ import (
 // clientsReport is what /clients answers. docs/operations.md describes it; `logbahn doctor` reads it.
 type clientsReport struct {
 	Now       time.Time      `json:"now"`
+	ClusterID string         `json:"cluster_id,omitempty"` // this and the next are there once the data directory has been opened
+	NodeID    *int32         `json:"node_id,omitempty"`
 	Clients   []clientReport `json:"clients"`   // those seen last first
 	Forgotten int            `json:"forgotten"` // clients that made room for others
 }
@@ -60,7 +62,11 @@ func (s *Server) serveClients(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	encoder := json.NewEncoder(w)
 	encoder.SetIndent("", "  ")
-	_ = encoder.Encode(s.cfg.Clients.report(time.Now())) // the caller may have gone
+	report := s.cfg.Clients.report(time.Now())
+	if src := s.sources.Load(); src != nil {
+		report.ClusterID, report.NodeID = src.ClusterID, (*int32)(&src.NodeID)
+	}
+	_ = encoder.Encode(report) // the caller may have gone
 }
 
 func (c *Clients) report(now time.Time) clientsReport {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -78,6 +79,10 @@ func (c *scrape) room(n int) bool {
 func (c *scrape) process() {
 	c.Family(metrics.Gauge, "logbahn_build_info", "The version of this program.")
 	c.Sample(1, "version", c.s.cfg.Version)
+	if c.src != nil {
+		c.Family(metrics.Gauge, "logbahn_node_info", "1, with the ids of this node and of its cluster.")
+		c.Sample(1, "cluster_id", c.src.ClusterID, "node_id", strconv.Itoa(int(c.src.NodeID)))
+	}
 	state := State(c.s.state.Load())
 	c.Family(metrics.Gauge, "logbahn_node_state", "1 for the state that the node is in.")
 	for i, name := range stateNames {

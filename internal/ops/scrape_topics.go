@@ -39,12 +39,12 @@ func (c *scrape) factsOf(p *partition.Partition, at *cluster.Partition) partitio
 	f := partitionFacts{
 		topic: p.Topic(), index: strconv.Itoa(int(p.Index())),
 		start: p.StartOffset(), end: p.EndOffset(), highWatermark: p.HighWatermark(), lastStable: p.LastStableOffset(),
-		replicas: len(at.Replicas), isr: len(at.ISR), minISR: p.Settings().MinISR,
+		replicas: len(at.Replicas), isr: len(at.ISR), minISR: min(p.Settings().MinISR, len(at.Replicas)),
 		leads: at.Leader == c.src.NodeID, hasLeader: at.Leader != cluster.NoLeader, online: p.Offline() == nil,
 		leader: at.Leader, preferred: at.Leader == at.Replicas[0], traffic: p.Traffic().Count(),
 	}
 	f.underISR = f.isr < f.replicas
-	f.underMin = f.isr < min(f.minISR, f.replicas)
+	f.underMin = f.isr < f.minISR
 	if log := p.Log(); log != nil {
 		f.bytes, f.segments = log.Size(), int64(log.SegmentCount())
 	}

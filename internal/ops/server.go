@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"net/http/pprof"
 	"net/netip"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -37,6 +39,7 @@ type Config struct {
 	SeriesMax int
 	// NoConsumerLag leaves out what the groups have committed and how far they are behind.
 	NoConsumerLag bool
+	Hosts         []string // the names, besides localhost and addresses, by which callers may ask for clients
 	Requests      *Requests
 	Clients       *Clients
 	Changes       *Changes
@@ -138,7 +141,7 @@ func (s *Server) routes() http.Handler {
 	mux.HandleFunc("GET /livez", s.serveLive)
 	mux.HandleFunc("GET /readyz", s.serveReady)
 	mux.HandleFunc("GET /healthz", s.serveHealth)
-	mux.HandleFunc("GET /clients", s.serveClients)
+	mux.HandleFunc("GET /clients", s.onlyByName(s.serveClients))
 	mux.Handle("GET /debug/pprof/", onlyFromHere(http.HandlerFunc(pprof.Index)))
 	mux.Handle("GET /debug/pprof/cmdline", onlyFromHere(http.HandlerFunc(pprof.Cmdline)))
 	mux.Handle("GET /debug/pprof/profile", onlyFromHere(http.HandlerFunc(pprof.Profile)))
@@ -150,6 +153,28 @@ func (s *Server) routes() http.Handler {
 func (s *Server) serveIndex(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	_, _ = w.Write([]byte("Logbahn " + s.cfg.Version + "\n\n/metrics\n/livez\n/readyz\n/healthz?verbose\n/clients\n/debug/pprof/ (from this machine)\n"))
+}
+
+// onlyByName refuses requests to a name that is not this node's. A page in a browser can have its own name resolved to this
+// node and then read what it answers; the name it cannot change.
+func (s *Server) onlyByName(h http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		host := hostOf(r.Host)
+		if _, err := netip.ParseAddr(host); err != nil && host != "localhost" && !slices.Contains(s.cfg.Hosts, host) {
+			http.Error(w, "ask by an address, by localhost, or by a name of ops.listener or advertised.listeners", http.StatusForbidden)
+			return
+		}
+		h(w, r)
+	}
+}
+
+// hostOf is the host of a Host header, in small letters and without port and brackets.
+func hostOf(header string) string {
+	host := header
+	if name, _, err := net.SplitHostPort(header); err == nil {
+		host = name
+	}
+	return strings.ToLower(strings.Trim(host, "[]"))
 }
 
 // onlyFromHere lets callers on this machine in. A page in a browser on this machine must not be the caller either: its
@@ -167,10 +192,8 @@ func onlyFromHere(h http.Handler) http.Handler {
 	})
 }
 
-func namesThisMachine(host string) bool {
-	if name, _, err := net.SplitHostPort(host); err == nil {
-		host = name
-	}
+func namesThisMachine(header string) bool {
+	host := hostOf(header)
 	ip, err := netip.ParseAddr(host)
 	return host == "localhost" || err == nil && ip.Unmap().IsLoopback()
 }
