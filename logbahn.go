@@ -6,7 +6,7 @@
 //	client, err := kgo.NewClient(node.ClientOptions()...)
 //
 // A node without listeners is reached by its own program only, over connections that never leave the process. With
-// listeners it is a broker like any other.
+// listeners it is a broker like any other. A [Cluster] is several nodes in one program.
 package logbahn
 
 import (
@@ -148,7 +148,11 @@ func (n *Node) ClientOptions() []kgo.Opt {
 // that the node has started.
 func (n *Node) Stop(ctx context.Context) error { return n.inner.Stop(ctx) }
 
-// Done is closed when the node has stopped, by Stop or because it could not go on; Err tells which.
+// Kill ends the node as kill -9 ends a process, for tests of what that does: nothing more is written, answered or said, and
+// all goroutines have ended when it returns. The next start recovers the directory. Err stays nil.
+func (n *Node) Kill() { n.inner.Kill() }
+
+// Done is closed when the node has stopped, by Stop, by Kill or because it could not go on; Err tells which.
 func (n *Node) Done() <-chan struct{} { return n.inner.Done() }
 
 // Err returns why a node has stopped by itself, nil otherwise.

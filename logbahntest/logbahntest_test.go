@@ -1,7 +1,6 @@
 package logbahntest_test
 
 import (
-	"context"
 	"fmt"
 	"net"
 	"slices"
@@ -80,7 +79,8 @@ func TestOptions(t *testing.T) {
 		if got := b.Consume("orders", 1); fmt.Sprint(got) != "[a]" {
 			t.Errorf("the directory has kept %v", got)
 		}
-		if b.Addr() != "" {
+		if conn, err := net.Dial("tcp", b.Addr()); err == nil {
+			conn.Close()
 			t.Errorf("it listens on %s", b.Addr())
 		}
 	})
@@ -89,13 +89,10 @@ func TestOptions(t *testing.T) {
 // TestStopDoesNotWaitForIdleConsumers stops a broker while a member of a group waits for records: its long poll is
 // woken.
 func TestStopDoesNotWaitForIdleConsumers(t *testing.T) {
-	for _, option := range []logbahntest.Option{logbahntest.TCP(), logbahntest.Setting("num.partitions", "1")} {
+	for _, option := range []logbahntest.Option{logbahntest.TCP(), logbahntest.Brokers(1)} {
 		b := logbahntest.Run(t, option)
 		b.Produce("orders", "a")
 		opts := []kgo.Opt{kgo.ConsumerGroup("g"), kgo.ConsumeTopics("orders"), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.FetchMaxWait(20 * time.Second)}
-		if addr := b.Addr(); addr != "" {
-			opts = append(opts, kgo.SeedBrokers(addr), kgo.Dialer((&net.Dialer{}).DialContext))
-		}
 		parked := make(chan struct{}, 16)
 		member := b.Client(append(opts, kgo.WithHooks(fetchesWritten(parked)))...)
 		if fetches := member.PollFetches(t.Context()); fetches.NumRecords() != 1 {
@@ -104,11 +101,7 @@ func TestStopDoesNotWaitForIdleConsumers(t *testing.T) {
 		<-parked // the fetch of the record
 		<-parked // the one behind it, which nothing will answer
 		begin := time.Now()
-		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-		defer cancel()
-		if err := b.Stop(ctx); err != nil {
-			t.Error(err)
-		}
+		b.Stop(1)
 		if took := time.Since(begin); took > 200*time.Millisecond {
 			t.Errorf("the stop took %v", took)
 		}
@@ -124,5 +117,31 @@ func (f fetchesWritten) OnBrokerWrite(_ kgo.BrokerMetadata, key int16, _ int, _,
 		case f <- struct{}{}:
 		default:
 		}
+	}
+}
+
+// TestKillAndRestart keeps what was acknowledged.
+func TestKillAndRestart(t *testing.T) {
+	c := logbahntest.Run(t)
+	c.Produce("orders", "a", "b")
+	id := c.ClusterID()
+	c.Kill(1)
+	if c.Node(1) != nil || c.ClusterID() != "" {
+		t.Error("a killed broker is there")
+	}
+	c.Restart(1)
+	if c.ClusterID() != id {
+		t.Errorf("cluster %s, was %s", c.ClusterID(), id)
+	}
+	c.Produce("orders", "c")
+	if got := c.Consume("orders", 3); fmt.Sprint(got) != "[a b c]" {
+		t.Errorf("consumed %v", got)
+	}
+	c.Restart(1) // in order, this time
+	if got := c.Consume("orders", 3); fmt.Sprint(got) != "[a b c]" {
+		t.Errorf("consumed %v", got)
+	}
+	if c.Leader("orders", 0) != 1 || c.Controller() != 1 {
+		t.Error("another broker than the only one leads")
 	}
 }

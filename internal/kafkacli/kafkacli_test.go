@@ -37,10 +37,10 @@ func TestTranscripts(t *testing.T) {
 }
 
 // ours is these tools in this process.
-func ours(t *testing.T, broker *logbahntest.Broker) transcript.Target {
+func ours(t *testing.T, broker *logbahntest.Cluster) transcript.Target {
 	client := append(broker.ClientOptions(), kgo.MetadataMinAge(50*time.Millisecond))
 	return transcript.Target{
-		Server: "in-process:9092",
+		Server: broker.Addr(),
 		Run: func(stdin string, args []string) transcript.Result {
 			return run(t, client, stdin, args...)
 		},
@@ -64,7 +64,8 @@ func run(t *testing.T, client []kgo.Opt, stdin string, args ...string) transcrip
 
 // TestInterrupt stops a producer at a line that was just entered: the line is sent, and the exit code is a shell's.
 func TestInterrupt(t *testing.T) {
-	client := append(logbahntest.Run(t, logbahntest.Dir(t.TempDir())).ClientOptions(), kgo.MetadataMinAge(50*time.Millisecond))
+	broker := logbahntest.Run(t, logbahntest.Dir(t.TempDir()))
+	client := append(broker.ClientOptions(), kgo.MetadataMinAge(50*time.Millisecond))
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	stdin, typing := io.Pipe()
@@ -75,7 +76,7 @@ func TestInterrupt(t *testing.T) {
 		stop()
 	}()
 	env := kafkacli.Env{Stdin: stdin, Stdout: io.Discard, Stderr: io.Discard, Client: client}
-	server := []string{"--bootstrap-server", "in-process:9092", "--topic", "typed"}
+	server := []string{"--bootstrap-server", broker.Addr(), "--topic", "typed"}
 	if code := kafkacli.Run(ctx, env, "kafka-console-producer", append(server, "--timeout", "60000")); code != 130 {
 		t.Errorf("the producer exits with %d, want 130", code)
 	}
