@@ -1,9 +1,11 @@
 package coordinator
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"fmt"
+	"log/slog"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -333,6 +335,34 @@ func TestSessionSurvivesRestart(t *testing.T) {
 		describe.Groups = []string{"g", "none"}
 		got := f.DescribeGroups(ctx, Client{}, describe)(ctx)
 		expect(t, got.Groups[0].State+" "+got.Groups[1].State, "Empty Dead")
+	})
+}
+
+// TestRebalancesAreLogged follows a group whose member falls silent.
+func TestRebalancesAreLogged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx := t.Context()
+		var log bytes.Buffer
+		f := newFixture(t, func(c *Config) {
+			c.Log = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+				if a.Key == slog.TimeKey || a.Key == slog.LevelKey {
+					return slog.Attr{}
+				}
+				return a
+			}}))
+		})
+		joined := joinGroup(ctx, f, "a", "")(ctx)
+		syncGroup(ctx, f, joined, "")(ctx)
+		joinGroup(ctx, f, "a", joined.MemberID)(ctx)
+		time.Sleep(11 * time.Second)
+		f.Close()
+		expect(t, strings.ReplaceAll(log.String(), joined.MemberID, "a-1"), `msg="group rebalances" group=g generation=0 state=Empty reason="new member a-1"
+msg="group has a new generation" group=g generation=1 members=1
+msg="group rebalances" group=g generation=1 state=Stable reason="leader a-1 joins anew"
+msg="group has a new generation" group=g generation=2 members=1
+msg="group rebalances" group=g generation=2 state=CompletingRebalance reason="member a-1 has been silent for its session timeout"
+msg="group is empty" group=g generation=3
+`)
 	})
 }
 

@@ -1,6 +1,7 @@
 package coordinator
 
 import (
+	"log/slog"
 	"sync"
 	"time"
 
@@ -199,6 +200,9 @@ func (s *shard) apply(r group.Result) error {
 		}
 		s.round.builder.Append(record.Record{Timestamp: now, Key: rec.Key, Value: rec.Value})
 	}
+	for i := range r.Events {
+		s.tell(&r.Events[i])
+	}
 	for _, rep := range r.Replies {
 		if c := s.calls[rep.ID]; c != nil {
 			delete(s.calls, rep.ID)
@@ -206,6 +210,19 @@ func (s *shard) apply(r group.Result) error {
 		}
 	}
 	return nil
+}
+
+// tell logs what has become of a group, as Kafka's coordinator does: there is little of it.
+func (s *shard) tell(e *group.Event) {
+	about := []any{slog.String("group", e.Group), slog.Int("generation", int(e.Generation))}
+	switch {
+	case e.Reason != "":
+		s.cfg.Log.Info("group rebalances", append(about, slog.String("state", e.State.String()), slog.String("reason", e.Reason))...)
+	case e.Members == 0:
+		s.cfg.Log.Info("group is empty", about...)
+	default:
+		s.cfg.Log.Info("group has a new generation", append(about, slog.Int("members", e.Members))...)
+	}
 }
 
 // recordOverheadMax is the most that a record takes besides its key and value: seven varints and the attributes.

@@ -47,7 +47,7 @@ func runBrokerAPIVersions(ctx context.Context, c *call) error {
 // apiVersions asks for APIs and features. A broker refuses who does not name its software.
 func apiVersions(ctx context.Context, to kmsg.Requestor) (*kmsg.ApiVersionsResponse, error) {
 	req := kmsg.NewPtrApiVersionsRequest()
-	req.ClientSoftwareName, req.ClientSoftwareVersion = "logbahn-tools", KafkaVersion
+	req.ClientSoftwareName, req.ClientSoftwareVersion = softwareName, KafkaVersion
 	resp, err := req.RequestWith(ctx, to)
 	if err == nil {
 		err = refusal(resp.ErrorCode, nil)

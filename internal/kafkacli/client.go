@@ -21,6 +21,7 @@ import (
 
 const (
 	defaultServer = "localhost:9092"
+	softwareName  = "logbahn-kafka-tools" // as brokers are told
 	// connectPatience is how long a tool tries to reach a broker at all.
 	connectPatience = 10 * time.Second
 	// adminPatience is how long an administrative request may take, Kafka's default.api.timeout.ms.
@@ -70,7 +71,7 @@ func (c *call) connect(ctx context.Context, servers string, p properties, opts .
 	if err != nil {
 		return nil, err
 	}
-	all := []kgo.Opt{kgo.SeedBrokers(addresses...), kgo.SoftwareNameAndVersion("logbahn-kafka-tools", KafkaVersion)}
+	all := []kgo.Opt{kgo.SeedBrokers(addresses...), kgo.SoftwareNameAndVersion(softwareName, KafkaVersion)}
 	if id := p["client.id"]; id != "" {
 		all = append(all, kgo.ClientID(id))
 	}

@@ -135,7 +135,11 @@ func (m *Machine) rejoin(now time.Time, g *group, c Call, req *kmsg.JoinGroupReq
 		m.reply(c.ID, g.joinReply(mem))
 	default:
 		m.updateMember(g, mem, c.ID, req, protocols)
-		m.rebalanceOrComplete(now, g)
+		why := "member " + clip(mem.id) + " joins anew"
+		if g.leader == mem.id {
+			why = "leader " + clip(mem.id) + " joins anew"
+		}
+		m.rebalanceOrComplete(now, g, because(why, req.Reason))
 	}
 }
 
@@ -159,7 +163,7 @@ func (m *Machine) addMember(now time.Time, g *group, c Call, req *kmsg.JoinGroup
 	g.add(mem)
 	g.parkJoin(mem, c.ID)
 	m.startSession(now, g, mem, newMemberTimeout)
-	m.rebalanceOrComplete(now, g)
+	m.rebalanceOrComplete(now, g, because("new member "+clip(id), req.Reason))
 }
 
 func (mem *member) setTimeouts(req *kmsg.JoinGroupRequest) {
@@ -203,7 +207,24 @@ func (m *Machine) replaceStatic(now time.Time, g *group, mem *member, id string,
 		return
 	}
 	g.parkJoin(mem, c.ID)
-	m.rebalanceOrComplete(now, g)
+	m.rebalanceOrComplete(now, g, because("static member "+clip(id)+" has come back", req.Reason))
+}
+
+// because adds the reason that a client gives (KIP-800).
+func because(what string, client *string) string {
+	if client == nil || *client == "" {
+		return what
+	}
+	return what + ": " + clip(*client)
+}
+
+// clip shortens a text of a client for an Event.
+func clip(s string) string {
+	const bytesMax = 200
+	if len(s) > bytesMax {
+		return s[:bytesMax] + "..."
+	}
+	return s
 }
 
 // store writes a group's record, unless it is larger than a record may be.

@@ -19,7 +19,7 @@ func (m *Machine) leaveGroup(now time.Time, req *kmsg.LeaveGroupRequest) *kmsg.L
 	before := g.size()
 	if req.Version < 3 {
 		resp.ErrorCode = codeOf(m.leave(g, kmsg.LeaveGroupRequestMember{MemberID: req.MemberID}))
-		m.afterLeave(now, g, before)
+		m.afterLeave(now, g, before, "member "+clip(req.MemberID)+" leaves")
 		return resp
 	}
 	for _, leaving := range req.Members {
@@ -28,7 +28,14 @@ func (m *Machine) leaveGroup(now time.Time, req *kmsg.LeaveGroupRequest) *kmsg.L
 		one.ErrorCode = codeOf(m.leave(g, leaving))
 		resp.Members = append(resp.Members, one)
 	}
-	m.afterLeave(now, g, before)
+	if len(req.Members) > 0 {
+		first := &req.Members[0]
+		id := first.MemberID
+		if id == "" && first.InstanceID != nil {
+			id = *first.InstanceID
+		}
+		m.afterLeave(now, g, before, because("member "+clip(id)+" leaves", first.Reason))
+	}
 	return resp
 }
 
@@ -53,12 +60,12 @@ func (m *Machine) leave(g *group, leaving kmsg.LeaveGroupRequestMember) *kerr.Er
 	return nil
 }
 
-func (m *Machine) afterLeave(now time.Time, g *group, sizeBefore int) {
+func (m *Machine) afterLeave(now time.Time, g *group, sizeBefore int, reason string) {
 	if g == nil {
 		return
 	}
 	if g.size() < sizeBefore && (g.state == Stable || g.state == CompletingRebalance) {
-		m.prepareRebalance(now, g)
+		m.prepareRebalance(now, g, reason)
 	} else {
 		m.completeJoinIfReady(now, g)
 	}

@@ -71,10 +71,21 @@ type Record struct {
 }
 
 // Result is what one step of the machine decided: replies, which may answer earlier calls, and records to replay and
-// append.
+// append; and what there is to tell of groups.
 type Result struct {
 	Replies []Reply
 	Records []Record
+	Events  []Event
+}
+
+// Event is a step of a group that its operator may want to know of: it begins to rebalance, for a reason, or has a new
+// generation.
+type Event struct {
+	Group      string
+	State      State  // before
+	Generation int32  // before a rebalance the old one
+	Members    int    // the new generation's; 0 with a Reason
+	Reason     string // empty: a new generation has begun
 }
 
 // Machine is the groups of one partition of __consumer_offsets; see the package documentation for its contract.
@@ -101,7 +112,7 @@ func (m *Machine) Loaded(now time.Time) {
 			m.renewSession(now, g, mem)
 		}
 		if len(g.members) > m.cfg.SizeMax {
-			m.prepareRebalance(now, g)
+			m.prepareRebalance(now, g, "the group is larger than group.max.size")
 		}
 	}
 	m.schedule(now, m.cfg.RetentionCheckInterval, &timer{kind: retentionCheck})

@@ -1,6 +1,7 @@
 package group
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
@@ -13,13 +14,14 @@ import (
 // ends). Sync: everyone sends SyncGroup; the leader's carries the assignment; who has not sent one within the rebalance
 // timeout is dropped and the group rebalances again.
 
-// rebalanceOrComplete starts a rebalance, or, when one is under way, ends its join phase if this was the last to join.
-func (m *Machine) rebalanceOrComplete(now time.Time, g *group) {
+// rebalanceOrComplete starts a rebalance for the reason, or, when one is under way, ends its join phase if this was the last
+// to join.
+func (m *Machine) rebalanceOrComplete(now time.Time, g *group, reason string) {
 	if g.state == PreparingRebalance {
 		m.completeJoinIfReady(now, g)
 		return
 	}
-	m.prepareRebalance(now, g)
+	m.prepareRebalance(now, g, reason)
 }
 
 func (m *Machine) completeJoinIfReady(now time.Time, g *group) {
@@ -28,7 +30,8 @@ func (m *Machine) completeJoinIfReady(now time.Time, g *group) {
 	}
 }
 
-func (m *Machine) prepareRebalance(now time.Time, g *group) {
+func (m *Machine) prepareRebalance(now time.Time, g *group, reason string) {
+	m.step.Events = append(m.step.Events, Event{Group: g.id, State: g.state, Generation: g.generation, Reason: reason})
 	for _, mem := range g.members {
 		if m.answerSync(mem, syncError(kerr.RebalanceInProgress)) {
 			m.renewSession(now, g, mem)
@@ -76,6 +79,7 @@ func (m *Machine) completeJoin(now time.Time, g *group) {
 		}
 	}
 	if len(g.members) == 0 {
+		m.step.Events = append(m.step.Events, Event{Group: g.id, State: g.state, Generation: g.generation + 1})
 		m.write(g.emptyRecord(now.UnixMilli()))
 		return
 	}
@@ -84,6 +88,7 @@ func (m *Machine) completeJoin(now time.Time, g *group) {
 		return
 	}
 	g.generation++
+	m.step.Events = append(m.step.Events, Event{Group: g.id, State: g.state, Generation: g.generation, Members: len(g.members)})
 	g.protocol = g.vote()
 	g.initial = false
 	g.state = CompletingRebalance
@@ -109,7 +114,7 @@ func (m *Machine) syncTimeout(now time.Time, g *group) {
 		m.dropMember(g, mem)
 	}
 	if len(late) > 0 {
-		m.prepareRebalance(now, g)
+		m.prepareRebalance(now, g, fmt.Sprintf("%d members have sent no SyncGroup in time, %s among them", len(late), clip(late[0].id)))
 	}
 }
 
@@ -128,7 +133,7 @@ func (m *Machine) sessionExpired(now time.Time, g *group, memberID string) {
 	}
 	m.dropMember(g, mem)
 	if g.state == Stable || g.state == CompletingRebalance {
-		m.prepareRebalance(now, g)
+		m.prepareRebalance(now, g, "member "+clip(memberID)+" has been silent for its session timeout")
 		return
 	}
 	m.completeJoinAfterLoss(now, g)

@@ -74,7 +74,7 @@ func (m *Machine) storeAssignment(now time.Time, g *group, list []kmsg.SyncGroup
 				m.renewSession(now, g, mem) // it may have passed while the call was parked
 			}
 		}
-		m.prepareRebalance(now, g)
+		m.prepareRebalance(now, g, "the assignment could not be stored")
 		return
 	}
 	for _, mem := range g.members {
