@@ -3,11 +3,11 @@ package broker
 import (
 	"context"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/logbahn/logbahn/internal/vfs"
 	"github.com/logbahn/logbahn/internal/wire"
 )
 
@@ -19,7 +19,7 @@ import (
 
 // producerIDs is the block of ids that the controller has given to this broker, and no other will ever get.
 type producerIDs struct {
-	mu        sync.Mutex // held while the next block is asked for: others would ask for the same
+	mu        vfs.Gate // held while the next block is asked for: others would ask for the same
 	next, end int64
 }
 

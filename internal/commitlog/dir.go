@@ -99,7 +99,7 @@ type Dir struct {
 		sync.Mutex
 		dirty, spare []*Log
 	}
-	checkpointMu sync.Mutex
+	checkpointMu vfs.Gate
 	recovery     recoveryPoints
 	starts       checkpointed
 	replication  checkpointed

@@ -45,8 +45,8 @@ type Log struct {
 
 	// Locks in their order. filesMu is held by whoever writes, renames or removes files other than the last segment's;
 	// syncMu while files are synced and while the log is cut.
-	filesMu sync.Mutex
-	syncMu  sync.Mutex
+	filesMu vfs.Gate
+	syncMu  vfs.Gate
 
 	mu struct {
 		sync.Mutex

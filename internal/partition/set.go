@@ -13,6 +13,7 @@ import (
 
 	"github.com/logbahn/logbahn/internal/cluster"
 	"github.com/logbahn/logbahn/internal/commitlog"
+	"github.com/logbahn/logbahn/internal/vfs"
 	"github.com/logbahn/logbahn/internal/wire"
 )
 
@@ -69,8 +70,8 @@ const replicaLagMaxDefault = 30 * time.Second
 type Set struct {
 	cfg Config
 
-	applying sync.Mutex // images are applied one after the other
-	swept    bool       // folders without a topic have been looked for; guarded by applying
+	applying vfs.Gate // images are applied one after the other
+	swept    bool     // folders without a topic have been looked for; guarded by applying
 
 	// The goroutines: fetchers and the proposer. They end with Close.
 	ctx       context.Context
