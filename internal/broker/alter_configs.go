@@ -5,6 +5,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/logbahn/logbahn/internal/config"
 	"github.com/logbahn/logbahn/internal/wire"
 )
 
@@ -12,9 +13,24 @@ import (
 // changes single keys.
 
 func (b *Broker) alterConfigs(ctx context.Context, _ *Request, req *kmsg.AlterConfigsRequest) *kmsg.AlterConfigsResponse {
+	kept, refused := takeOut(req.Resources, func(asked *kmsg.AlterConfigsRequestResource) (r kmsg.AlterConfigsResponseResource, no bool) {
+		changes := make([]config.Change, len(asked.Configs))
+		for i := range asked.Configs {
+			changes[i] = config.Change{Name: asked.Configs[i].Name, Value: asked.Configs[i].Value}
+		}
+		why := b.checkThreads(asked.ResourceType, asked.ResourceName, changes)
+		if why == nil {
+			return r, false
+		}
+		r.ResourceType, r.ResourceName, r.ErrorCode, r.ErrorMessage = asked.ResourceType, asked.ResourceName, why.Code, &why.Message
+		return r, true
+	})
+	req.Resources = kept
 	resp, code := b.change(ctx, req, 0)
 	if code == wire.None {
-		return resp.(*kmsg.AlterConfigsResponse)
+		done := resp.(*kmsg.AlterConfigsResponse)
+		done.Resources = putBack(done.Resources, refused)
+		return done
 	}
 	failed := kmsg.NewPtrAlterConfigsResponse()
 	for i := range req.Resources {
@@ -23,5 +39,6 @@ func (b *Broker) alterConfigs(ctx context.Context, _ *Request, req *kmsg.AlterCo
 		r.ErrorCode, r.ErrorMessage = code.Code(), kmsg.StringPtr(code.Message())
 		failed.Resources = append(failed.Resources, r)
 	}
+	failed.Resources = putBack(failed.Resources, refused)
 	return failed
 }
