@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"net"
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -87,12 +89,38 @@ func runConsoleProducer(ctx context.Context, c *call) error {
 	if err != nil {
 		return c.plain(err)
 	}
-	client, err := c.connect(ctx, o.text("bootstrap-server"), p, opts...)
+	away := &awayHook{client: p["client.id"], logf: c.logf}
+	client, err := c.connect(ctx, o.text("bootstrap-server"), p, append(opts, kgo.WithHooks(away))...)
 	if err != nil {
 		return err
 	}
 	defer client.Close()
+	away.reached.Store(true)
 	return c.produceLines(ctx, client, reader)
+}
+
+// awayInterval is how often at most it is said that a broker cannot be reached: that of Kafka's reconnect.backoff.max.ms.
+const awayInterval = time.Second
+
+// awayHook says, as Kafka's producer does, that a broker cannot be reached any more: the lines that are entered meanwhile wait.
+type awayHook struct {
+	client  string
+	logf    func(level, format string, args ...any)
+	reached atomic.Bool // a broker has answered; what is wrong before is an error
+	said    atomic.Int64
+}
+
+// OnBrokerConnect is called after each attempt, from any goroutine.
+func (h *awayHook) OnBrokerConnect(meta kgo.BrokerMetadata, _ time.Duration, _ net.Conn, err error) {
+	if err == nil || errors.Is(err, context.Canceled) || !h.reached.Load() {
+		return
+	}
+	now, last := time.Now().UnixNano(), h.said.Load()
+	if now-last < int64(awayInterval) || !h.said.CompareAndSwap(last, now) {
+		return
+	}
+	h.logf("WARN", "[Producer clientId=%s] Connection to node %s (%s) could not be established. Node may not be available.",
+		h.client, kgo.NodeName(meta.NodeID), net.JoinHostPort(meta.Host, strconv.Itoa(int(meta.Port))))
 }
 
 // plain has an option error printed without the help.

@@ -85,3 +85,49 @@ func TestInterrupt(t *testing.T) {
 		t.Errorf("the consumer reads %q, want the line that was entered", r.Stdout)
 	}
 }
+
+// lines is what a tool writes, line by line as they come.
+type lines chan string
+
+func (l lines) Write(b []byte) (int, error) {
+	l <- string(b)
+	return len(b), nil
+}
+
+// TestProducerSaysThatTheBrokerIsGone enters a line after the broker has died.
+func TestProducerSaysThatTheBrokerIsGone(t *testing.T) {
+	broker := logbahntest.Run(t, logbahntest.Dir(t.TempDir()))
+	client := append(broker.ClientOptions(), kgo.MetadataMinAge(50*time.Millisecond))
+	stdin, typing := io.Pipe()
+	said := make(lines, 100)
+	ended := make(chan int, 1)
+	go func() {
+		env := kafkacli.Env{Stdin: stdin, Stdout: io.Discard, Stderr: said, Client: client}
+		ended <- kafkacli.Run(t.Context(), env, "kafka-console-producer", []string{"--bootstrap-server", "in-process:9092", "--topic", "typed",
+			"--sync", "--command-property", "delivery.timeout.ms=2000"})
+	}()
+	if _, err := io.WriteString(typing, "a line\nanother\n"); err != nil { // returns when the first has been sent
+		t.Fatal(err)
+	}
+	broker.Node(1).Kill()
+	go func() {
+		_, _ = io.WriteString(typing, "one more\n")
+		_ = typing.Close()
+	}()
+	for {
+		select {
+		case line := <-said:
+			if strings.Contains(line, "WARN [Producer clientId=console-producer] Connection to node 1 (") && strings.Contains(line, "could not be established") {
+				go func() {
+					for range said {
+					}
+				}()
+				<-ended
+				close(said)
+				return
+			}
+		case code := <-ended:
+			t.Fatalf("it ended with %d and said nothing of the broker", code)
+		}
+	}
+}
