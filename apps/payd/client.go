@@ -183,10 +183,18 @@ func fromStart(n int32) map[int32]int64 {
 // write puts records into the log and returns when all are safe, their partitions and offsets set. When ctx ends it
 // returns at once, and what became of the records is not known.
 func write(ctx context.Context, client *kgo.Client, records []*kgo.Record) error {
+	return writeEach(ctx, client, records, func(*kgo.Record, error) {})
+}
+
+// writeEach is write with a function that is told what became of each record, by a goroutine of the client's.
+func writeEach(ctx context.Context, client *kgo.Client, records []*kgo.Record, told func(*kgo.Record, error)) error {
 	// kgo's ProduceSync would wait for a log that is gone, even after ctx has ended.
 	results := make(chan error, len(records))
 	for _, r := range records {
-		client.Produce(ctx, r, func(_ *kgo.Record, err error) { results <- err })
+		client.Produce(ctx, r, func(r *kgo.Record, err error) {
+			told(r, err)
+			results <- err
+		})
 	}
 	for range records {
 		select {

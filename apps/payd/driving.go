@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/logbahn/logbahn/apps/payd/fleet"
@@ -26,6 +27,10 @@ type driving struct {
 	last   map[string]trip.Record // of every car, the newest by sequence
 	moved  map[string]bool        // since the last save
 	ends   map[int32]int64
+
+	mu       sync.Mutex
+	answered []*kgo.Record // acknowledged, not noted yet
+	failure  error         // of one that was not
 }
 
 // runFleet resumes the fleet where the topics say that it stopped, and drives until the context ends.
@@ -50,7 +55,8 @@ func runFleet(ctx context.Context, config *Config, f *fleet.Fleet) error {
 		case <-tick.C:
 		}
 		now := time.Now()
-		err := d.send(ctx, f.Step(now.Truncate(time.Second)))
+		d.send(ctx, f.Step(now.Truncate(time.Second)))
+		err := d.noteAnswers()
 		if err == nil && now.Sub(saved) >= saveCarsEvery {
 			saved = now
 			err = d.save(ctx)
@@ -97,17 +103,37 @@ func (d *driving) note(value []byte) {
 	}
 }
 
-func (d *driving) send(ctx context.Context, records []trip.Record) error {
-	var out []*kgo.Record
+// send hands records to the log and does not wait for it: while a partition has no leader the cars of the others drive on.
+// It waits when the client holds more than it may.
+func (d *driving) send(ctx context.Context, records []trip.Record) {
 	for i := range records {
-		out = append(out, jsonRecord(topicRaw, 0, records[i].Device, &records[i]))
+		r := jsonRecord(topicRaw, 0, records[i].Device, &records[i])
+		d.config.audit.send(r)
+		d.client.Produce(ctx, r, func(r *kgo.Record, err error) {
+			d.config.audit.answer(r, err)
+			d.mu.Lock()
+			defer d.mu.Unlock()
+			if err != nil {
+				d.failure = err
+			} else {
+				d.answered = append(d.answered, r)
+			}
+		})
 	}
-	if err := write(ctx, d.client, out); err != nil {
-		return fmt.Errorf("payd: send telematics: %w", err)
-	}
-	for _, r := range out {
+}
+
+// noteAnswers takes over what the log has acknowledged since the last time, in the order of each partition.
+func (d *driving) noteAnswers() error {
+	d.mu.Lock()
+	answered, err := d.answered, d.failure
+	d.answered, d.failure = nil, nil
+	d.mu.Unlock()
+	for _, r := range answered {
 		d.ends[r.Partition] = max(d.ends[r.Partition], r.Offset+1)
 		d.note(r.Value)
+	}
+	if err != nil {
+		return fmt.Errorf("payd: send telematics: %w", err)
 	}
 	return nil
 }

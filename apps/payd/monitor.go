@@ -15,6 +15,9 @@ import (
 // monitorEvery is how often rates and lags are asked for.
 const monitorEvery = time.Second
 
+// measurePatience bounds one measurement.
+const measurePatience = 5 * time.Second
+
 var monitored = []string{topicRaw, topicClean, topicDead, topicEvents, topicScores, topicQuotes}
 
 var groups = []web.Group{
@@ -29,11 +32,14 @@ func (v *view) monitor(ctx context.Context, admin *kadm.Client) {
 	defer tick.Stop()
 	var m meter
 	for {
-		status, err := m.measure(ctx, admin)
+		status, err := m.measure(ctx, admin, v.config)
 		if ctx.Err() != nil {
 			return
 		}
 		v.mu.Lock()
+		if status.Brokers != nil { // which are told while the rest is not
+			v.status.Brokers = status.Brokers
+		}
 		if err != nil {
 			v.status.Problem = err.Error()
 		} else {
@@ -61,18 +67,30 @@ type meter struct {
 	at   time.Time
 	ends map[string]int64
 	rate map[string]float64
+
+	brokers map[int32]string // addresses of all that were ever there
 }
 
-func (m *meter) measure(ctx context.Context, admin *kadm.Client) (web.Status, error) {
-	bounded, cancel := context.WithTimeout(ctx, 5*time.Second)
+// measure returns what it could find out when something does not answer.
+func (m *meter) measure(ctx context.Context, admin *kadm.Client, config *Config) (web.Status, error) {
+	bounded, cancel := context.WithTimeout(ctx, measurePatience)
 	defer cancel()
+	var status web.Status
+	metadata, err := admin.Metadata(bounded)
+	if err != nil {
+		return status, fmt.Errorf("the log does not answer: %w", err)
+	}
+	if m.brokers == nil {
+		m.brokers = make(map[int32]string)
+	}
+	status.Brokers = brokers(metadata, m.brokers, config.running)
 	listed, err := admin.ListEndOffsets(bounded, monitored...)
 	if err != nil {
-		return web.Status{}, fmt.Errorf("the log does not answer: %w", err)
+		return status, fmt.Errorf("the log does not answer: %w", err)
 	}
 	lags, err := admin.Lag(bounded, groupClean, groupAnalytics, groupPricing)
 	if err != nil {
-		return web.Status{}, fmt.Errorf("the groups do not answer: %w", err)
+		return status, fmt.Errorf("the groups do not answer: %w", err)
 	}
 	ends := make(map[string]int64)
 	listed.Each(func(o kadm.ListedOffset) {
@@ -80,13 +98,13 @@ func (m *meter) measure(ctx context.Context, admin *kadm.Client) (web.Status, er
 			ends[o.Topic] += o.Offset
 		}
 	})
-	status := web.Status{Topics: m.rates(time.Now(), ends)}
+	status.Topics = m.rates(time.Now(), ends)
 	status.Rate, status.Total = status.Topics[0].Rate, status.Topics[0].Total
 	for _, group := range groups {
 		lag := lags[group.Name]
 		group.State, group.Members = lag.State, len(lag.Members)
 		if err := lag.Error(); err != nil && !errors.Is(err, kerr.GroupIDNotFound) { // which is a group not formed yet
-			return web.Status{}, fmt.Errorf("group %s does not answer: %w", group.Name, err)
+			return status, fmt.Errorf("group %s does not answer: %w", group.Name, err)
 		}
 		for _, l := range lag.Lag.Sorted() {
 			if l.Topic == group.Topic && l.Lag > 0 {

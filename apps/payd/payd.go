@@ -24,6 +24,7 @@ import (
 type Config struct {
 	Brokers []string  // host:port
 	Opts    []kgo.Opt // for every client, such as the dialer of a node in this process
+	Cluster Cluster   // brokers that the page may kill and start; nil: it only shows them
 	Listen  string    // of the page; default localhost:8080, and when it is taken, any free port
 
 	Cars int            // simulated cars, default 120
@@ -42,6 +43,7 @@ type Config struct {
 	zone  *time.Location
 	lines trip.LineFormat
 	paces paces
+	audit *audit
 }
 
 // paces are how often analytics does what is not worth doing for each record.
@@ -86,6 +88,7 @@ func (c *Config) normalize() error {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
+	c.audit = newAudit()
 	return c.normalizeLines()
 }
 
@@ -154,6 +157,7 @@ func serve(ctx context.Context, config *Config, source *source, admin *kadm.Clie
 	stage(groupClean, topicRaw, func() work { return newCleanWork(config.lines) })
 	stage(groupAnalytics, topicClean, func() work { return newAnalyticsWork(config) })
 	stage(groupPricing, topicScores, func() work { return pricingWork{config.Log} })
+	group.Go(func() error { config.audit.follow(ctx, config); return nil })
 	group.Go(func() error { return source.run(ctx) })
 	group.Go(func() error { view.follow(ctx); return nil })
 	group.Go(func() error { view.monitor(ctx, admin); return nil })

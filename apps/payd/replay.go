@@ -190,7 +190,10 @@ func (r *replay) wait(value []byte) {
 
 // send writes a chunk, notes how far the replay is when asked or after a whole chunk, and waits what is owed.
 func (r *replay) send(ctx context.Context, chunk []*kgo.Record, done bool) error {
-	if err := write(ctx, r.client, chunk); err != nil {
+	for _, k := range chunk {
+		r.config.audit.send(k)
+	}
+	if err := writeEach(ctx, r.client, chunk, r.config.audit.answer); err != nil {
 		return fmt.Errorf("payd: replay %s: %w", r.name, err)
 	}
 	for _, sent := range chunk {

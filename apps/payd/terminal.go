@@ -66,6 +66,9 @@ func statusLine(s web.Status) string {
 		line += fmt.Sprintf("  %s lag %d", g.Name, g.Lag)
 	}
 	line += fmt.Sprintf("  %d dead letters", s.DeadTotal)
+	if len(s.Brokers) > 1 {
+		line += "  " + auditText(s.Audit)
+	}
 	if s.MeanCents > 0 {
 		line += fmt.Sprintf("  mean score %.0f, premium %.2f EUR/year", s.MeanScore, float64(s.MeanCents)/100)
 	}
@@ -90,6 +93,9 @@ func statusBlock(model web.Model, colour bool) string {
 		fmt.Fprintf(&b, " %s %s%d%s ", g.Name, bold, g.Lag, off)
 	}
 	fmt.Fprintln(&b)
+	if len(s.Brokers) > 1 {
+		fmt.Fprintf(&b, "  %s\n  %s\n", brokersText(s.Brokers, dim, bold, off), auditText(s.Audit))
+	}
 	best, worst := extremes(model.Drivers())
 	for _, d := range []*web.Driver{best, worst} {
 		if d != nil {
@@ -110,4 +116,33 @@ func extremes(drivers []web.Driver) (best, worst *web.Driver) {
 		return &high, nil
 	}
 	return &high, &low
+}
+
+// auditText says what became of the messages that were sent.
+func auditText(a web.Audit) string {
+	text := fmt.Sprintf("%d acknowledged  %d arrived  %d lost  %d duplicated", a.Acknowledged, a.Arrived, a.Lost, a.Doubled)
+	if a.Waiting > 0 {
+		text += fmt.Sprintf("  %d on the way", a.Waiting)
+	}
+	return text
+}
+
+// brokersText says how each broker does.
+func brokersText(brokers []web.Broker, dim, bold, off string) string {
+	var parts []string
+	for _, b := range brokers {
+		role := ""
+		if b.Controller {
+			role = "*"
+		}
+		switch {
+		case !b.Running:
+			parts = append(parts, fmt.Sprintf("%sbroker %d%s killed", dim, b.ID, off))
+		case !b.Alive:
+			parts = append(parts, fmt.Sprintf("%sbroker %d%s starting", dim, b.ID, off))
+		default:
+			parts = append(parts, fmt.Sprintf("%sbroker %d%s%s leads %s%d%s", dim, b.ID, role, off, bold, b.Leads, off))
+		}
+	}
+	return strings.Join(parts, "   ")
 }

@@ -219,6 +219,10 @@ func (v *view) Status() web.Status {
 	defer v.mu.RUnlock()
 	s := v.status
 	s.TimeMs = time.Now().UnixMilli()
+	s.Audit = v.config.audit.figures()
+	if s.Brokers == nil {
+		s.Brokers = []web.Broker{}
+	}
 	s.Dead = []web.DeadLetter{}
 	for _, reason := range trip.Reasons {
 		if n := v.dead[reason.Reason]; n > 0 {

@@ -1,5 +1,10 @@
 package web
 
+import (
+	"context"
+	"errors"
+)
+
 // The values that the page shows. They are plain data: whoever serves the page fills them in.
 
 // Model is where the page's values come from. Its methods are called from many goroutines at once.
@@ -11,7 +16,14 @@ type Model interface {
 	Drivers() []Driver
 	Driver(id string) (DriverDetail, bool)
 	Events() []Event // the newest first, a bounded number
+	// KillLeader ends a broker as a crash does, the one that leads telematics/0, and returns its id.
+	KillLeader() (int32, error)
+	// StartBroker starts a broker that was killed.
+	StartBroker(ctx context.Context, id int32) error
 }
+
+// ErrNotMine means that the brokers are not the page's to kill and start.
+var ErrNotMine = errors.New("these brokers were not started by the demo: it cannot kill or start them")
 
 // Town is the map under the cars. A replay has none.
 type Town struct {
@@ -51,6 +63,32 @@ type Status struct {
 	MeanScore float64      `json:"mean_score"`
 	MeanCents int64        `json:"mean_cents"`
 	Problem   string       `json:"problem"` // why figures are missing; "" when all is well
+	Audit     Audit        `json:"audit"`
+	Brokers   []Broker     `json:"brokers"`
+}
+
+// Audit counts messages to telematics, of this run of the demo.
+type Audit struct {
+	Sent         int64 `json:"sent"`         // handed to the log
+	Acknowledged int64 `json:"acknowledged"` // the log has promised to keep them
+	GivenUp      int64 `json:"given_up"`     // the log has refused them, or not answered
+	Arrived      int64 `json:"arrived"`      // a consumer has them
+	Waiting      int64 `json:"waiting"`      // acknowledged, and the consumer has not come so far
+	Lost         int64 `json:"lost"`         // acknowledged, and not there
+	Doubled      int64 `json:"doubled"`      // came more than once
+}
+
+// Broker is one broker of the cluster.
+type Broker struct {
+	ID         int32  `json:"id"`
+	Address    string `json:"address"`
+	Alive      bool   `json:"alive"`      // the cluster counts on it
+	Running    bool   `json:"running"`    // its process runs, as far as the demo knows
+	Controller bool   `json:"controller"` // it leads the metadata quorum
+	Leads      int    `json:"leads"`      // partitions
+	Replicas   int    `json:"replicas"`   // copies of partitions that it keeps
+	Behind     int    `json:"behind"`     // of them not in sync
+	Leader     bool   `json:"leader"`     // it leads the partition of telematics that “kill the leader” means
 }
 
 // Topic is one topic's traffic.

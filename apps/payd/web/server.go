@@ -3,10 +3,12 @@ package web
 import (
 	"embed"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
 	"net"
 	"net/http"
+	"strconv"
 	"time"
 )
 
@@ -27,6 +29,8 @@ const tickEvery = time.Second
 //	GET /api/drivers/{id}  one driver
 //	GET /api/stream        server-sent events: a tick a second with what has changed
 //	GET /healthz           200 while the pipeline runs, 503 with the reason otherwise
+//	POST /api/kill-leader          ends the broker that leads telematics/0, as a crash does: {"broker": 2}
+//	POST /api/brokers/{id}/start   starts a broker that was killed: {"broker": 2}
 func Handler(model Model) http.Handler {
 	page, err := fs.Sub(files, "page")
 	if err != nil {
@@ -51,7 +55,34 @@ func Handler(model Model) http.Handler {
 		}
 		fmt.Fprintln(w, "ok")
 	})
-	return guard(mux)
+	mux.HandleFunc("POST /api/kill-leader", func(w http.ResponseWriter, _ *http.Request) {
+		id, err := model.KillLeader()
+		answerOperation(w, id, err)
+	})
+	mux.HandleFunc("POST /api/brokers/{id}/start", func(w http.ResponseWriter, r *http.Request) {
+		id, err := strconv.ParseInt(r.PathValue("id"), 10, 32)
+		if err != nil {
+			http.Error(w, "a broker is a number", http.StatusBadRequest)
+			return
+		}
+		answerOperation(w, int32(id), model.StartBroker(r.Context(), int32(id)))
+	})
+	// What changes something comes from the page itself, or from no page at all.
+	return guard(http.NewCrossOriginProtection().Handler(mux))
+}
+
+// answerOperation answers what was done to a broker: 409 when it could not be, 501 where it never can.
+func answerOperation(w http.ResponseWriter, id int32, err error) {
+	switch {
+	case errors.Is(err, ErrNotMine):
+		http.Error(w, err.Error(), http.StatusNotImplemented)
+	case err != nil:
+		http.Error(w, err.Error(), http.StatusConflict)
+	default:
+		writeJSON(w, struct {
+			Broker int32 `json:"broker"`
+		}{id})
+	}
 }
 
 // guard sets the headers that keep the page to itself, and refuses requests for a name that is not this machine's

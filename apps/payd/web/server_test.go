@@ -2,7 +2,10 @@ package web
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
+	"errors"
+	"io"
 	"io/fs"
 	"net/http"
 	"net/http/httptest"
@@ -15,6 +18,15 @@ import (
 type fakeModel struct {
 	revision atomic.Int64
 	problem  string
+	started  atomic.Int32
+	refusal  error
+}
+
+func (m *fakeModel) KillLeader() (int32, error) { return 2, m.refusal }
+
+func (m *fakeModel) StartBroker(_ context.Context, id int32) error {
+	m.started.Store(id)
+	return m.refusal
 }
 
 func (m *fakeModel) Town() Town      { return Town{Roads: []Road{}} }
@@ -136,5 +148,53 @@ func TestPageKeepsToItself(t *testing.T) {
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestOperations kills and starts brokers, from the page and from programs, and not from other pages.
+func TestOperations(t *testing.T) {
+	m := &fakeModel{}
+	server := serve(t, m)
+	post := func(path, site string) (int, string) {
+		t.Helper()
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, server.URL+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if site != "" {
+			request.Header.Set("Sec-Fetch-Site", site)
+		}
+		response, err := http.DefaultClient.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer response.Body.Close()
+		body, err := io.ReadAll(response.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return response.StatusCode, strings.TrimSpace(string(body))
+	}
+	for _, site := range []string{"", "same-origin"} {
+		if code, body := post("/api/kill-leader", site); code != 200 || body != `{"broker":2}` {
+			t.Errorf("%d %s", code, body)
+		}
+	}
+	if code, _ := post("/api/kill-leader", "cross-site"); code != http.StatusForbidden {
+		t.Errorf("another page kills the leader: %d", code)
+	}
+	if code, body := post("/api/brokers/3/start", ""); code != 200 || body != `{"broker":3}` || m.started.Load() != 3 {
+		t.Errorf("%d %s", code, body)
+	}
+	if code, _ := post("/api/brokers/three/start", ""); code != http.StatusBadRequest {
+		t.Error(code)
+	}
+	m.refusal = errors.New("no leader")
+	if code, body := post("/api/kill-leader", ""); code != http.StatusConflict || body != "no leader" {
+		t.Errorf("%d %s", code, body)
+	}
+	m.refusal = ErrNotMine
+	if code, _ := post("/api/brokers/3/start", ""); code != http.StatusNotImplemented {
+		t.Error(code)
 	}
 }

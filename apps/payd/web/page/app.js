@@ -7,6 +7,7 @@ import './figures.js';
 import './map.js';
 import './drivers.js';
 import './driver.js';
+import './brokers.js';
 import './pipeline.js';
 import './events.js';
 import './values.js';

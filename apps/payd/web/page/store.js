@@ -7,7 +7,9 @@
 /** @typedef {{name:string,rate:number,total:number}} Topic */
 /** @typedef {{name:string,does:string,topic:string,state:string,members:number,lag:number}} Group */
 /** @typedef {{reason:string,text:string,n:number}} DeadLetter */
-/** @typedef {{t:number,mode:string,what:string,rate:number,total:number,topics:Topic[]|null,groups:Group[]|null,dead:DeadLetter[],dead_total:number,drivers:number,driving:number,mean_score:number,mean_cents:number,problem:string}} Status */
+/** @typedef {{sent:number,acknowledged:number,given_up:number,arrived:number,waiting:number,lost:number,doubled:number}} Audit */
+/** @typedef {{id:number,address:string,alive:boolean,running:boolean,controller:boolean,leads:number,replicas:number,behind:number,leader:boolean}} Broker */
+/** @typedef {{audit:Audit,brokers:Broker[],t:number,mode:string,what:string,rate:number,total:number,topics:Topic[]|null,groups:Group[]|null,dead:DeadLetter[],dead_total:number,drivers:number,driving:number,mean_score:number,mean_cents:number,problem:string}} Status */
 /** @typedef {{id:string,lat:number,lon:number,h:number,v:number,limit?:number,on:boolean,t:number}} Car */
 /** @typedef {{id:string,score:number,cents:number,base:number,km:number,trips:number,days:number,sim_days:number,sim:boolean,on:boolean,why:string,rev:number}} Driver */
 /** @typedef {{id:string,driver:string,kind:string,t:number,level:number,text:string,lat:number,lon:number,placed:boolean}} Event_ */
