@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -44,14 +45,15 @@ type Config struct {
 
 // Broker answers requests. It has no life of its own: whoever made what Config holds closes that.
 type Broker struct {
-	cfg         Config
-	table       []API // apis, which cannot be named by what it refers to
-	now         func() time.Time
-	log         *slog.Logger
-	sessions    *sessionCache
-	fetchMemory fetchMemory
-	producerIDs producerIDs
-	rotation    atomic.Uint32 // where the next fetch of a client without order of its own starts
+	cfg          Config
+	table        []API // apis, which cannot be named by what it refers to
+	now          func() time.Time
+	log          *slog.Logger
+	sessions     *sessionCache
+	fetchMemory  fetchMemory
+	produceCalls sync.Pool // of *produceCall
+	producerIDs  producerIDs
+	rotation     atomic.Uint32 // where the next fetch of a client without order of its own starts
 }
 
 // New returns a broker that serves what the table in apis.go lists.

@@ -3,7 +3,6 @@ package broker
 import (
 	"context"
 	"errors"
-	"sync"
 	"time"
 
 	"github.com/logbahn/logbahn/internal/cluster"
@@ -51,11 +50,10 @@ type produceWait struct {
 	topicAt, at int
 }
 
-// produceCalls has no New, which would refer to itself: see newProduceCall.
-var produceCalls sync.Pool
-
-func newProduceCall() *produceCall {
-	if c, ok := produceCalls.Get().(*produceCall); ok {
+// newProduceCall takes a call out of the broker's pool. Brokers share none: a timer must not leave the bubble of a
+// simulated one.
+func (b *Broker) newProduceCall() *produceCall {
+	if c, ok := b.produceCalls.Get().(*produceCall); ok {
 		return c
 	}
 	c := &produceCall{expired: time.NewTimer(time.Hour)}
@@ -67,7 +65,7 @@ func newProduceCall() *produceCall {
 // startProduce appends: what the request aliases is not needed afterwards.
 func (b *Broker) startProduce(_ context.Context, r *Request) Finish {
 	req := r.Body.(*wire.ProduceRequest)
-	c := newProduceCall()
+	c := b.newProduceCall()
 	c.b, c.img, c.version, c.acks = b, b.cfg.Metadata.Image(), req.Version, req.Acks
 	c.timeout = max(time.Duration(req.TimeoutMillis)*time.Millisecond, flushPatience)
 	c.admin, c.listener = r.clientID() == adminClientID, r.Conn.Listener
@@ -218,8 +216,9 @@ func (c *produceCall) release() {
 	clear(c.waits)
 	c.waits = c.waits[:0]
 	c.resp.NodeEndpoints = c.resp.NodeEndpoints[:0]
+	pool := &c.b.produceCalls
 	c.b, c.img, c.failed = nil, nil, false
-	produceCalls.Put(c)
+	pool.Put(c)
 }
 
 func (c *produceCall) refuse(reply *wire.ProducePartitionReply, topic *cluster.Topic, code wire.Error) {

@@ -61,7 +61,7 @@ func (f *fetcher) request(now time.Time) (*wire.FetchRequest, time.Duration) {
 		f.nameAll()
 	}
 	sortTopics(f.req.Topics)
-	f.req.MaxWaitMillis = int32(min(f.cfg.Replication.WaitMax, wait).Milliseconds())
+	f.req.MaxWaitMillis = int32(min(f.cfg.Replication.WaitMax, wait+time.Millisecond).Milliseconds()) // rounded up
 	return &f.req, 0
 }
 

@@ -145,7 +145,7 @@ func (p *Partition) Wait(ctx context.Context, a Ack) error {
 	}
 	select {
 	case err := <-w.done:
-		ackWaiters.Put(w)
+		p.set.ackWaiters.Put(w)
 		return err
 	case <-a.Expired:
 		return p.abandon(w, ErrTimeout)
@@ -165,7 +165,7 @@ func (p *Partition) enlist(a Ack) (*ackWaiter, error) {
 	if p.safeLocked(a.EndOffset, all) {
 		return nil, nil
 	}
-	w := ackWaiters.Get().(*ackWaiter)
+	w := p.set.newAckWaiter()
 	w.end, w.all = a.EndOffset, all
 	p.mu.waiting = append(p.mu.waiting, w)
 	return w, nil
@@ -185,7 +185,7 @@ func (p *Partition) abandon(w *ackWaiter, err error) error {
 	if i < 0 {
 		err = <-w.done
 	}
-	ackWaiters.Put(w)
+	p.set.ackWaiters.Put(w)
 	return err
 }
 

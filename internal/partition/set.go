@@ -73,6 +73,8 @@ type Set struct {
 	applying vfs.Gate // images are applied one after the other
 	swept    bool     // folders without a topic have been looked for; guarded by applying
 
+	ackWaiters sync.Pool // of *ackWaiter
+
 	// The goroutines: fetchers and the proposer. They end with Close.
 	ctx       context.Context
 	end       context.CancelFunc

@@ -1,7 +1,5 @@
 package partition
 
-import "sync"
-
 // Waiter waits for a change on any of several partitions: more committed records, another leader, a failed log. One
 // goroutine owns it and calls Watch and Close; partitions signal it from any goroutine.
 type Waiter struct {
@@ -43,5 +41,11 @@ type ackWaiter struct {
 	done chan error
 }
 
-// ackWaiters reuses waiters, since every produce request needs one.
-var ackWaiters = sync.Pool{New: func() any { return &ackWaiter{done: make(chan error, 1)} }}
+// newAckWaiter takes a waiter out of the Set's pool, since every produce request needs one. No pool is shared by brokers:
+// channels must not leave the bubble of a simulated one.
+func (s *Set) newAckWaiter() *ackWaiter {
+	if w, ok := s.ackWaiters.Get().(*ackWaiter); ok {
+		return w
+	}
+	return &ackWaiter{done: make(chan error, 1)}
+}

@@ -1,0 +1,320 @@
+package broker
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/logbahn/logbahn/internal/partition"
+	"github.com/logbahn/logbahn/internal/vfs"
+	"github.com/logbahn/logbahn/internal/wire"
+)
+
+func contents(t *testing.T, p *partition.Partition) []byte {
+	t.Helper()
+	var all []byte
+	for b, err := range p.Log().Batches(p.StartOffset()) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, b...)
+	}
+	return all
+}
+
+// A record is acknowledged as soon as the followers have flushed it: their report does not wait for the end of a long
+// poll, which would be half a second of the bubble's time.
+func TestAcksAllDoNotWaitForALongPoll(t *testing.T) {
+	runTrio(t, func(c *trio) {
+		c.create("t", 1)
+		c.inSync("t", 0)
+		time.Sleep(200 * time.Millisecond) // the followers' long polls are out
+		began := time.Now()
+		for i := range 20 {
+			wantCode(t, "produce", c.leader("t", 0).produce("t", 0, -1, fmt.Sprint(i)).ErrorCode, wire.None)
+		}
+		if took := time.Since(began); took > 50*time.Millisecond {
+			t.Errorf("twenty records took %v", took)
+		}
+		synctest.Wait()
+		for _, m := range c.members {
+			if p, _ := m.set.Get("t", 0); p.HighWatermark() != 20 {
+				t.Errorf("the high watermark of %d is %d", m.id, p.HighWatermark())
+			}
+		}
+		c.equal("t", 0)
+	})
+}
+
+func TestLeaderLosesPowerAndNothingIsLost(t *testing.T) {
+	runTrio(t, func(c *trio) {
+		c.create("t", 1)
+		c.inSync("t", 0)
+		first := c.leader("t", 0)
+		for i := range 10 {
+			wantCode(t, "produce", first.produce("t", 0, -1, fmt.Sprint("a", i)).ErrorCode, wire.None)
+		}
+		first.kill(1)
+		c.eventually("another leader", func() bool { return c.leader("t", 0) != first && c.leader("t", 0).leads("t") })
+		second := c.leader("t", 0)
+		for i := range 10 {
+			wantCode(t, "produce", second.produce("t", 0, -1, fmt.Sprint("b", i)).ErrorCode, wire.None)
+		}
+		first.start()
+		c.inSync("t", 0)
+		c.equal("t", 0)
+		if p, _ := first.set.Get("t", 0); p.EndOffset() != 20 {
+			t.Errorf("the log ends at %d", p.EndOffset())
+		}
+	})
+}
+
+// leads tells whether the broker itself knows that it leads partition 0.
+func (m *member) leads(topic string) bool {
+	p, ok := m.set.Get(topic, 0)
+	if !ok {
+		return false
+	}
+	_, leads := p.Leading()
+	return leads
+}
+
+// A leader that was cut off has records that nobody else has; they go when it follows again.
+func TestDivergedTailIsCut(t *testing.T) {
+	runTrio(t, func(c *trio) {
+		c.create("t", 1)
+		c.inSync("t", 0)
+		first := c.leader("t", 0)
+		wantCode(t, "produce", first.produce("t", 0, -1, "a", "b").ErrorCode, wire.None)
+		c.cut(first.id, true)
+		wantCode(t, "acks=1 at the old leader", first.produce("t", 0, 1, "x").ErrorCode, wire.None)
+		if got := wire.Error(first.produce("t", 0, -1, "y").ErrorCode); got != wire.RequestTimedOut && got != wire.NotEnoughReplicasAfterAppend {
+			t.Errorf("acks=all at the old leader: %v", got)
+		}
+		c.eventually("another leader", func() bool { return c.leader("t", 0) != first && c.leader("t", 0).leads("t") })
+		wantCode(t, "produce", c.leader("t", 0).produce("t", 0, -1, "c").ErrorCode, wire.None)
+		c.cut(first.id, false)
+		p := first.produce("t", 0, -1, "z")
+		wantCode(t, "at the deposed leader", p.ErrorCode, wire.NotLeaderOrFollower)
+		if p.CurrentLeader.LeaderID != c.leader("t", 0).id {
+			t.Errorf("sent to %+v", p.CurrentLeader)
+		}
+		c.inSync("t", 0)
+		c.equal("t", 0)
+		if p, _ := first.set.Get("t", 0); p.EndOffset() != 3 {
+			t.Errorf("the log ends at %d, want a b c", p.EndOffset())
+		}
+	})
+}
+
+func TestISRFollowsWhoKeepsUp(t *testing.T) {
+	runTrio(t, func(c *trio) {
+		c.create("t", 1)
+		c.inSync("t", 0)
+		lazy := c.members[2]
+		// Its disk does not finish, its heart beats.
+		gate := make(chan struct{})
+		lazy.faults.Add(vfs.Rule{Match: syncOfLog("t"), Fault: vfs.Fault{Before: func() { <-gate }}})
+		began := time.Now()
+		wantCode(t, "produce while one disk stands still", c.leader("t", 0).produce("t", 0, -1, "a").ErrorCode, wire.RequestTimedOut)
+		wantISR(c, "t", 1, 2)
+		if waited := time.Since(began); waited < 5*time.Second || waited > 8*time.Second {
+			t.Errorf("it left after %v", waited)
+		}
+		wantCode(t, "produce without it", c.leader("t", 0).produce("t", 0, -1, "b").ErrorCode, wire.None)
+		close(gate)
+		lazy.faults.Clear()
+		wantISR(c, "t", 1, 2, 3)
+		c.equal("t", 0)
+	})
+}
+
+// Below min.insync.replicas nothing is acknowledged, and nothing committed.
+func TestTooFewInSync(t *testing.T) {
+	runTrio(t, func(c *trio) {
+		c.create("t", 1)
+		c.inSync("t", 0)
+		c.cut(2, true)
+		c.cut(3, true)
+		var last wire.Error
+		c.eventually("refusal", func() bool {
+			last = wire.Error(c.leader("t", 0).produce("t", 0, -1, "a").ErrorCode)
+			return last == wire.NotEnoughReplicas
+		})
+		p, _ := c.leader("t", 0).set.Get("t", 0)
+		if hw := p.HighWatermark(); hw != 0 {
+			t.Errorf("high watermark %d", hw)
+		}
+		c.cut(2, false)
+		c.cut(3, false)
+		c.inSync("t", 0)
+		wantCode(t, "produce", c.leader("t", 0).produce("t", 0, -1, "b").ErrorCode, wire.None)
+		c.equal("t", 0)
+	})
+}
+
+func TestFollowersBeginWhereTheLeaderBegins(t *testing.T) {
+	runTrio(t, func(c *trio) {
+		c.create("t", 1)
+		c.inSync("t", 0)
+		wantCode(t, "produce", c.leader("t", 0).produce("t", 0, -1, "a", "b", "c").ErrorCode, wire.None)
+		c.cut(3, true)
+		time.Sleep(time.Second)
+		wantCode(t, "produce", c.leader("t", 0).produce("t", 0, 1, "d", "e", "f").ErrorCode, wire.None)
+		wantISR(c, "t", 1, 2)
+		p, _ := c.leader("t", 0).set.Get("t", 0)
+		if _, err := p.DeleteRecords(5); err != nil { // in the middle of the second batch
+			t.Fatal(err)
+		}
+		c.cut(3, false)
+		c.inSync("t", 0)
+		c.equal("t", 0)
+		for _, m := range c.members {
+			p, _ := m.set.Get("t", 0)
+			c.eventually("the same start", func() bool { return p.StartOffset() == 5 })
+		}
+	})
+}
+
+// A log that has nothing begins in the middle of a batch, where the leader does.
+func TestReplicaWithAnEmptyDisk(t *testing.T) {
+	runTrio(t, func(c *trio) {
+		c.create("t", 1)
+		c.inSync("t", 0)
+		wantCode(t, "produce", c.leader("t", 0).produce("t", 0, -1, "a", "b", "c").ErrorCode, wire.None)
+		lost := c.members[2]
+		lost.kill(1)
+		wantISR(c, "t", 1, 2)
+		p, _ := c.leader("t", 0).set.Get("t", 0)
+		if _, err := p.DeleteRecords(2); err != nil {
+			t.Fatal(err)
+		}
+		lost.fs = vfs.NewMem()
+		lost.start()
+		c.inSync("t", 0)
+		c.equal("t", 0)
+		if p, _ := lost.set.Get("t", 0); p.StartOffset() != 2 || p.EndOffset() != 3 {
+			t.Errorf("it holds %d to %d", p.StartOffset(), p.EndOffset())
+		}
+	})
+}
+
+// A corrupt answer is refused; when the network is well again the replica follows.
+func TestCorruptAnswerIsRefused(t *testing.T) {
+	runTrio(t, func(c *trio) {
+		c.create("t", 1)
+		c.create("u", 1)
+		c.inSync("t", 0)
+		c.inSync("u", 0)
+		needle := []byte("spoilt")
+		spoil := func(b []byte) {
+			if i := bytes.Index(b, needle); i >= 0 {
+				b[i] ^= 1
+			}
+		}
+		c.spoil.Store(&spoil)
+		if code := wire.Error(c.leader("t", 0).produce("t", 0, -1, "spoilt").ErrorCode); code != wire.RequestTimedOut {
+			t.Errorf("acknowledged with %v though no follower has it", code)
+		}
+		wantCode(t, "the other topic", c.leader("u", 0).produce("u", 0, -1, "good").ErrorCode, wire.None)
+		c.spoil.Store(nil)
+		c.equal("t", 0)
+		c.inSync("t", 0)
+	})
+}
+
+// One partition's log that fails at a follower, or at the leader, stops no other.
+func TestFailedLogStopsNoOther(t *testing.T) {
+	runTrio(t, func(c *trio) {
+		c.create("t", 1)
+		c.create("u", 1)
+		c.inSync("t", 0)
+		c.inSync("u", 0)
+		broken := vfs.Rule{Match: syncOfLog("t"), Fault: vfs.Fault{Err: errors.New("EIO"), LoseDirty: true}}
+		c.members[1].faults.Add(broken)
+		if code := wire.Error(c.leader("t", 0).produce("t", 0, -1, "a").ErrorCode); code != wire.RequestTimedOut {
+			t.Errorf("with a broken follower in sync: %v", code)
+		}
+		wantISR(c, "t", 1, 3)
+		wantCode(t, "without it", c.leader("t", 0).produce("t", 0, -1, "b").ErrorCode, wire.None)
+		wantCode(t, "the other topic", c.leader("u", 0).produce("u", 0, -1, "c").ErrorCode, wire.None)
+		c.equal("u", 0)
+
+		c.members[0].faults.Add(broken)
+		wantCode(t, "the leader's disk fails", c.members[0].produce("t", 0, -1, "d").ErrorCode, wire.KafkaStorageError)
+		wantCode(t, "the other topic", c.leader("u", 0).produce("u", 0, -1, "e").ErrorCode, wire.None)
+		c.equal("u", 0)
+	})
+}
+
+func TestFollowersServeReaders(t *testing.T) {
+	runTrio(t, func(c *trio) {
+		c.create("t", 1)
+		c.inSync("t", 0)
+		leader, follower := c.members[0], c.members[1]
+		wantCode(t, "produce", leader.produce("t", 0, -1, "a", "b").ErrorCode, wire.None)
+		synctest.Wait()
+		if got := leader.fetchAs("t", 0, "r2"); got.PreferredReadReplica != 2 || len(got.RecordBatches) != 0 {
+			t.Errorf("a consumer in rack r2 is sent to %d", got.PreferredReadReplica)
+		}
+		if got := leader.fetchAs("t", 0, "r1"); got.PreferredReadReplica != -1 || len(got.RecordBatches) == 0 {
+			t.Errorf("a consumer in the leader's rack is sent to %d", got.PreferredReadReplica)
+		}
+		got := follower.fetchAs("t", 0, "r2")
+		if got.ErrorCode != 0 || got.HighWatermark != 2 || len(got.RecordBatches) == 0 || got.PreferredReadReplica != -1 {
+			t.Errorf("from the follower: %v, high watermark %d, %d bytes", wire.Error(got.ErrorCode), got.HighWatermark, len(got.RecordBatches))
+		}
+		wantCode(t, "beyond what the follower has", follower.fetchAs("t", 7, "r2").ErrorCode, wire.OffsetNotAvailable)
+		wantCode(t, "beyond what the leader has", leader.fetchAs("t", 7, "r1").ErrorCode, wire.OffsetOutOfRange)
+		p, _ := leader.set.Get("t", 0)
+		if _, err := p.DeleteRecords(1); err != nil {
+			t.Fatal(err)
+		}
+		c.eventually("the start moves", func() bool { p, _ := follower.set.Get("t", 0); return p.StartOffset() == 1 })
+		wantCode(t, "before what the follower has", follower.fetchAs("t", 0, "r2").ErrorCode, wire.NotLeaderOrFollower)
+		wantCode(t, "before what the leader has", leader.fetchAs("t", 0, "r1").ErrorCode, wire.OffsetOutOfRange)
+	})
+}
+
+// Many partitions, each broker leading a third, one of them losing power again and again.
+func TestManyPartitionsThroughCrashes(t *testing.T) {
+	runTrio(t, func(c *trio) {
+		const partitions = 30
+		c.create("t", partitions)
+		for i := range int32(partitions) {
+			c.inSync("t", i)
+		}
+		acked := make(map[int32]int64)
+		for round := range 4 {
+			for i := range int32(partitions) {
+				p := c.leader("t", i).produce("t", i, -1, fmt.Sprint(round))
+				if p.ErrorCode == 0 {
+					acked[i] = max(acked[i], p.BaseOffset+1)
+				}
+			}
+			victim := c.members[round%3]
+			victim.kill(uint64(round))
+			c.eventually("other leaders", func() bool {
+				for i := range int32(partitions) {
+					if c.leader("t", i) == victim {
+						return false
+					}
+				}
+				return true
+			})
+			victim.start()
+			for i := range int32(partitions) {
+				c.inSync("t", i)
+			}
+		}
+		for i := range int32(partitions) {
+			c.equal("t", i)
+			if p, _ := c.leader("t", i).set.Get("t", i); p.EndOffset() < acked[i] || acked[i] < 4 {
+				t.Errorf("partition %d ends at %d; acknowledged were %d", i, p.EndOffset(), acked[i])
+			}
+		}
+	})
+}
