@@ -160,6 +160,9 @@ func (c *Cluster) Node(id int32) *Node {
 	return m.running()
 }
 
+// Running tells whether a node runs.
+func (c *Cluster) Running(id int32) bool { return c.Node(id) != nil }
+
 func (c *Cluster) member(id int32) (*member, error) {
 	if id < 1 || int(id) > len(c.members) {
 		return nil, fmt.Errorf("%w: %d of %d nodes", ErrNoNode, id, len(c.members))

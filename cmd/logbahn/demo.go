@@ -20,6 +20,7 @@ import (
 type demoFlags struct {
 	dir, listen, http string
 	clean             bool
+	brokers           int
 	cars              int
 	seed              uint64
 	replay            string
@@ -33,13 +34,17 @@ func demoCommand() *cobra.Command {
 		Use:   "demo",
 		Short: "A node and a fleet of cars: pay-as-you-drive insurance, live",
 		Long: "Starts a node that listens on this machine only, and on it the pay-as-you-drive application: a simulated fleet, or\n" +
-			"recorded drives with --replay, the stages that learn each driver's habits, and a page that shows every premium.",
-		Args: exactArgs(0),
-		RunE: func(c *cobra.Command, _ []string) error { return demo(c, f) },
+			"recorded drives with --replay, the stages that learn each driver's habits, and a page that shows every premium.\n" +
+			"With --brokers 3 it is a cluster of three nodes. A button on the page, and `logbahn demo kill-leader`, kill the one\n" +
+			"that leads: the cars drive on, and a counter shows what was lost and what came twice.",
+		Example: "  logbahn demo\n  logbahn demo --brokers 3",
+		Args:    exactArgs(0),
+		RunE:    func(c *cobra.Command, _ []string) error { return demo(c, f) },
 	}
 	c.Flags().StringVar(&f.dir, "dir", "", "data directory (default ~/.logbahn/demo)")
 	c.Flags().BoolVar(&f.clean, "clean", false, "begin anew: delete the demo's data first")
-	c.Flags().StringVar(&f.listen, "listen", "127.0.0.1:9092", "address of the Kafka listener")
+	c.Flags().IntVar(&f.brokers, "brokers", 1, "how many nodes; each keeps a copy of everything, up to three")
+	c.Flags().StringVar(&f.listen, "listen", "127.0.0.1:9092", "address of the Kafka listener; other nodes have the ports behind it")
 	c.Flags().StringVar(&f.http, "http", "localhost:8080", "address of the page")
 	c.Flags().IntVar(&f.cars, "cars", 0, "simulated cars (default 120)")
 	c.Flags().Uint64Var(&f.seed, "seed", 1, "seed of the simulation")
@@ -47,6 +52,7 @@ func demoCommand() *cobra.Command {
 	c.Flags().Float64Var(&f.speed, "replay-speed", 0, "how much faster than recorded to replay (0: as fast as it goes)")
 	c.Flags().StringVar(&f.unit, "speed-unit", "", "unit of the speed in lines: km/h, mph, m/s, kn")
 	c.Flags().StringVar(&f.zone, "zone", "", "time zone of the time in lines, such as America/New_York")
+	c.AddCommand(demoKillLeader(), demoStartBroker())
 	return c
 }
 
@@ -70,7 +76,7 @@ func demo(c *cobra.Command, f demoFlags) error {
 		defer os.RemoveAll(dir)
 	}
 	log := slog.New(slog.NewTextHandler(c.ErrOrStderr(), &slog.HandlerOptions{Level: slog.LevelWarn}))
-	node, err := f.start(c, dir, log)
+	nodes, err := f.start(c, dir, log)
 	if errors.Is(err, logbahn.ErrLocked) {
 		return firstDemo(c, dir, err)
 	}
@@ -78,16 +84,16 @@ func demo(c *cobra.Command, f demoFlags) error {
 		return err
 	}
 	ctx, cancel := context.WithCancelCause(c.Context())
-	go endWith(ctx, cancel, node)
+	go endWith(ctx, cancel, nodes)
 	err = payd.Run(ctx, payd.Config{
-		Brokers: []string{node.Addr()}, Opts: node.ClientOptions(), Listen: f.http, Cars: f.cars, Seed: f.seed,
+		Brokers: nodes.addrs, Opts: nodes.options, Cluster: nodes.cluster, Listen: f.http, Cars: f.cars, Seed: f.seed,
 		LineUnit: f.unit, LineZone: f.zone, Replay: payd.Replay{File: f.replay, Speed: f.speed},
 		Terminal: out, Log: log,
 		Ready: func(url string) {
-			writeDemoFile(dir, runningDemo{os.Getpid(), url, node.Addr()}, log)
-			fmt.Fprintf(out, "Logbahn %s, ready in %s\n\n  Page   %s\n  Kafka  %s\n  Data   %s\n  Try    logbahn consume premiums --from start -b %s\n\n"+
+			writeDemoFile(dir, runningDemo{os.Getpid(), url, strings.Join(nodes.addrs, ",")}, log)
+			fmt.Fprintf(out, "Logbahn %s, ready in %s\n\n  Page   %s\n  Kafka  %s\n  Data   %s\n  Try    %s\n\n"+
 				"Ctrl-C stops; the next demo goes on where this one ends. --clean begins anew.\n\n",
-				version(), time.Since(started).Round(time.Millisecond), url, node.Addr(), dir, node.Addr())
+				version(), time.Since(started).Round(time.Millisecond), url, strings.Join(nodes.addrs, " "), dir, f.try(nodes))
 		},
 	})
 	if err != nil && f.replay != "" && (f.unit == "" || f.zone == "") && strings.Contains(err.Error(), "speed unit") {
@@ -97,15 +103,26 @@ func demo(c *cobra.Command, f demoFlags) error {
 	_ = os.Remove(filepath.Join(dir, demoFile))
 	stop, done := context.WithTimeout(context.WithoutCancel(c.Context()), drainPatience)
 	defer done()
-	return errors.Join(err, node.Stop(stop), node.Err())
+	return errors.Join(err, nodes.stop(stop), nodes.err())
 }
 
-// endWith ends the application with its node. The goroutine ends with the context.
-func endWith(ctx context.Context, cancel context.CancelCauseFunc, node *logbahn.Node) {
+// try is what the demo proposes to do next.
+func (f demoFlags) try(nodes *demoNodes) string {
+	if nodes.cluster == nil {
+		return "logbahn consume premiums --from start -b " + nodes.addrs[0]
+	}
+	if f.dir != "" {
+		return "logbahn demo kill-leader --dir " + f.dir
+	}
+	return "logbahn demo kill-leader"
+}
+
+// endWith ends the application with its nodes. The goroutine ends with the context.
+func endWith(ctx context.Context, cancel context.CancelCauseFunc, nodes *demoNodes) {
 	select {
 	case <-ctx.Done():
-	case <-node.Done():
-		cancel(node.Err())
+	case <-nodes.done:
+		cancel(nodes.err())
 	}
 }
 
@@ -124,42 +141,12 @@ func (f demoFlags) directory() (dir string, temporary bool, err error) {
 	return dir, true, err
 }
 
-// dataDir is the node's directory within the demo's: --clean removes only what the demo itself has made.
-func dataDir(dir string) string { return filepath.Join(dir, "data") }
-
-// start starts the node. A port that is taken is replaced by a free one, and that is said.
-func (f demoFlags) start(c *cobra.Command, dir string, log *slog.Logger) (*logbahn.Node, error) {
-	if f.clean {
-		if err := clean(dir); err != nil {
-			return nil, err
-		}
-	}
-	config := logbahn.Config{Dir: dataDir(dir), Listeners: []string{f.listen}, Log: log, Settings: map[string]string{
-		"offsets.topic.num.partitions":     "4",
-		"group.initial.rebalance.delay.ms": "0",
-	}}
-	node, err := logbahn.Start(c.Context(), config)
-	if errors.Is(err, logbahn.ErrPortTaken) && !c.Flags().Changed("listen") {
-		config.Listeners = []string{"127.0.0.1:0"}
-		if node, err = logbahn.Start(c.Context(), config); err == nil {
-			fmt.Fprintf(c.ErrOrStderr(), "%s is taken: the Kafka listener is on %s\n", f.listen, node.Addr())
-		}
-	}
-	if errors.Is(err, logbahn.ErrLocked) {
-		return nil, err
-	}
-	if err != nil {
-		return nil, startError(err)
-	}
-	return node, nil
-}
-
-// clean removes the demo's data, unless a demo is using it.
-func clean(dir string) error {
+// removeData removes the demo's data, unless a demo is using it.
+func (f demoFlags) removeData(dir string) error {
 	if running, err := readDemoFile(dir); err == nil && alive(running) {
 		return &cliError{code: exitRefused, err: fmt.Errorf("a demo is running on %s: %s", dir, running.URL), hint: "stop it before --clean"}
 	}
-	return os.RemoveAll(dataDir(dir))
+	return os.RemoveAll(f.dataDir(dir))
 }
 
 // firstDemo answers a second demo on the same data.

@@ -105,12 +105,13 @@ func leaves(c *cobra.Command) []*cobra.Command {
 	for _, sub := range c.Commands() {
 		switch {
 		case sub.Hidden || sub.Name() == "help":
-		case sub.HasSubCommands():
+		case sub.HasSubCommands() && !sub.LocalNonPersistentFlags().HasFlags():
 			found = append(found, leaves(sub)...)
 		default:
 			sub.InitDefaultHelpFlag()
 			sub.DisableFlagsInUseLine = true
 			found = append(found, sub)
+			found = append(found, leaves(sub)...) // of one that does something itself
 		}
 	}
 	return found
