@@ -1,14 +1,15 @@
 # Counts and ranges: SEEDS=from:to, FUZZTIME=10m, KILLS=200,
-# SECTION=latency,raw, ROUNDS=3, BUDGET=40m.
+# STATES=1000000, SECTION=latency,raw, ROUNDS=3, BUDGET=40m.
 SEEDS    ?= 0:10000
 FUZZTIME ?= 1m
+STATES   ?= 1000000
 KILLS    ?= 200
 BIN      := bin/logbahn
 SECTION  ?=
 ROUNDS   ?= 3
 BUDGET   ?= 40m
 
-.PHONY: build check test race crash fuzz hostile interop interop-golden kill bench figures clean
+.PHONY: build check test race crash explore fuzz hostile interop interop-golden kill bench figures clean
 
 build: ## the stripped static binary
 	CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o $(BIN) ./cmd/logbahn
@@ -27,6 +28,9 @@ race:
 
 crash: ## seeded power losses, torn writes, full disks and bit flips of the log, against a model
 	LOGBAHN_CRASH_SEEDS=$(SEEDS) go test -count=1 -timeout 3h -run Crash ./internal/commitlog/
+
+explore: ## every state of three replicas within bounds, STATES at most for each; and long walks, by seed
+	LOGBAHN_EXPLORE_STATES=$(STATES) LOGBAHN_EXPLORE_SEEDS=$(SEEDS) go test -count=1 -timeout 3h -v -run Explore ./internal/sim/explore/
 
 fuzz: ## every fuzz target for FUZZTIME
 	@for pkg in $$(go list ./...); do \

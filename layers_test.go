@@ -39,6 +39,7 @@ var layers = [][]room{
 	{
 		{pkg: "logbahntest"},
 		{pkg: "internal/sim/check"},
+		{pkg: "internal/sim/explore"},
 		{pkg: "internal/sim", beside: []string{"internal/sim/check"}},
 	},
 }

@@ -129,7 +129,7 @@ func (q *proposals) ask(list []proposal) bool {
 	for _, c := range list {
 		code, answered := codes[idKey{c.partition.topicID, c.partition.index}]
 		switch {
-		case !answered || refuses(code):
+		case !answered || replica.Refuses(code):
 			q.set.cfg.Log.Info("in-sync set not taken", "topic", c.partition.topic, "partition", c.partition.index,
 				"isr", c.change.ISR, "err", kerr.ErrorForCode(code))
 			refused = append(refused, c)
@@ -144,16 +144,6 @@ func (q *proposals) ask(list []proposal) bool {
 	for _, c := range refused {
 		q.forget(c)
 		c.partition.step(func(m *replica.Machine) replica.Effects { return m.ProposalRefused(c.change) })
-	}
-	return true
-}
-
-// refuses tells whether a code means that the change has not been made and will not be. The others mean that it has
-// been, or that the image of this broker is behind, whose next one answers.
-func refuses(code int16) bool {
-	switch kerr.ErrorForCode(code) {
-	case nil, kerr.FencedLeaderEpoch, kerr.InvalidUpdateVersion, kerr.NewLeaderElected, kerr.UnknownTopicID, kerr.UnknownTopicOrPartition:
-		return false
 	}
 	return true
 }

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/logbahn/logbahn/internal/cluster"
+	"github.com/logbahn/logbahn/internal/wire"
 )
 
 // follower is what a leader knows of another replica. end and flushed are -1 until it has fetched in this epoch.
@@ -116,6 +117,16 @@ func (m *Machine) ProposalRefused(c ISRChange) Effects {
 	}
 	m.proposed = nil
 	return m.advance(None)
+}
+
+// Refuses tells whether a code with which the controller answers a proposal means that the change has not been made and
+// will not be. The others mean that it has been, or that the image of this broker is behind, whose next one answers.
+func Refuses(code int16) bool {
+	switch wire.Error(code) {
+	case wire.None, wire.FencedLeaderEpoch, wire.InvalidUpdateVersion, wire.NewLeaderElected, wire.UnknownTopicID, wire.UnknownTopicOrPartition:
+		return false
+	}
+	return true
 }
 
 // Proposed reports whether a change of the in-sync set still has no answer.
