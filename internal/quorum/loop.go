@@ -304,6 +304,9 @@ func (q *Quorum) noteController() {
 	if s := &q.loop; s.applied.ControllerID() != q.leader() {
 		s.applied = s.applied.WithController(q.leader())
 		q.publish.add(publication{image: s.applied})
+		if !s.leading && q.leader() != cluster.NoLeader { // whose name may be news of an entry
+			q.retryWaiting()
+		}
 	}
 }
 
