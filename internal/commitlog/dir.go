@@ -78,7 +78,7 @@ type Dir struct {
 	fs   vfs.FS
 	path string
 	log  *slog.Logger
-	meta meta
+	meta atomic.Pointer[meta] // replaced as a whole
 	lock io.Closer
 
 	wasClean  bool
@@ -145,9 +145,11 @@ func OpenDir(cfg DirConfig) (*Dir, error) {
 }
 
 func (d *Dir) load() (err error) {
-	if d.meta, err = loadMeta(&d.cfg); err != nil {
+	m, err := loadMeta(&d.cfg)
+	if err != nil {
 		return err
 	}
+	d.meta.Store(&m)
 	if err := errors.Join(
 		d.recovery.load(d, d.List),
 		d.starts.load(d, logStartFile, true),
@@ -189,10 +191,10 @@ func (d *Dir) start() {
 }
 
 // ClusterID returns the cluster that the directory belongs to, "" for none while Forming.
-func (d *Dir) ClusterID() string { return d.meta.clusterID }
+func (d *Dir) ClusterID() string { return d.meta.Load().clusterID }
 
 // DirectoryID returns the id that the directory got when it was formatted.
-func (d *Dir) DirectoryID() [16]byte { return d.meta.directoryID }
+func (d *Dir) DirectoryID() [16]byte { return d.meta.Load().directoryID }
 
 // Path returns the path that the directory was opened with.
 func (d *Dir) Path() string { return d.path }

@@ -154,34 +154,34 @@ func newClusterID(cfg *DirConfig) string {
 
 // Forming tells whether no cluster is known to have begun with this directory in it: it is fresh, or the node stopped
 // before Formed. Only with DirConfig.Forms.
-func (d *Dir) Forming() bool { return d.meta.forming }
+func (d *Dir) Forming() bool { return d.meta.Load().forming }
 
-// Join makes the directory, while it is forming, one of a cluster. It returns when that is on disk. Join and Formed are for
-// the one who has opened the directory, before others look at it.
+// Join makes the directory, while it is forming, one of a cluster. It returns when that is on disk. Join and Formed are
+// for the one who has opened the directory: one call at a time.
 func (d *Dir) Join(clusterID string) error {
-	if d.meta.clusterID != "" && d.meta.clusterID != clusterID {
-		return fmt.Errorf("%w: %s is of cluster %s, not %s", ErrForeignCluster, d.path, d.meta.clusterID, clusterID)
+	m := *d.meta.Load()
+	if m.clusterID != "" && m.clusterID != clusterID {
+		return fmt.Errorf("%w: %s is of cluster %s, not %s", ErrForeignCluster, d.path, m.clusterID, clusterID)
 	}
-	m := d.meta
 	m.clusterID = clusterID
 	return d.changeMeta(m)
 }
 
 // Formed notes that what the cluster keeps in the directory is there: from here on it is missed when it is gone.
 func (d *Dir) Formed() error {
-	m := d.meta
+	m := *d.meta.Load()
 	m.forming = false
 	return d.changeMeta(m)
 }
 
 func (d *Dir) changeMeta(m meta) error {
-	if m == d.meta {
+	if m == *d.meta.Load() {
 		return nil
 	}
 	if err := vfs.WriteFileAtomic(d.fs, path.Join(d.path, metaFile), m.encode(d.cfg.Now())); err != nil {
 		return fmt.Errorf("%s: %w", metaFile, err)
 	}
-	d.meta = m
+	d.meta.Store(&m)
 	return nil
 }
 
