@@ -52,17 +52,6 @@ type clusterFacts struct {
 	topics     kadm.TopicDetails
 }
 
-// withFacts is withClient for what begins with the facts.
-func withFacts(c *cobra.Command, do func(ctx context.Context, admin *kadm.Client, facts clusterFacts) error) error {
-	return withClient(c, func(ctx context.Context, client *kgo.Client, admin *kadm.Client) error {
-		facts, err := factsOf(ctx, client, admin)
-		if err != nil {
-			return err
-		}
-		return do(ctx, admin, facts)
-	})
-}
-
 // factsOf asks for the brokers, fenced ones too where the broker is of the age to tell them, and for all topics.
 func factsOf(ctx context.Context, client *kgo.Client, admin *kadm.Client) (clusterFacts, error) {
 	m, err := admin.Metadata(ctx)

@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
 )
 
 type brokerRow struct {
@@ -25,7 +26,11 @@ func clusterBrokers() *cobra.Command {
 		Example: "  logbahn cluster brokers -o wide"}
 	outputFlag(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		return withFacts(c, func(ctx context.Context, admin *kadm.Client, facts clusterFacts) error {
+		return withClient(c, func(ctx context.Context, client *kgo.Client, admin *kadm.Client) error {
+			facts, err := factsOf(ctx, client, admin)
+			if err != nil {
+				return err
+			}
 			rows := brokerRows(ctx, admin, facts)
 			return show(c, rows, "BROKER ADDRESS CONTROLLER STATE LEADS SIZE | RACK REPLICAS USABLE TOTAL", func(line func(...any)) {
 				for _, r := range rows {

@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
 )
 
 type clusterInfoObject struct {
@@ -20,7 +21,11 @@ func clusterInfo() *cobra.Command {
 		Example: "  logbahn cluster info\n  logbahn cluster info -o json | jq -r .cluster_id"}
 	outputFlag(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		return withFacts(c, func(_ context.Context, _ *kadm.Client, facts clusterFacts) error {
+		return withClient(c, func(ctx context.Context, client *kgo.Client, admin *kadm.Client) error {
+			facts, err := factsOf(ctx, client, admin)
+			if err != nil {
+				return err
+			}
 			info := clusterInfoObject{Cluster: facts.id, Controller: facts.controller, Brokers: len(facts.brokers)}
 			for _, t := range facts.topics {
 				if !t.IsInternal {

@@ -17,17 +17,6 @@ func groupCommand() *cobra.Command {
 	return c
 }
 
-// withLag is withAdmin for what begins with a group's lag.
-func withLag(c *cobra.Command, group string, do func(ctx context.Context, g kadm.DescribedGroupLag) error) error {
-	return withAdmin(c, func(ctx context.Context, admin *kadm.Client) error {
-		g, err := lagOf(ctx, admin, group)
-		if err != nil {
-			return err
-		}
-		return do(ctx, g)
-	})
-}
-
 // lagOf returns what the broker knows of a group and of the partitions that it reads.
 func lagOf(ctx context.Context, admin *kadm.Client, name string) (kadm.DescribedGroupLag, error) {
 	lags, err := admin.Lag(ctx, name)

@@ -40,7 +40,11 @@ func groupDescribe() *cobra.Command {
 		Example: "  logbahn group describe analytics\n  logbahn group describe analytics -o json | jq '.members[].host'"}
 	outputFlag(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
-		return withLag(c, args[0], func(_ context.Context, g kadm.DescribedGroupLag) error {
+		return withAdmin(c, func(ctx context.Context, admin *kadm.Client) error {
+			g, err := lagOf(ctx, admin, args[0])
+			if err != nil {
+				return err
+			}
 			d := descriptionOf(g)
 			if forPeople(c) {
 				fmt.Fprintf(c.OutOrStdout(), "group %s  state %s  members %d  assignor %s  coordinator %d  total lag %d\n",

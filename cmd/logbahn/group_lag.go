@@ -42,12 +42,16 @@ func groupLag() *cobra.Command {
 		Example: "  logbahn group lag analytics\n  logbahn group lag analytics -o json | jq .total_lag"}
 	outputFlag(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
-		return withLag(c, args[0], func(ctx context.Context, g kadm.DescribedGroupLag) error {
+		return withAdmin(c, func(ctx context.Context, admin *kadm.Client) error {
+			g, err := lagOf(ctx, admin, args[0])
+			if err != nil {
+				return err
+			}
 			d := lagDescriptionOf(g)
 			if err := d.measure(ctx, c); err != nil {
 				return err
 			}
-			err := show(c, d, "TOPIC PARTITION COMMITTED END LAG BEHIND MEMBER | HOST MEMBER-ID START", func(line func(...any)) {
+			err = show(c, d, "TOPIC PARTITION COMMITTED END LAG BEHIND MEMBER | HOST MEMBER-ID START", func(line func(...any)) {
 				for _, r := range d.Detail {
 					line(r.Topic, r.Partition, offsetOrDash(r.Committed), offsetOrDash(r.End), lagCell(r.Lag), behindText(r.Behind), orDash(r.Member), orDash(r.Host), orDash(r.MemberID), offsetOrDash(r.Start))
 				}

@@ -57,9 +57,13 @@ type Network struct {
 // Quorum is the controllers and how they tell that one is gone.
 type Quorum struct {
 	Voters                []Voter
+	BootstrapServers      []string // host:port of controllers whose ids are not known
+	AutoJoin              bool
+	HeartbeatIntervalMs   int32
 	SessionTimeoutMs      int32
 	RebalanceLeaders      bool  // leaderships go back to the preferred replicas by themselves
 	RebalanceCheckSeconds int64 // how often
+	ControlledShutdown    bool
 	SnapshotAfterBytes    int64
 	SegmentBytes          int32
 	DescribePartitionsMax int32
@@ -91,7 +95,12 @@ type Logs struct {
 
 // Replication is when a follower is in sync.
 type Replication struct {
-	LagTimeMaxMs int64
+	LagTimeMaxMs     int64
+	FetchWaitMaxMs   int32
+	FetchBytesMin    int32
+	FetchBytesMax    int32 // of a partition
+	ResponseBytesMax int32
+	FetchBackoffMs   int32
 }
 
 // Groups limits classic groups.
@@ -163,8 +172,15 @@ func (l Layers) Broker() (Broker, error) {
 			Partitions:        r.int32("num.partitions"),
 			ReplicationFactor: int16(r.int64("default.replication.factor")),
 		},
-		Logs:        r.logs(),
-		Replication: Replication{LagTimeMaxMs: r.int64("replica.lag.time.max.ms")},
+		Logs: r.logs(),
+		Replication: Replication{
+			LagTimeMaxMs:     r.int64("replica.lag.time.max.ms"),
+			FetchWaitMaxMs:   r.int32("replica.fetch.wait.max.ms"),
+			FetchBytesMin:    r.int32("replica.fetch.min.bytes"),
+			FetchBytesMax:    r.int32("replica.fetch.max.bytes"),
+			ResponseBytesMax: r.int32("replica.fetch.response.max.bytes"),
+			FetchBackoffMs:   r.int32("replica.fetch.backoff.ms"),
+		},
 		Groups: Groups{
 			SessionTimeoutMinMs:     r.int32("group.min.session.timeout.ms"),
 			SessionTimeoutMaxMs:     r.int32("group.max.session.timeout.ms"),
@@ -232,9 +248,13 @@ func (r reader) nodeID() (int32, error) {
 
 func (r reader) quorum() (Quorum, error) {
 	q := Quorum{
+		BootstrapServers:      r.list("controller.quorum.bootstrap.servers"),
+		AutoJoin:              r.bool("controller.quorum.auto.join.enable"),
+		HeartbeatIntervalMs:   r.int32("broker.heartbeat.interval.ms"),
 		SessionTimeoutMs:      r.int32("broker.session.timeout.ms"),
 		RebalanceLeaders:      r.bool("auto.leader.rebalance.enable"),
 		RebalanceCheckSeconds: r.get("leader.imbalance.check.interval.seconds").number,
+		ControlledShutdown:    r.bool("controlled.shutdown.enable"),
 		SnapshotAfterBytes:    r.int64("metadata.log.max.record.bytes.between.snapshots"),
 		SegmentBytes:          r.int32("metadata.log.segment.bytes"),
 		DescribePartitionsMax: r.int32("max.request.partition.size.limit"),
@@ -246,7 +266,7 @@ func (r reader) quorum() (Quorum, error) {
 		}
 		q.Voters = append(q.Voters, v)
 	}
-	for _, server := range r.list("controller.quorum.bootstrap.servers") {
+	for _, server := range q.BootstrapServers {
 		if _, _, err := net.SplitHostPort(server); err != nil {
 			return Quorum{}, fmt.Errorf("controller.quorum.bootstrap.servers: %q is not host:port", server)
 		}
@@ -390,9 +410,9 @@ func (r reader) check(b Broker) error {
 		return errors.New("process.roles is empty: allowed: broker, controller")
 	case b.Groups.SessionTimeoutMinMs > b.Groups.SessionTimeoutMaxMs:
 		return errors.New("group.max.session.timeout.ms must be at least group.min.session.timeout.ms")
-	case r.int64("replica.fetch.wait.max.ms") > b.Replication.LagTimeMaxMs:
+	case int64(b.Replication.FetchWaitMaxMs) > b.Replication.LagTimeMaxMs:
 		return errors.New("replica.fetch.wait.max.ms must be at most replica.lag.time.max.ms")
-	case r.int32("broker.heartbeat.interval.ms")*2 > b.Quorum.SessionTimeoutMs:
+	case b.Quorum.HeartbeatIntervalMs*2 > b.Quorum.SessionTimeoutMs:
 		return errors.New("broker.session.timeout.ms must be at least twice broker.heartbeat.interval.ms")
 	case slices.Contains(b.Roles, "controller") && len(b.Quorum.Voters) > 0 && !slices.ContainsFunc(b.Quorum.Voters, voter):
 		return fmt.Errorf("this node is a controller, and node.id %d is not in controller.quorum.voters", b.NodeID)

@@ -10,12 +10,15 @@ import (
 // its files are as they are, and the directory is not marked as cleanly stopped. It returns when all goroutines have ended,
 // and the directory may then be opened again. A Stop that is under way is cut short. Err stays nil.
 func (n *Node) Kill() {
-	n.killed.Store(true)
+	if !n.killed.Swap(true) {
+		close(n.killing)
+	}
 	for _, s := range n.serving {
 		if server := s.server.Load(); server != nil {
 			_ = server.Close() // nobody gets an answer
 		}
 	}
+	n.closePeers() // nobody hears of it
 	n.fs.Sever()
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()

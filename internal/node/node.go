@@ -22,6 +22,7 @@ import (
 	"github.com/logbahn/logbahn/internal/listener"
 	"github.com/logbahn/logbahn/internal/ops"
 	"github.com/logbahn/logbahn/internal/partition"
+	"github.com/logbahn/logbahn/internal/peer"
 	"github.com/logbahn/logbahn/internal/quorum"
 	"github.com/logbahn/logbahn/internal/vfs"
 )
@@ -55,23 +56,34 @@ type Node struct {
 	dir     *commitlog.Dir
 	metaLog *commitlog.Log
 	quorum  *quorum.Quorum
+	opened  chan struct{}  // closed when quorum is there
+	voters  []quorum.Voter // who begins the cluster, or whom to follow
 	set     *partition.Set
 	groups  *coordinator.Groups
 	server  *broker.Broker
+	serves  chan struct{} // closed when clients are answered
 	serving []*serving
+
+	// The ways to other nodes.
+	controllers *peer.Peers // by their listeners for controllers
+	brokers     *peer.Peers // by their listeners between brokers
+	raft        *peer.Raft
 
 	limiting     sync.Mutex    // the newest limits on connections are the last to be set
 	reconfigured chan struct{} // has a token when the cluster has said something new about brokers
 	// reconfiguring is the image that said so, which the quorum publishes only when all subscribers have seen it.
 	reconfiguring atomic.Pointer[cluster.Image]
 
-	brokerEpoch int64 // of this run's registration
+	brokerEpoch atomic.Int64 // of the latest registration
+	alive       liveness
+	replaces    atomic.Bool // this node has taken a voter of its id away and takes its place
 
 	ops     *ops.Server // nil: there is none
 	clients *ops.Clients
 	changes ops.Changes
 
 	stop     chan struct{}
+	killing  chan struct{} // closed by Kill
 	stopOnce sync.Once
 	stopErr  error
 	running  sync.WaitGroup
@@ -82,7 +94,8 @@ type Node struct {
 
 // serving is one listener with its sockets.
 type serving struct {
-	config.Listener // as bound: the port is the real one
+	config.Listener      // as bound: the port is the real one
+	controllers     bool // nodes may ask what only nodes may
 	sockets         []net.Listener
 	receiveBytes    int // of the connections' buffers, -1 for the system's own
 	sendBytes       int
@@ -93,7 +106,10 @@ const tickInterval = 5 * time.Second
 
 // Start starts a node; the context bounds the start only.
 func Start(ctx context.Context, cfg Config) (_ *Node, err error) {
-	n := &Node{cfg: cfg, reconfigured: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{})}
+	n := &Node{
+		cfg: cfg, reconfigured: make(chan struct{}, 1), opened: make(chan struct{}), serves: make(chan struct{}),
+		stop: make(chan struct{}), killing: make(chan struct{}), done: make(chan struct{}),
+	}
 	if n.cfg.Log == nil {
 		n.cfg.Log = slog.New(slog.DiscardHandler)
 	}
@@ -115,7 +131,9 @@ func Start(ctx context.Context, cfg Config) (_ *Node, err error) {
 			err = errors.Join(err, n.Stop(stopCtx))
 		}
 	}()
-	for _, step := range []func(context.Context) error{n.bind, n.openOps, n.openDir, n.openQuorum, n.register, n.openReplicas, n.unfence, n.serve} {
+	for _, step := range []func(context.Context) error{
+		n.bind, n.openOps, n.openDir, n.openPeers, n.serveControllers, n.form, n.openQuorum, n.register, n.openReplicas, n.unfence, n.serve,
+	} {
 		if err := step(ctx); err != nil {
 			return nil, err
 		}
@@ -125,6 +143,10 @@ func Start(ctx context.Context, cfg Config) (_ *Node, err error) {
 	n.running.Add(2)
 	go n.watch()
 	go n.warn()
+	if n.isController() && !n.alone() {
+		n.running.Add(1)
+		go n.vote()
+	}
 	return n, nil
 }
 
@@ -151,18 +173,17 @@ func (n *Node) configure() error {
 		id := strconv.Itoa(int(n.broker.NodeID))
 		n.static["node.id"], n.static["broker.id"] = id, id
 	}
-	for _, role := range []string{"broker", "controller"} {
-		if !slices.Contains(n.broker.Roles, role) {
-			return fmt.Errorf("process.roles: %s is missing; this release runs one node, which is broker and controller", role)
-		}
+	if !n.isBroker() {
+		return errors.New("process.roles: broker is missing; this release has no nodes that are controllers only")
+	}
+	if !n.isController() && len(n.broker.Quorum.Voters)+len(n.broker.Quorum.BootstrapServers) == 0 {
+		return errors.New("process.roles: controller is missing, and neither controller.quorum.bootstrap.servers nor controller.quorum.voters says where one is")
+	}
+	if n.cfg.InProcess && (!n.isController() || len(n.otherVoters()) > 0) {
+		return errors.New("a node without sockets is its own controller: others could not reach it")
 	}
 	if len(n.broker.LogDirs) != 1 {
 		return fmt.Errorf("log.dirs: %d directories are given, a node has one", len(n.broker.LogDirs))
-	}
-	for _, v := range n.broker.Quorum.Voters {
-		if v.ID != n.broker.NodeID {
-			return fmt.Errorf("controller.quorum.voters: voter %d is another node; this release runs one node, which is its own controller", v.ID)
-		}
 	}
 	return nil
 }
@@ -174,7 +195,7 @@ func (n *Node) openDir(context.Context) error {
 	}
 	var err error
 	n.dir, err = commitlog.OpenDir(commitlog.DirConfig{
-		FS: n.fs, Path: n.broker.LogDirs[0], ClusterID: n.broker.ClusterID, NodeID: n.broker.NodeID, Flush: flush, Log: n.log, Now: n.cfg.Now,
+		FS: n.fs, Path: n.broker.LogDirs[0], ClusterID: n.broker.ClusterID, Forms: !n.alone(), NodeID: n.broker.NodeID, Flush: flush, Log: n.log, Now: n.cfg.Now,
 		CheckpointInterval: milliseconds(min(int64(n.broker.Logs.RecoveryCheckpointMs), 1000)),
 		RetentionInterval:  milliseconds(n.broker.Logs.RetentionCheckIntervalMs),
 		CleanerInterval:    n.cleanerInterval(),
@@ -202,6 +223,16 @@ func (n *Node) openReplicas(context.Context) error {
 	n.set = partition.NewSet(partition.Config{
 		NodeID: n.broker.NodeID, Dir: n.dir, Static: n.static, Log: n.log, Now: n.cfg.Now,
 		ReplicaLagMax: milliseconds(n.broker.Replication.LagTimeMaxMs),
+		BrokerEpoch:   n.brokerEpoch.Load,
+		Fetch:         n.brokers.Fetch,
+		Controller:    n.metadata(),
+		Replication: partition.Replication{
+			WaitMax:           milliseconds(int64(n.broker.Replication.FetchWaitMaxMs)),
+			BytesMin:          n.broker.Replication.FetchBytesMin,
+			PartitionBytesMax: n.broker.Replication.FetchBytesMax,
+			ResponseBytesMax:  n.broker.Replication.ResponseBytesMax,
+			Backoff:           milliseconds(int64(n.broker.Replication.FetchBackoffMs)),
+		},
 	})
 	n.groups = coordinator.New(coordinator.Config{
 		Group:      groupConfig(n.broker),
@@ -219,11 +250,12 @@ func (n *Node) openReplicas(context.Context) error {
 			default: // it is known already
 			}
 		}
+		n.brokersChanged(d)
 		n.set.Apply(img, d)
 		n.groups.ImageApplied(coordinator.DeletedTopics(d))
 	})
 	n.server = broker.New(broker.Config{
-		NodeID: n.broker.NodeID, Metadata: n.quorum, Partitions: n.set, Groups: n.groups,
+		NodeID: n.broker.NodeID, Metadata: n.metadata(), Partitions: n.set, Groups: n.groups,
 		Settings: broker.SettingsOf(n.broker), Static: n.static, Log: n.log, Now: n.cfg.Now,
 		Dir: broker.LogDir{Path: n.dir.Path(), Free: func() (int64, error) { return n.fs.Free(n.dir.Path()) }},
 	})

@@ -2,19 +2,17 @@ package node
 
 import (
 	"context"
-	"crypto/rand"
-	"errors"
 	"fmt"
 	"math"
-	"path"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/logbahn/logbahn/internal/cluster"
 	"github.com/logbahn/logbahn/internal/commitlog"
 	"github.com/logbahn/logbahn/internal/config"
 	"github.com/logbahn/logbahn/internal/coordinator/group"
+	"github.com/logbahn/logbahn/internal/peer"
 	"github.com/logbahn/logbahn/internal/quorum"
 )
 
@@ -26,6 +24,7 @@ var (
 
 const snapshotBytesMax = 4 << 20
 
+// openQuorum takes part in the metadata quorum. From here on this node is missed in the cluster when it is gone.
 func (n *Node) openQuorum(context.Context) error {
 	if err := n.checkMetadataLog(); err != nil {
 		return err
@@ -40,17 +39,40 @@ func (n *Node) openQuorum(context.Context) error {
 		return fmt.Errorf("metadata log: %w", err)
 	}
 	n.quorum, err = quorum.Open(quorum.Config{
-		FS: n.fs, Dir: path.Join(n.dir.Path(), metadataPartition.String()), Log: n.metaLog, ClusterID: n.dir.ClusterID(),
-		Self:    quorum.Voter{NodeID: n.broker.NodeID, DirectoryID: n.dir.DirectoryID()},
-		Voters:  []quorum.Voter{{NodeID: n.broker.NodeID, DirectoryID: n.dir.DirectoryID()}},
-		Machine: newController(n.broker, n.static),
+		FS: n.fs, Dir: n.metadataFolder(), Log: n.metaLog, ClusterID: n.dir.ClusterID(),
+		Self:      n.self(),
+		Voters:    n.voters,
+		Machine:   newController(n.broker, n.static),
+		Transport: n.raft,
+		Members:   n.membersChanged,
+		Fetch:     n.controllers.Fetch,
+		Request: func(ctx context.Context, id cluster.NodeID, req kmsg.Request) (kmsg.Response, error) {
+			return n.controllers.Request(ctx, id, peer.Control, req)
+		},
 		// A start reads what has been written since the last snapshot: it must not be much.
 		SnapshotBytes: min(n.broker.Quorum.SnapshotAfterBytes, snapshotBytesMax),
 		Logger:        n.log,
 		Now:           n.cfg.Now,
 	})
-	return err
+	if err != nil {
+		return err
+	}
+	close(n.opened)
+	return n.dir.Formed()
 }
+
+// openedQuorum returns the quorum, nil while it is not open yet.
+func (n *Node) openedQuorum() *quorum.Quorum {
+	select {
+	case <-n.opened:
+		return n.quorum
+	default:
+		return nil
+	}
+}
+
+// metadata returns the cluster's memory as this node reaches it. The quorum is open.
+func (n *Node) metadata() metadata { return metadata{n.quorum, n} }
 
 // checkMetadataLog refuses a directory that has partitions and no metadata log, which is made before any of them: with an
 // empty one nobody would know these topics, and their folders would be set aside.
@@ -79,53 +101,6 @@ func (n *Node) watch() {
 	case <-n.quorum.Failed():
 		go n.fail(n.quorum.Err())
 	}
-}
-
-// register makes the broker known to the cluster, in a life of its own.
-func (n *Node) register(ctx context.Context) error {
-	req := kmsg.NewPtrBrokerRegistrationRequest()
-	req.BrokerID, req.ClusterID, req.PreviousBrokerEpoch = n.broker.NodeID, n.dir.ClusterID(), -1
-	if _, err := rand.Read(req.IncarnationID[:]); err != nil {
-		return err
-	}
-	if n.broker.Rack != "" {
-		req.Rack = &n.broker.Rack
-	}
-	req.LogDirs = [][16]byte{n.dir.DirectoryID()}
-	for _, e := range n.advertised() {
-		l := kmsg.NewBrokerRegistrationRequestListener()
-		l.Name, l.Host, l.Port, l.SecurityProtocol = e.Name, e.Host, e.Port, e.Security
-		req.Listeners = append(req.Listeners, l)
-	}
-	resp, err := n.quorum.Do(ctx, req)
-	if err != nil {
-		return fmt.Errorf("register broker %d: %w", n.broker.NodeID, err)
-	}
-	registered := resp.(*kmsg.BrokerRegistrationResponse)
-	if err := kerr.ErrorForCode(registered.ErrorCode); err != nil {
-		return fmt.Errorf("register broker %d: %w", n.broker.NodeID, err)
-	}
-	n.brokerEpoch = registered.BrokerEpoch
-	return nil
-}
-
-// unfence tells the controller that this broker has caught up and may lead.
-func (n *Node) unfence(ctx context.Context) error {
-	beat := kmsg.NewPtrBrokerHeartbeatRequest()
-	beat.BrokerID, beat.BrokerEpoch = n.broker.NodeID, n.brokerEpoch
-	beat.CurrentMetadataOffset = n.quorum.Image().Offset()
-	resp, err := n.quorum.Do(ctx, beat)
-	if err != nil {
-		return fmt.Errorf("unfence broker %d: %w", n.broker.NodeID, err)
-	}
-	alive := resp.(*kmsg.BrokerHeartbeatResponse)
-	if err := kerr.ErrorForCode(alive.ErrorCode); err != nil {
-		return fmt.Errorf("unfence broker %d: %w", n.broker.NodeID, err)
-	}
-	if b, ok := n.quorum.Image().Broker(n.broker.NodeID); !ok || b.Fenced {
-		return errors.New("the controller keeps this broker fenced")
-	}
-	return nil
 }
 
 // groupConfig gives the group coordinator what the settings say.

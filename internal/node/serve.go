@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"strconv"
 	"syscall"
 	"time"
@@ -37,13 +38,37 @@ func (n *Node) bind(context.Context) error {
 		return nil
 	}
 	for _, l := range n.broker.Network.Listeners {
-		s := &serving{Listener: l, receiveBytes: n.broker.Network.ReceiveBufferBytes, sendBytes: n.broker.Network.SendBufferBytes}
+		s := &serving{Listener: l, controllers: n.controls(l.Name), receiveBytes: n.broker.Network.ReceiveBufferBytes, sendBytes: n.broker.Network.SendBufferBytes}
 		n.serving = append(n.serving, s)
 		if err := s.bind(n.cfg.Network); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// controls tells whether a listener is for controllers: it is named as such; or it is the one between brokers, when none is
+// named and somebody has said where the voters are.
+func (n *Node) controls(name string) bool {
+	network := n.broker.Network
+	named := func(l config.Listener) bool { return slices.Contains(network.ControllerListeners, l.Name) }
+	switch {
+	case !n.isController():
+		return false
+	case slices.ContainsFunc(network.Listeners, named):
+		return slices.Contains(network.ControllerListeners, name)
+	}
+	return name == network.InterBroker && len(n.broker.Quorum.Voters)+len(n.broker.Quorum.BootstrapServers) > 0
+}
+
+// controllerListener returns the first listener that is for controllers.
+func (n *Node) controllerListener() *serving {
+	for _, s := range n.serving {
+		if s.controllers {
+			return s
+		}
+	}
+	return n.serving[0]
 }
 
 // bind listens on the listener's address. The name localhost means both loopback addresses where there are two: clients
@@ -119,31 +144,53 @@ func hostname() string {
 	return "localhost"
 }
 
-// serve begins to accept.
-func (n *Node) serve(context.Context) error {
-	network := n.broker.Network
+// serveControllers begins to accept on the listeners for controllers, where other nodes say hello: a cluster forms before
+// there is anything for clients. A node that is its own controller begins with all listeners at once.
+func (n *Node) serveControllers(context.Context) error {
 	for _, s := range n.serving {
-		server, err := listener.New(listener.Config{
-			Handler:         handler{n.server},
-			Observer:        n.observer(),
-			Name:            s.Name,
-			RequestBytesMax: int(network.RequestBytesMax),
-			BudgetBytes:     max(network.QueuedRequestBytesMax, 0),
-			IdleTimeout:     milliseconds(max(network.ConnectionIdleMs, 0)),
-			Log:             n.log,
-		})
-		if err != nil {
-			return err
+		if s.controllers && !n.alone() {
+			if err := n.accepting(s); err != nil {
+				return err
+			}
 		}
-		s.server.Store(server)
+	}
+	return nil
+}
+
+// serve begins to answer clients.
+func (n *Node) serve(context.Context) error {
+	close(n.serves)
+	for _, s := range n.serving {
+		if s.server.Load() == nil {
+			if err := n.accepting(s); err != nil {
+				return err
+			}
+		}
 	}
 	n.limitConnections()
-	for _, s := range n.serving {
-		for _, socket := range s.sockets {
-			n.warnOpen(socket.Addr())
-			n.running.Add(1)
-			go n.accept(s, socket)
-		}
+	return nil
+}
+
+// accepting begins to accept on a listener.
+func (n *Node) accepting(s *serving) error {
+	network := n.broker.Network
+	server, err := listener.New(listener.Config{
+		Handler:         handler{node: n, controllers: s.controllers},
+		Observer:        n.observer(),
+		Name:            s.Name,
+		RequestBytesMax: int(network.RequestBytesMax),
+		BudgetBytes:     max(network.QueuedRequestBytesMax, 0),
+		IdleTimeout:     milliseconds(max(network.ConnectionIdleMs, 0)),
+		Log:             n.log,
+	})
+	if err != nil {
+		return err
+	}
+	s.server.Store(server)
+	for _, socket := range s.sockets {
+		n.warnOpen(socket.Addr())
+		n.running.Add(1)
+		go n.accept(s, socket)
 	}
 	return nil
 }
@@ -235,8 +282,12 @@ func (n *Node) Dial(ctx context.Context) (net.Conn, error) {
 	return n.serving[0].server.Load().DialInProcess(ctx)
 }
 
-// handler gives the listener's requests to the broker.
-type handler struct{ broker *broker.Broker }
+// handler gives the requests of a listener to the broker, and of a listener for controllers to the node what only nodes may
+// ask.
+type handler struct {
+	node        *Node
+	controllers bool
+}
 
 // plainBytesMax bounds the frames of everything but Produce. What describes topics, groups and offsets is far smaller.
 const plainBytesMax = 16 << 20
@@ -251,6 +302,11 @@ func waits(key int16) bool {
 }
 
 func (h handler) Lookup(key, version int16) (listener.API, error) {
+	if h.controllers {
+		if a, ok := lookupNodeAPI(key, version); ok {
+			return listener.API{Pipelines: a.pipelines, BytesMax: a.bytesMax}, nil
+		}
+	}
 	api, ok := broker.Lookup(key)
 	if !ok {
 		return listener.API{}, broker.ErrNotServed
@@ -269,6 +325,31 @@ func (h handler) Lookup(key, version int16) (listener.API, error) {
 }
 
 func (h handler) Start(ctx context.Context, c *listener.Conn, header wire.RequestHeader, body any) (listener.Finish, error) {
-	finish, err := h.broker.Start(ctx, &broker.Request{Header: header, Body: body, Conn: &stateOf(c).Conn})
+	if h.controllers {
+		if a, ok := lookupNodeAPI(header.Key, header.Version); ok {
+			return a.start(h.node, ctx, body.(kmsg.Request)), nil
+		}
+		if err := h.node.awaitServing(ctx); err != nil {
+			return nil, err
+		}
+	}
+	finish, err := h.node.server.Start(ctx, &broker.Request{Header: header, Body: body, Conn: &stateOf(c).Conn})
 	return listener.Finish(finish), err
+}
+
+// awaitServing lets a client that has come early wait, as others do before anybody accepts their connections.
+func (n *Node) awaitServing(ctx context.Context) error {
+	select {
+	case <-n.serves:
+		return nil
+	default:
+	}
+	select {
+	case <-n.serves:
+		return nil
+	case <-n.stop:
+		return errStopping
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }

@@ -41,10 +41,10 @@ func TestShippedFilesBoot(t *testing.T) {
 	}
 }
 
-// TestHalvesOfANodeAreRefused: a broker whose controller is elsewhere would be a cluster of its own, and nobody would notice.
+// TestHalvesOfANodeAreRefused: without sockets a node is all that there is, and a controller only is not there yet.
 func TestHalvesOfANodeAreRefused(t *testing.T) {
 	for name, want := range map[string]string{
-		"broker-4.properties":     "process.roles: controller is missing",
+		"broker-4.properties":     "others could not reach it",
 		"controller-4.properties": "no listener is left for clients",
 	} {
 		n, err := Start(t.Context(), Config{FS: vfs.NewMem(), InProcess: true, Settings: shipped(t, name)})

@@ -26,9 +26,12 @@ func (n *Node) end(ctx context.Context, failure error) error {
 
 func (n *Node) shutdown(ctx context.Context) error {
 	var errs []error
-	close(n.stop)
 	n.opsState(ops.Draining)
 	begin := time.Now()
+	if n.failure == nil && ctx.Err() == nil {
+		n.drain(ctx)
+	}
+	close(n.stop)
 	for _, s := range n.serving {
 		errs = append(errs, s.shutdown(ctx))
 	}
@@ -42,9 +45,13 @@ func (n *Node) shutdown(ctx context.Context) error {
 	if n.groups != nil {
 		n.groups.Close()
 	}
+	if n.set != nil {
+		n.set.Close()
+	}
 	if n.quorum != nil {
 		n.quorum.Close()
 	}
+	n.closePeers()
 	if n.dir != nil {
 		errs = append(errs, n.dir.Close())
 		n.log.Info("everything is on disk", "after", time.Since(begin).Round(time.Millisecond).String())

@@ -136,7 +136,7 @@ func TestRefusedConfiguration(t *testing.T) {
 	}{
 		{[]string{"num.partitions", "0", "log.retention.check.interval.ms", "soon"}, []string{"num.partitions", "log.retention.check.interval.ms"}},
 		{[]string{"log.dirs", "a,b"}, []string{"log.dirs: 2 directories"}},
-		{[]string{"controller.quorum.voters", "1@localhost:9093,2@elsewhere:9093"}, []string{"voter 2 is another node"}},
+		{[]string{"controller.quorum.voters", "1@localhost:9093,2@elsewhere:9093"}, []string{"others could not reach it"}},
 		{[]string{"authorizer.class.name", "org.apache.kafka.metadata.authorizer.StandardAuthorizer"}, []string{"authorizer.class.name is refused"}},
 		{[]string{"remote.log.storage.system.enable", "true"}, []string{"remote storage is not there yet"}},
 		{[]string{"ops.listener", "everywhere"}, []string{"ops.listener cannot be"}},

@@ -19,6 +19,8 @@ import (
 type RaftConfig struct {
 	Peers *Peers
 	Self  cluster.NodeID
+	// Address is where this node's listener for controllers is: who does not know it learns it with the messages.
+	Address string
 	// ClusterID keeps messages of one cluster from another. It is asked for when something is sent.
 	ClusterID func() string
 	Log       *slog.Logger // discarded when nil
@@ -30,6 +32,7 @@ const (
 	messagesQueuedBytesMax = 64 << 20
 	frameMessageBytesMax   = 1 << 20 // messages beyond leave in the next frame; a larger one has a frame of its own
 	framesInFlight         = 4
+	votersMax              = 256 // far more than a quorum has
 )
 
 // Raft carries the quorum's messages to its voters. It is a quorum.Transport.
@@ -70,7 +73,7 @@ func NewRaft(cfg RaftConfig) *Raft {
 	return r
 }
 
-// SetVoter says on which node a member of the quorum is. Where that node is, Peers know.
+// SetVoter says on which node a member of the quorum is. Where that node is, Peers know. Beyond 256 members it does nothing.
 func (r *Raft) SetVoter(id uint64, node cluster.NodeID) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -78,6 +81,9 @@ func (r *Raft) SetVoter(id uint64, node cluster.NodeID) {
 		return
 	}
 	r.forget(id)
+	if len(r.voters) >= votersMax {
+		return
+	}
 	v := &voter{raft: r, node: node, wake: make(chan struct{}, 1)}
 	v.ctx, v.cancel = context.WithCancel(r.ctx)
 	r.voters[id] = v
@@ -205,7 +211,7 @@ func (v *voter) await(inFlight *[]*call) {
 
 func (v *voter) begin(messages [][]byte) *call {
 	p := v.raft.cfg.Peers
-	req := &wire.RaftMessagesRequest{ClusterID: v.raft.cfg.ClusterID(), From: v.raft.cfg.Self, To: v.node, Messages: messages}
+	req := &wire.RaftMessagesRequest{ClusterID: v.raft.cfg.ClusterID(), From: v.raft.cfg.Self, Address: v.raft.cfg.Address, To: v.node, Messages: messages}
 	c := p.newCall(wire.KeyRaftMessages, 0, req.AppendTo)
 	p.begin(v.node, Messages, c)
 	return c

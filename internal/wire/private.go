@@ -20,6 +20,7 @@ var private = [...]api{
 	{name: "RaftMessages", size: unsafe.Sizeof(RaftMessagesRequest{}), fields: []field{
 		{to: never, tag: -1, kind: kindString},
 		{to: never, tag: -1, kind: kindInt32},
+		{to: never, tag: -1, kind: kindString},
 		{to: never, tag: -1, kind: kindInt32},
 		{to: never, tag: -1, kind: kindArray, size: unsafe.Sizeof([]byte(nil)), fields: []field{
 			{to: never, tag: -1, kind: kindBytes},
@@ -76,7 +77,9 @@ type RaftMessagesRequest struct {
 	version
 	raftMessagesKey
 	ClusterID string
-	From, To  int32    // nodes
+	From      int32    // a node
+	Address   string   // host and port of its listener for controllers, where replies go that nobody else knows the way of
+	To        int32    // a node
 	Messages  [][]byte // each an encoded raftpb.Message
 }
 
@@ -98,6 +101,7 @@ func (*RaftMessagesResponse) RequestKind() kmsg.Request { return &RaftMessagesRe
 func (r *RaftMessagesRequest) AppendTo(dst []byte) []byte {
 	dst = appendString(dst, r.ClusterID, true)
 	dst = appendInt32(dst, r.From)
+	dst = appendString(dst, r.Address, true)
 	dst = appendInt32(dst, r.To)
 	dst = appendLength(dst, len(r.Messages), true)
 	for _, m := range r.Messages {
@@ -111,7 +115,9 @@ func (r *RaftMessagesRequest) AppendTo(dst []byte) []byte {
 func (r *RaftMessagesRequest) ReadFrom(src []byte) error {
 	b := weighed{reader: reader{src: src, flexible: true}, limit: decodeLimit(src)}
 	r.ClusterID = b.string()
-	r.From, r.To = b.int32(), b.int32()
+	r.From = b.int32()
+	r.Address = b.string()
+	r.To = b.int32()
 	r.Messages = make([][]byte, weighedLength[[]byte](&b))
 	for i := range r.Messages {
 		r.Messages[i] = b.bytes()

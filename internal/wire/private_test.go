@@ -66,7 +66,7 @@ func TestPrivateMessagesCutOff(t *testing.T) {
 			t.Errorf("reply cut at %d: %v", n, err)
 		}
 	}
-	huge := append((&RaftMessagesRequest{}).AppendTo(nil)[:9], appendUvarint(nil, 1<<24)...)
+	huge := append((&RaftMessagesRequest{}).AppendTo(nil)[:10], appendUvarint(nil, 1<<24)...)
 	huge = append(huge, bytes.Repeat([]byte{0}, 1<<24)...)
 	if _, err := DecodeRequest(KeyRaftMessages, 0, huge); !errors.Is(err, ErrMalformed) {
 		t.Errorf("millions of empty messages: %v", err)

@@ -210,11 +210,14 @@ func offset(listed kadm.ListedOffsets, err error) func(topic string) (int64, err
 type member struct {
 	cl    *kgo.Client
 	topic string
-	driver.Holdings
+
+	mu                sync.Mutex
+	held              map[int32]bool
+	assigned, revoked int
 }
 
 func (l *library) Join(_ context.Context, options driver.MemberOptions) (driver.Member, error) {
-	m := &member{topic: options.Topic}
+	m := &member{topic: options.Topic, held: map[int32]bool{}}
 	balancer := kgo.RangeBalancer()
 	if options.Assignor == driver.CooperativeSticky {
 		balancer = kgo.CooperativeStickyBalancer()
@@ -234,14 +237,23 @@ func (l *library) Join(_ context.Context, options driver.MemberOptions) (driver.
 }
 
 func (m *member) onAssigned(_ context.Context, _ *kgo.Client, added map[string][]int32) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	if len(added[m.topic]) > 0 {
-		m.Given()
+		m.assigned++
 	}
-	m.Hold(added[m.topic]...)
+	for _, p := range added[m.topic] {
+		m.held[p] = true
+	}
 }
 
 func (m *member) onRevoked(_ context.Context, _ *kgo.Client, lost map[string][]int32) {
-	m.Release(lost[m.topic]...)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.revoked += len(lost[m.topic])
+	for _, p := range lost[m.topic] {
+		delete(m.held, p)
+	}
 }
 
 func (m *member) Poll(ctx context.Context) ([]driver.Record, error) {
@@ -252,6 +264,28 @@ func (m *member) Poll(ctx context.Context) ([]driver.Record, error) {
 		return nil, err
 	}
 	return fromKgo(fetches), nil
+}
+
+func (m *member) Assignment() []int32 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var held []int32
+	for p := range m.held {
+		held = append(held, p)
+	}
+	return held
+}
+
+func (m *member) Assigned() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.assigned
+}
+
+func (m *member) Revoked() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.revoked
 }
 
 func (m *member) Commit(ctx context.Context, offsets map[int32]int64) error {

@@ -17,11 +17,13 @@ type member struct {
 	topic     string
 	stop      context.CancelFunc
 	ended     chan struct{}
-	driver.Holdings
-	driver.Inbox
+	record    chan driver.Record
+	failed    chan error
 
-	mu         sync.Mutex
-	generation *kafka.Generation
+	mu                sync.Mutex
+	generation        *kafka.Generation
+	held              map[int32]bool
+	assigned, revoked int
 }
 
 func (l *library) Join(_ context.Context, options driver.MemberOptions) (driver.Member, error) {
@@ -40,8 +42,8 @@ func (l *library) Join(_ context.Context, options driver.MemberOptions) (driver.
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	m := &member{
-		group: group, bootstrap: l.bootstrap, topic: options.Topic, stop: stop,
-		ended: make(chan struct{}), Inbox: driver.NewInbox(),
+		group: group, bootstrap: l.bootstrap, topic: options.Topic, stop: stop, held: map[int32]bool{},
+		ended: make(chan struct{}), record: make(chan driver.Record), failed: make(chan error, 1),
 	}
 	go m.consume(ctx)
 	return m, nil
@@ -56,7 +58,7 @@ func (m *member) consume(ctx context.Context) {
 		}
 		if err != nil {
 			if ctx.Err() == nil && !errors.Is(err, kafka.ErrGroupClosed) {
-				m.Failed <- err
+				m.failed <- err
 			}
 			return
 		}
@@ -69,12 +71,12 @@ func (m *member) consume(ctx context.Context) {
 
 func (m *member) begin(generation *kafka.Generation) {
 	m.mu.Lock()
-	m.generation = generation
-	m.mu.Unlock()
-	m.Release(m.Assignment()...)
-	m.Given()
+	defer m.mu.Unlock()
+	m.revoked += len(m.held)
+	m.generation, m.held = generation, map[int32]bool{}
+	m.assigned++
 	for _, assignment := range generation.Assignments[m.topic] {
-		m.Hold(int32(assignment.ID))
+		m.held[int32(assignment.ID)] = true
 	}
 }
 
@@ -92,12 +94,44 @@ func (m *member) read(ctx context.Context, assignment kafka.PartitionAssignment)
 			return
 		}
 		select {
-		case m.Records <- record(message):
+		case m.record <- record(message):
 		case <-ctx.Done():
 			return
 		}
 	}
 }
+
+func (m *member) Poll(ctx context.Context) ([]driver.Record, error) {
+	var rs []driver.Record
+	wait := time.NewTimer(100 * time.Millisecond)
+	defer wait.Stop()
+	for len(rs) < 100 {
+		select {
+		case r := <-m.record:
+			rs = append(rs, r)
+		case err := <-m.failed:
+			return rs, err
+		case <-wait.C:
+			return rs, nil
+		case <-ctx.Done():
+			return rs, ctx.Err()
+		}
+	}
+	return rs, nil
+}
+
+func (m *member) Assignment() []int32 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var held []int32
+	for p := range m.held {
+		held = append(held, p)
+	}
+	return held
+}
+
+func (m *member) Assigned() int { m.mu.Lock(); defer m.mu.Unlock(); return m.assigned }
+func (m *member) Revoked() int  { m.mu.Lock(); defer m.mu.Unlock(); return m.revoked }
 
 func (m *member) Commit(_ context.Context, offsets map[int32]int64) error {
 	m.mu.Lock()

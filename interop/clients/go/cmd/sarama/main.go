@@ -205,15 +205,17 @@ func (l *library) OffsetAt(_ context.Context, topic string, t time.Time) (int64,
 }
 
 type member struct {
-	group sarama.ConsumerGroup
-	topic string
-	stop  context.CancelFunc
-	ended chan struct{}
-	driver.Holdings
-	driver.Inbox
+	group  sarama.ConsumerGroup
+	topic  string
+	stop   context.CancelFunc
+	ended  chan struct{}
+	record chan driver.Record
+	failed chan error
 
-	mu      sync.Mutex
-	session sarama.ConsumerGroupSession
+	mu                sync.Mutex
+	session           sarama.ConsumerGroupSession
+	held              map[int32]bool
+	assigned, revoked int
 }
 
 func (l *library) Join(_ context.Context, options driver.MemberOptions) (driver.Member, error) {
@@ -234,8 +236,8 @@ func (l *library) Join(_ context.Context, options driver.MemberOptions) (driver.
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	m := &member{
-		group: group, topic: options.Topic, stop: stop,
-		ended: make(chan struct{}), Inbox: driver.NewInbox(),
+		group: group, topic: options.Topic, stop: stop, held: map[int32]bool{},
+		ended: make(chan struct{}), record: make(chan driver.Record), failed: make(chan error, 1),
 	}
 	go m.consume(ctx)
 	return m, nil
@@ -246,7 +248,7 @@ func (m *member) consume(ctx context.Context) {
 	defer close(m.ended)
 	for ctx.Err() == nil {
 		if err := m.group.Consume(ctx, []string{m.topic}, m); err != nil && ctx.Err() == nil {
-			m.Failed <- err
+			m.failed <- err
 			return
 		}
 	}
@@ -254,26 +256,69 @@ func (m *member) consume(ctx context.Context) {
 
 func (m *member) Setup(session sarama.ConsumerGroupSession) error {
 	m.mu.Lock()
+	defer m.mu.Unlock()
 	m.session = session
-	m.mu.Unlock()
-	m.Given()
+	m.assigned++
 	return nil
 }
 
 func (m *member) Cleanup(sarama.ConsumerGroupSession) error { return nil }
 
 func (m *member) ConsumeClaim(session sarama.ConsumerGroupSession, claim sarama.ConsumerGroupClaim) error {
-	m.Hold(claim.Partition())
-	defer m.Release(claim.Partition())
+	m.hold(claim.Partition(), true)
+	defer m.hold(claim.Partition(), false)
 	for message := range claim.Messages() {
 		select {
-		case m.Records <- record(message):
+		case m.record <- record(message):
 		case <-session.Context().Done():
 			return nil
 		}
 	}
 	return nil
 }
+
+func (m *member) hold(partition int32, held bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if held {
+		m.held[partition] = true
+		return
+	}
+	delete(m.held, partition)
+	m.revoked++
+}
+
+func (m *member) Poll(ctx context.Context) ([]driver.Record, error) {
+	var rs []driver.Record
+	wait := time.NewTimer(100 * time.Millisecond)
+	defer wait.Stop()
+	for len(rs) < 100 {
+		select {
+		case r := <-m.record:
+			rs = append(rs, r)
+		case err := <-m.failed:
+			return rs, err
+		case <-wait.C:
+			return rs, nil
+		case <-ctx.Done():
+			return rs, ctx.Err()
+		}
+	}
+	return rs, nil
+}
+
+func (m *member) Assignment() []int32 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var held []int32
+	for p := range m.held {
+		held = append(held, p)
+	}
+	return held
+}
+
+func (m *member) Assigned() int { m.mu.Lock(); defer m.mu.Unlock(); return m.assigned }
+func (m *member) Revoked() int  { m.mu.Lock(); defer m.mu.Unlock(); return m.revoked }
 
 func (m *member) Commit(_ context.Context, offsets map[int32]int64) error {
 	m.mu.Lock()

@@ -1,0 +1,259 @@
+package node
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/logbahn/logbahn/internal/cluster"
+	"github.com/logbahn/logbahn/internal/wire"
+)
+
+// How long the controller's answers are waited for before it is asked again, and the pauses between.
+const (
+	registerPatience = 5 * time.Second
+	registerPause    = 250 * time.Millisecond
+	drainPause       = 200 * time.Millisecond
+)
+
+// liveness is this broker's standing with the controller. Its fields belong to the goroutine that sends heartbeats; before
+// that runs, to Start.
+type liveness struct {
+	incarnation cluster.UUID // of the registration
+	fenced      bool         // as last heard, and told
+
+	drain   chan struct{} // closed: hand everything over
+	drained chan struct{} // closed: it is, or it will not be
+	once    sync.Once
+}
+
+// register makes the broker known to the cluster, in a life of its own. It waits for as long as the context allows: for a
+// controller, and for the end of an earlier life's session.
+func (n *Node) register(ctx context.Context) error {
+	if !n.isBroker() {
+		return nil
+	}
+	n.alive = liveness{fenced: true, drain: make(chan struct{}), drained: make(chan struct{})}
+	if _, err := rand.Read(n.alive.incarnation[:]); err != nil {
+		return err
+	}
+	told := ""
+	for {
+		err := n.registerOnce(ctx)
+		var code wire.Error
+		switch {
+		case err == nil:
+			return nil
+		case errors.As(err, &code) && !code.Retriable() && code != wire.DuplicateBrokerRegistration, ctx.Err() != nil, n.stopping():
+			return fmt.Errorf("register broker %d: %w", n.broker.NodeID, err)
+		}
+		if err.Error() != told {
+			told = err.Error()
+			n.log.Info("the broker is not registered yet", "because", told)
+		}
+		if n.pause(ctx, registerPause) != nil {
+			return fmt.Errorf("register broker %d: %w", n.broker.NodeID, err)
+		}
+	}
+}
+
+// registerOnce asks once. The same incarnation may ask again: it is answered with the epoch that it has.
+func (n *Node) registerOnce(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, registerPatience)
+	defer cancel()
+	resp, err := n.metadata().Do(ctx, n.registration())
+	if err != nil {
+		return err
+	}
+	registered := resp.(*kmsg.BrokerRegistrationResponse)
+	if code := wire.Error(registered.ErrorCode); code != wire.None {
+		return code
+	}
+	n.brokerEpoch.Store(registered.BrokerEpoch)
+	return nil
+}
+
+func (n *Node) registration() *kmsg.BrokerRegistrationRequest {
+	req := kmsg.NewPtrBrokerRegistrationRequest()
+	req.Version = req.MaxVersion()
+	req.BrokerID, req.ClusterID, req.PreviousBrokerEpoch = n.broker.NodeID, n.dir.ClusterID(), -1
+	req.IncarnationID = n.alive.incarnation
+	if n.broker.Rack != "" {
+		req.Rack = &n.broker.Rack
+	}
+	req.LogDirs = [][16]byte{n.dir.DirectoryID()}
+	for _, e := range n.advertised() {
+		l := kmsg.NewBrokerRegistrationRequestListener()
+		l.Name, l.Host, l.Port, l.SecurityProtocol = e.Name, e.Host, e.Port, e.Security
+		req.Listeners = append(req.Listeners, l)
+	}
+	return req
+}
+
+// heartbeat tells the controller that this broker lives and how far its image has got, and what it wants.
+func (n *Node) heartbeat(ctx context.Context, wantShutdown bool) (*kmsg.BrokerHeartbeatResponse, error) {
+	req := kmsg.NewPtrBrokerHeartbeatRequest()
+	req.Version = req.MaxVersion()
+	req.BrokerID, req.BrokerEpoch, req.WantShutdown = n.broker.NodeID, n.brokerEpoch.Load(), wantShutdown
+	req.CurrentMetadataOffset = n.quorum.Image().Offset()
+	resp, err := n.metadata().Do(ctx, req)
+	if err != nil {
+		return nil, err
+	}
+	alive := resp.(*kmsg.BrokerHeartbeatResponse)
+	if code := wire.Error(alive.ErrorCode); code != wire.None {
+		return nil, code
+	}
+	return alive, nil
+}
+
+// unfence tells the controller that this broker has caught up and may lead, until it agrees.
+func (n *Node) unfence(ctx context.Context) error {
+	if !n.isBroker() {
+		return nil
+	}
+	for {
+		err := n.beat(ctx)
+		if err == nil && !n.alive.fenced {
+			break
+		}
+		if why := n.pause(ctx, registerPause); why != nil {
+			return fmt.Errorf("unfence broker %d: %w", n.broker.NodeID, errors.Join(why, err))
+		}
+	}
+	n.running.Add(1)
+	go n.live()
+	return nil
+}
+
+// beat sends one heartbeat, and registers again when the controller does not know this broker any more.
+func (n *Node) beat(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, milliseconds(int64(n.broker.Quorum.SessionTimeoutMs)))
+	defer cancel()
+	alive, err := n.heartbeat(ctx, false)
+	switch {
+	case errors.Is(err, wire.StaleBrokerEpoch), errors.Is(err, wire.BrokerIDNotRegistered):
+		n.log.Warn("the controller knows this broker no more: it registers again", "err", err)
+		if _, err := rand.Read(n.alive.incarnation[:]); err != nil {
+			return err
+		}
+		return n.registerOnce(ctx)
+	case err != nil:
+		return err
+	}
+	if alive.IsFenced != n.alive.fenced {
+		n.alive.fenced = alive.IsFenced
+		if alive.IsFenced {
+			n.log.Warn("the controller has fenced this broker: it leads nothing until it has caught up")
+		} else {
+			n.log.Info("the broker is unfenced")
+		}
+	}
+	return nil
+}
+
+// live is the goroutine that sends heartbeats. It ends when everything is handed over, or with the node.
+func (n *Node) live() {
+	defer n.running.Done()
+	defer close(n.alive.drained)
+	ctx, cancel := n.untilStop()
+	defer cancel()
+	interval := milliseconds(int64(n.broker.Quorum.HeartbeatIntervalMs))
+	silent := time.Time{}
+	for {
+		wait := interval
+		if n.alive.fenced {
+			wait = min(wait, registerPause)
+		}
+		t := time.NewTimer(wait)
+		select {
+		case <-t.C:
+		case <-n.alive.drain:
+			t.Stop()
+			n.handOver(ctx)
+			return
+		case <-n.stop:
+			t.Stop()
+			return
+		}
+		switch err := n.beat(ctx); {
+		case err == nil:
+			silent = time.Time{}
+		case n.stopping():
+			return
+		case silent.IsZero():
+			silent = time.Now()
+			n.log.Warn("a heartbeat is not answered", "err", err)
+		}
+	}
+}
+
+// handOver asks for others to take over what this broker leads, until they have.
+func (n *Node) handOver(ctx context.Context) {
+	begin := time.Now()
+	for {
+		resp, err := n.heartbeat(ctx, true)
+		if err == nil && resp.ShouldShutdown {
+			n.log.Info("other brokers lead what this one has led", "after", time.Since(begin).Round(time.Millisecond).String())
+			return
+		}
+		if n.pause(ctx, drainPause) != nil {
+			return
+		}
+	}
+}
+
+// drain hands everything that this broker leads to others, as long as the context allows, leaving some time to finish what
+// clients have begun. A broker that is the only one has nobody to hand it to.
+func (n *Node) drain(ctx context.Context) {
+	if !n.broker.Quorum.ControlledShutdown || !n.othersLive() {
+		return
+	}
+	if deadline, ok := ctx.Deadline(); ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, time.Until(deadline)*3/4)
+		defer cancel()
+	}
+	n.alive.once.Do(func() { close(n.alive.drain) })
+	select {
+	case <-n.alive.drained:
+	case <-n.killing:
+	case <-ctx.Done():
+		n.log.Warn("the node stops though it may still lead partitions: their clients wait until others are elected")
+	}
+}
+
+// othersLive tells whether this broker serves beside others that do.
+func (n *Node) othersLive() bool {
+	select {
+	case <-n.serves:
+	default:
+		return false
+	}
+	for _, b := range n.quorum.Image().Brokers() {
+		if b.ID != n.broker.NodeID && b.Live() {
+			return n.isBroker()
+		}
+	}
+	return false
+}
+
+// untilStop returns a context that ends when the node stops.
+func (n *Node) untilStop() (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(context.Background())
+	n.running.Add(1)
+	go func() {
+		defer n.running.Done()
+		select {
+		case <-n.stop:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, cancel
+}
