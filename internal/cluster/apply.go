@@ -105,6 +105,9 @@ func (c RegisterBroker) apply(b *builder) error {
 
 // registered is what becomes of a partition when broker id begins another run.
 func (p Partition) registered(id NodeID, lost Loss) (Partition, bool) {
+	if lost == LostUnflushed && len(p.Replicas) == 1 {
+		lost = LostNothing // there is nobody whom it could mislead
+	}
 	led := p.Leader == id
 	known := slices.Contains(p.ISR, id) || slices.Contains(p.ELR, id)
 	switch {

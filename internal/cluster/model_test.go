@@ -107,6 +107,9 @@ func (m *model) eachPartition(f func(*Partition)) {
 // registered says in other words what a registration does to a partition.
 func (m *model) registered(p *Partition, c RegisterBroker) {
 	before, id := *p, c.Broker.ID
+	if c.Lost == LostUnflushed && len(p.Replicas) == 1 {
+		c.Lost = LostNothing
+	}
 	had := slices.Contains(p.ISR, id) || slices.Contains(p.ELR, id)
 	drop := func(list []NodeID) (left []NodeID) {
 		for _, other := range list {

@@ -142,6 +142,12 @@ func (w *world) run(words []string) []string {
 	case "clock":
 		w.nowMs += args.number("ms", 0)
 		return nil
+	case "machine": // a new one, as after the controller has changed
+		cfg := w.m.cfg
+		cfg.FlushOS, cfg.RebalanceMs = args["flushos"] != "", args.number("rebalance", 300_000)
+		cfg.Rebalance = args["rebalance"] != ""
+		w.m = New(cfg)
+		return nil
 	case "tick":
 		return w.tick()
 	case "image":
@@ -588,6 +594,12 @@ func describeChanges(img *cluster.Image, changes []cluster.Change) []string {
 			for _, key := range slices.Sorted(maps.Keys(c.Topic.Config)) {
 				lines = append(lines, fmt.Sprintf("+   %s=%s", key, c.Topic.Config[key]))
 			}
+		case cluster.ClearELR:
+			name := "all topics"
+			if t, ok := img.TopicByID(c.TopicID); ok {
+				name = t.Name
+			}
+			lines = append(lines, "+ nobody is eligible of "+name)
 		case cluster.DeleteTopic:
 			t, _ := img.TopicByID(c.ID)
 			lines = append(lines, "+ delete "+t.Name)
