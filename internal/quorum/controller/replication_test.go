@@ -97,7 +97,8 @@ type game struct {
 	images    []*cluster.Image
 	players   []*player
 	committed map[partitionKey][]rec
-	unclean   bool // elections may be unclean
+	forgiven  map[partitionKey]int32 // the leader epoch of the last loss that was allowed
+	unclean   bool                   // elections may be unclean
 	flushOS   bool
 	nextID    int
 	elections int
@@ -107,7 +108,7 @@ type game struct {
 
 func newGame(t *testing.T, seed uint64) *game {
 	r := rand.New(rand.NewPCG(seed, 5))
-	g := &game{t: t, seed: seed, r: r, committed: make(map[partitionKey][]rec), unclean: r.IntN(4) == 0, flushOS: r.IntN(3) == 0}
+	g := &game{t: t, seed: seed, r: r, committed: make(map[partitionKey][]rec), forgiven: make(map[partitionKey]int32), unclean: r.IntN(4) == 0, flushOS: r.IntN(3) == 0}
 	g.w = newWorld(t, Config{FlushOS: g.flushOS, Rebalance: true, RebalanceMs: 20_000})
 	g.images = []*cluster.Image{g.w.img}
 	for i := range 3 + r.IntN(4) {
@@ -428,8 +429,7 @@ func (g *game) lead(p *player) {
 			}
 		}
 		p.watermark[key] = max(p.watermark[key], end)
-		now := partitionIn(g.w.img, key)
-		if doomed := now == nil || now.UncleanEpoch > l.epoch; !doomed && end > len(g.committed[key]) {
+		if doomed := g.forgiven[key] > l.epoch; !doomed && end > len(g.committed[key]) {
 			if lost := g.committed[key]; common(p.logs[key], lost) < len(lost) {
 				g.fail("%d commits to %v what is not on what was committed: %v", p.id, key.index, lost)
 			}
@@ -622,7 +622,9 @@ func (g *game) checkElection(r rules, key partitionKey, old, p *cluster.Partitio
 		if b, _ := g.w.img.Broker(p.Leader); !leader.up || b.Incarnation != (cluster.UUID{leader.run, 1}) {
 			return // it is down, and cannot lead before it has registered
 		}
-		if has < len(had) {
+		if g.flushOS && len(p.Replicas) == 1 {
+			g.forgive(key, p, has) // what is promised no more with flush=os
+		} else if has < len(had) {
 			g.fail("%d leads %x-%d with %v, committed were %v", p.Leader, key.topic[:2], key.index, log, had)
 		}
 		return
@@ -630,7 +632,12 @@ func (g *game) checkElection(r rules, key partitionKey, old, p *cluster.Partitio
 	if !g.unclean && !g.flushOS {
 		g.fail("an unclean election of %x-%d that nobody has allowed: %s", key.topic[:2], key.index, describePartition(*p))
 	}
-	g.committed[key] = had[:has]
+	g.forgive(key, p, has)
+}
+
+// forgive notes that a leader rightly lacks what was committed. What older leaders, who do not know, commit is lost too.
+func (g *game) forgive(key partitionKey, p *cluster.Partition, has int) {
+	g.committed[key], g.forgiven[key] = g.committed[key][:has], p.LeaderEpoch
 }
 
 // checkSettled checks that who can lead does, once the machine has finished.
