@@ -1,5 +1,6 @@
 # Counts and ranges: SEEDS=from:to, FUZZTIME=10m, KILLS=200,
-# STATES=1000000, SECTION=latency,raw, ROUNDS=3, BUDGET=40m.
+# STATES=1000000, SECTION=latency,raw, ROUNDS=3, BUDGET=40m,
+# DURATION=1h, SEED=7, FAULTS=kill-leader,power-all.
 SEEDS    ?= 0:10000
 FUZZTIME ?= 1m
 STATES   ?= 1000000
@@ -8,8 +9,11 @@ BIN      := bin/logbahn
 SECTION  ?=
 ROUNDS   ?= 3
 BUDGET   ?= 40m
+DURATION ?= 10m
+SEED     ?= 0
+FAULTS   ?=
 
-.PHONY: build check test race crash explore fuzz hostile interop interop-golden kill bench figures clean
+.PHONY: build check test race crash explore fuzz hostile interop interop-golden kill chaos bench figures clean
 
 build: ## the stripped static binary
 	CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o $(BIN) ./cmd/logbahn
@@ -54,6 +58,14 @@ interop-golden: ## what the clients see of Apache Kafka, for continuous integrat
 
 kill: ## kill -9 under load
 	LOGBAHN_KILLS=$(KILLS) go test -count=1 -timeout 2h -v -run TestKillUnderLoad ./interop/
+
+# A module of its own, so that the file system that loses power is no dependency of Logbahn's.
+bin/chaos: FORCE
+	cd chaos && go build -o ../bin/chaos .
+
+chaos: build bin/chaos ## three real processes that are killed, cut off and robbed of unsynced writes under three clients; needs root
+	interop/install.sh
+	cd chaos && go test ./... && ../bin/chaos -duration $(DURATION) -seed $(SEED) -faults '$(FAULTS)'
 
 # The benchmark is a module of its own, so that the peers' code is no dependency of Logbahn's, nor Logbahn's one of it.
 bin/bench: FORCE

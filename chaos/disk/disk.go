@@ -3,6 +3,8 @@ package disk
 import (
 	"fmt"
 	"io/fs"
+	"os"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -49,7 +51,29 @@ func Mount(dir string, size int64) (*Disk, error) {
 		return nil, fmt.Errorf("mount a FUSE file system at %s: %w", dir, err)
 	}
 	d.server = server
-	return d, nil
+	return d, keepFromChildren()
+}
+
+// keepFromChildren closes the descriptors of FUSE in programs that this one starts. go-fuse leaves them open, and a
+// program under test that held the other end of its own file system would wait for its own answers, unkillable, when
+// this one dies.
+func keepFromChildren() error {
+	const open = "/proc/self/fd"
+	entries, err := os.ReadDir(open)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if target, err := os.Readlink(open + "/" + e.Name()); err != nil || target != "/dev/fuse" {
+			continue // the one that listed the directory is closed by now
+		}
+		fd, err := strconv.Atoi(e.Name())
+		if err != nil {
+			return err
+		}
+		syscall.CloseOnExec(fd)
+	}
+	return nil
 }
 
 // Unmount takes the file system down. No process may use it any more.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"syscall"
 	"testing"
@@ -260,5 +261,17 @@ func must(t *testing.T, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestDescriptorsStayHere starts a program and looks at what it holds open.
+func TestDescriptorsStayHere(t *testing.T) {
+	mount(t)
+	out, err := exec.Command("ls", "-l", "/proc/self/fd").CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	if bytes.Contains(out, []byte("/dev/fuse")) {
+		t.Errorf("a child holds the file system's other end:\n%s", out)
 	}
 }

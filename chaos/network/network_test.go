@@ -139,14 +139,17 @@ func check(t *testing.T, shape string, want map[string]bool) {
 	for link, should := range want {
 		from, to := int(link[0]-'0'), int(link[1]-'0')
 		target := Address(to) + ":7"
-		var does bool
-		switch {
-		case from == 0:
-			does = reaches(target)
-		case !want[fmt.Sprintf("0%d", from)]:
+		if from != 0 && !want[fmt.Sprintf("0%d", from)] {
 			continue
-		default:
-			does = ask(Address(from)+":7", "to "+target) == "here"
+		}
+		does := false
+		// Silence may be a busy machine's; where it is expected once is enough.
+		for try := 0; try == 0 || try < 20 && should && !does; try++ {
+			if from == 0 {
+				does = reaches(target)
+			} else {
+				does = ask(Address(from)+":7", "to "+target) == "here"
+			}
 		}
 		if does != should {
 			t.Errorf("%s: %d reaches %d: %v, want %v", shape, from, to, does, should)

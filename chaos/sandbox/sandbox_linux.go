@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"strings"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -58,6 +59,8 @@ func Enter() (within bool, code int, err error) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags: unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWNET,
 		Pdeathsig:  unix.SIGKILL,
+		// Of its own, so that what a terminal sends to the whole group ends neither the nodes nor the clients.
+		Setpgid: true,
 	}
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, unix.SIGINT, unix.SIGTERM)
@@ -67,19 +70,27 @@ func Enter() (within bool, code int, err error) {
 	}
 	done := make(chan error, 1)
 	go func() { done <- cmd.Wait() }()
-	for received := 0; ; {
+	var first time.Time
+	for {
 		select {
 		case s := <-signals:
-			if received++; received > 1 {
+			switch {
+			case first.IsZero():
+				first = time.Now()
+			case time.Since(first) < secondAfter:
+				continue // a program such as timeout sends one to this process and one to its group
+			default:
 				s = unix.SIGKILL
 			}
-			// A terminal sends SIGINT to both, which does no harm.
 			_ = cmd.Process.Signal(s)
 		case <-done:
 			return false, exitCode(cmd.ProcessState), nil
 		}
 	}
 }
+
+// secondAfter is what makes a signal a second one.
+const secondAfter = time.Second
 
 // exitCode is the program's, or what a shell shows of a program that a signal has ended.
 func exitCode(state *os.ProcessState) int {

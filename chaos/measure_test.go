@@ -1,0 +1,56 @@
+//go:build linux
+
+package main
+
+import (
+	"testing"
+	"time"
+
+	"github.com/logbahn/logbahn/chaos/workload"
+)
+
+// at is a moment, in seconds from the beginning.
+func at(seconds float64) time.Time {
+	return time.Unix(1000, 0).Add(time.Duration(seconds * float64(time.Second)))
+}
+
+func TestMeasureSpan(t *testing.T) {
+	s := &span{injected: at(10), healed: at(20), recovered: at(30)}
+	for _, c := range []struct {
+		name string
+		acks []float64 // of every partition but 0
+		odd  []float64 // of partition 0
+		want measured
+	}{
+		{"nothing stops", every(0, 40, 1), every(0, 40, 1), measured{sec(1), sec(1), 0}},
+		{"one partition resumes under the fault", every(0, 40, 1), append(every(0, 11, 1), every(16, 40, 1)...), measured{sec(6), sec(6), 0}},
+		{"all wait for the healing", append(every(0, 10, 1), every(23, 40, 1)...), append(every(0, 10, 1), every(24, 40, 1)...),
+			measured{sec(14), sec(14), sec(4)}},
+		{"one stops when it is healed", every(0, 40, 1), append(every(0, 22, 1), every(29, 40, 1)...), measured{sec(8), sec(1), 0}},
+	} {
+		var acks []workload.Ack
+		for p := range int32(partitions) {
+			times := c.acks
+			if p == 0 {
+				times = c.odd
+			}
+			for _, when := range times {
+				acks = append(acks, workload.Ack{Time: at(when), Partition: p})
+			}
+		}
+		if got := measureSpan(s, writes(acks)); got != c.want {
+			t.Errorf("%s: %+v, want %+v", c.name, got, c.want)
+		}
+	}
+}
+
+func sec(n int) time.Duration { return time.Duration(n) * time.Second }
+
+// every returns from, from+step, ... below to.
+func every(from, to, step float64) []float64 {
+	var times []float64
+	for x := from; x < to; x += step {
+		times = append(times, x)
+	}
+	return times
+}

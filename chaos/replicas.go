@@ -1,0 +1,104 @@
+//go:build linux
+
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"strings"
+
+	"github.com/logbahn/logbahn/internal/record"
+	"github.com/logbahn/logbahn/internal/sim/check"
+	"github.com/logbahn/logbahn/internal/vfs"
+)
+
+// recordsBytesMax bounds what one batch of the workload may hold when it is decompressed.
+const recordsBytesMax = 16 << 20
+
+// replicas reads every replica of the topic off the disks of the stopped nodes, and compares their bytes.
+func (r *run) replicas() ([]check.Final, error) {
+	var finals []check.Final
+	var failed []error
+	for p := range int32(partitions) {
+		var first []byte
+		var firstName string
+		for _, n := range r.cluster.Nodes() {
+			name := fmt.Sprintf("node %d", n.ID)
+			log, err := readLog(n.Disk.FS(), path.Join(n.DataDir(), fmt.Sprintf("%s-%d", topic, p)))
+			if errors.Is(err, fs.ErrNotExist) && r.options.nodes > 3 {
+				continue // it has no replica of this partition
+			}
+			if err != nil {
+				failed = append(failed, fmt.Errorf("%s: %w", name, err))
+				continue
+			}
+			final := check.Final{Partition: check.Partition{Topic: topic, Index: p}, Replica: name}
+			if final.Records, err = readRecords(log); err != nil {
+				failed = append(failed, fmt.Errorf("%s, partition %d: %w", name, p, err))
+			}
+			finals = append(finals, final)
+			if firstName == "" {
+				first, firstName = log, name
+			} else if !bytes.Equal(first, log) {
+				failed = append(failed, fmt.Errorf("partition %d: the bytes of %s (%d) and %s (%d) differ from byte %d on",
+					p, firstName, len(first), name, len(log), differ(first, log)))
+			}
+		}
+	}
+	return finals, errors.Join(failed...)
+}
+
+func differ(a, b []byte) int {
+	for i := range min(len(a), len(b)) {
+		if a[i] != b[i] {
+			return i
+		}
+	}
+	return min(len(a), len(b))
+}
+
+// readLog returns the segments of a partition, one after the other.
+func readLog(fsys vfs.FS, dir string) ([]byte, error) {
+	names, err := fsys.List(dir)
+	if err != nil {
+		return nil, err
+	}
+	var log []byte
+	for _, name := range names { // sorted, which is by base offset
+		if !strings.HasSuffix(name, ".log") {
+			continue
+		}
+		segment, err := vfs.ReadFile(fsys, path.Join(dir, name), 1<<30)
+		if err != nil {
+			return nil, err
+		}
+		log = append(log, segment...)
+	}
+	return log, nil
+}
+
+// readRecords returns the records of a log, each batch of which has to be whole.
+func readRecords(log []byte) ([]check.Record, error) {
+	var records []check.Record
+	for at := 0; at < len(log); {
+		h, err := record.ReadHeader(log[at:])
+		if err != nil || h.Size() > len(log)-at {
+			return records, fmt.Errorf("at byte %d of %d there is no batch: %v", at, len(log), err)
+		}
+		batch := log[at : at+h.Size()]
+		if err := record.CheckCRC(batch); err != nil {
+			return records, fmt.Errorf("the batch at offset %d: %w", h.BaseOffset, err)
+		}
+		for rec, err := range record.Records(batch, recordsBytesMax) {
+			if err != nil {
+				return records, fmt.Errorf("the batch at offset %d: %w", h.BaseOffset, err)
+			}
+			records = append(records, check.Record{Offset: rec.Offset, Value: string(rec.Value)})
+		}
+		at += h.Size()
+	}
+	return records, nil
+}
