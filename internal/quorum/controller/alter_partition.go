@@ -118,7 +118,7 @@ func (asked proposal) check(img *cluster.Image, p *cluster.Partition, leader clu
 		return wire.InvalidRequest
 	case asked.partitionEpoch < p.PartitionEpoch:
 		return wire.InvalidUpdateVersion
-	case !slices.Contains(asked.isr, leader):
+	case !slices.Contains(asked.isr, leader) && !asked.resigns(p):
 		return wire.InvalidRequest
 	case asked.recovering && (!p.Recovering || len(asked.isr) > 1):
 		return wire.InvalidRequest
@@ -134,6 +134,13 @@ func (asked proposal) check(img *cluster.Image, p *cluster.Partition, leader clu
 		}
 	}
 	return wire.None
+}
+
+// resigns tells whether a leader leaves the others that are in sync, as one whose log has failed does (Kafka has no such
+// request). Another one is elected then.
+func (asked proposal) resigns(p *cluster.Partition) bool {
+	others := minus(p.ISR, []cluster.NodeID{p.Leader})
+	return len(others) > 0 && slices.Equal(inOrder(p.Replicas, asked.isr), inOrder(p.Replicas, others))
 }
 
 // mayJoin tells whether a broker may be in the in-sync set. One that drains may stay in it: a leader that is alone could
