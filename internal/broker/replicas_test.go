@@ -245,6 +245,8 @@ func TestFailedLogStopsNoOther(t *testing.T) {
 
 		c.members[0].faults.Add(broken)
 		wantCode(t, "the leader's disk fails", c.members[0].produce("t", 0, -1, "d").ErrorCode, wire.KafkaStorageError)
+		c.eventually("the third leads alone", func() bool { return c.leader("t", 0).id == 3 && c.leader("t", 0).leads("t") })
+		wantCode(t, "too few are left", c.leader("t", 0).produce("t", 0, -1, "d").ErrorCode, wire.NotEnoughReplicas)
 		wantCode(t, "the other topic", c.leader("u", 0).produce("u", 0, -1, "e").ErrorCode, wire.None)
 		c.equal("u", 0)
 	})

@@ -95,6 +95,7 @@ func (s *Set) openReplica(t *cluster.Topic, index int32, settings *Settings) *Pa
 	rule := replica.Config{Self: cfg.NodeID, LagMaxMs: cfg.ReplicaLagMax.Milliseconds()}
 	if err != nil {
 		p.mu.machine = replica.New(rule, replica.Log{})
+		p.mu.machine.Failed()
 		p.mu.offline = &OfflineError{Reason: err}
 		cfg.Log.Error("replica offline", "topic", t.Name, "partition", index, "err", err)
 		return p

@@ -23,7 +23,7 @@ type Partition struct {
 
 	settings atomic.Pointer[Settings]
 
-	role sync.RWMutex // shared: an append under the present epoch; alone: a change of leader or epoch
+	role roleLock // shared: an append under the present epoch; alone: a change of leader or epoch
 	log  *commitlog.Log
 
 	traffic Traffic
@@ -214,6 +214,10 @@ func (p *Partition) step(event func(*replica.Machine) replica.Effects) {
 	e := event(&p.mu.machine)
 	p.carryOutLocked(e)
 	p.mu.Unlock()
+	p.propose(e)
+}
+
+func (p *Partition) propose(e replica.Effects) {
 	if e.Propose.ISR != nil {
 		p.set.proposals.add(p, e.Propose)
 	}
@@ -295,14 +299,17 @@ func (p *Partition) flushed() {
 // fail takes the replica offline: nothing that was not safe before will be acknowledged.
 func (p *Partition) fail(err error) {
 	p.mu.Lock()
-	defer p.mu.Unlock()
 	if p.mu.offline != nil {
+		p.mu.Unlock()
 		return
 	}
 	p.mu.offline = &OfflineError{Reason: err}
 	p.failWaitersLocked(p.mu.offline)
 	p.wakeLocked()
 	p.cfg.Log.Error("replica offline", "topic", p.topic, "partition", p.index, "err", err)
+	e := p.mu.machine.Failed()
+	p.mu.Unlock()
+	p.propose(e)
 }
 
 // assign takes over what the image says of this partition. An epoch that makes this replica the leader is written to

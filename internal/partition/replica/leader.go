@@ -82,7 +82,12 @@ func (m *Machine) mayJoin(f *follower) bool {
 // Tick drops followers from the in-sync set that have not caught up for the lag time. One whose disk does not keep up holds
 // the high watermark as much as one that does not fetch.
 func (m *Machine) Tick(nowMs int64) Effects {
-	if !m.IsLeader() || m.proposed != nil {
+	switch {
+	case !m.IsLeader() || m.proposed != nil:
+		return None
+	case m.mustResign():
+		return m.resign(None)
+	case m.failed: // nobody can fetch from it, and so not keep up
 		return None
 	}
 	lags := func(id cluster.NodeID) bool {
@@ -93,6 +98,24 @@ func (m *Machine) Tick(nowMs int64) Effects {
 		return None
 	}
 	return m.propose(None, slices.DeleteFunc(slices.Clone(m.isr), lags))
+}
+
+// Failed says that this replica's log takes no more records, in this life. As leader it proposes an in-sync set without
+// itself, from which another one is elected; where it is alone in sync it stays.
+func (m *Machine) Failed() Effects {
+	m.failed = true
+	if m.mustResign() {
+		return m.resign(None)
+	}
+	return None
+}
+
+func (m *Machine) mustResign() bool {
+	return m.failed && m.IsLeader() && m.proposed == nil && len(m.isr) > 1
+}
+
+func (m *Machine) resign(e Effects) Effects {
+	return m.propose(e, slices.DeleteFunc(slices.Clone(m.isr), func(id cluster.NodeID) bool { return id == m.self }))
 }
 
 func (m *Machine) propose(e Effects, isr []cluster.NodeID) Effects {

@@ -21,6 +21,8 @@ type Machine struct {
 	end, flushed  int64 // this replica's
 	highWatermark int64
 
+	failed bool // nothing can be written here any more
+
 	// Of a leader.
 	epochStart int64            // end offset when this replica became leader
 	proposed   []cluster.NodeID // the in-sync set asked of the controller and not answered yet; nil when none
@@ -150,7 +152,11 @@ func (m *Machine) Assigned(a Assignment, nowMs int64) Effects {
 		m.epochStart = m.end
 	}
 	m.track(a.Replicas, nowMs)
-	return m.advance(e)
+	e = m.advance(e)
+	if m.mustResign() {
+		return m.resign(e)
+	}
+	return e
 }
 
 // Retired says that the partition has left this node: nobody leads or follows here any more.
