@@ -119,8 +119,12 @@ func (h *awayHook) OnBrokerConnect(meta kgo.BrokerMetadata, _ time.Duration, _ n
 	if now-last < int64(awayInterval) || !h.said.CompareAndSwap(last, now) {
 		return
 	}
-	h.logf("WARN", "[Producer clientId=%s] Connection to node %s (%s) could not be established. Node may not be available.",
-		h.client, kgo.NodeName(meta.NodeID), net.JoinHostPort(meta.Host, strconv.Itoa(int(meta.Port))))
+	node := meta.NodeID
+	if node < 0 { // an address of --bootstrap-server, which Kafka counts from -1 down and the client library from the least up
+		node = math.MinInt32 - node - 1
+	}
+	h.logf("WARN", "[Producer clientId=%s] Connection to node %d (%s) could not be established. Node may not be available.",
+		h.client, node, net.JoinHostPort(meta.Host, strconv.Itoa(int(meta.Port))))
 }
 
 // plain has an option error printed without the help.
