@@ -36,6 +36,10 @@ crash: ## seeded power losses, torn writes, full disks and bit flips of the log,
 explore: ## every state of three replicas within bounds, STATES at most for each; and long walks, by seed
 	LOGBAHN_EXPLORE_STATES=$(STATES) LOGBAHN_EXPLORE_SEEDS=$(SEEDS) go test -count=1 -timeout 3h -v -run Explore ./internal/sim/explore/
 
+.PHONY: quorum
+quorum: ## seeded quorums of three and five under power losses, cuts, lost messages and changes of their members
+	LOGBAHN_QUORUM_SEEDS=$(SEEDS) go test -count=1 -timeout 3h -run Chaos ./internal/quorum/
+
 fuzz: ## every fuzz target for FUZZTIME
 	@for pkg in $$(go list ./...); do \
 		for target in $$(go test -list '^Fuzz' $$pkg | grep '^Fuzz'); do \

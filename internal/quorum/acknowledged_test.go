@@ -106,6 +106,8 @@ type storageRun struct {
 	mem         *vfs.Mem
 	term        uint64
 	acked, most uint64 // indexes: certain, and perhaps there
+	// The last entries came with the word that they are committed: from this index on they are of this term.
+	committedFrom, committedTerm uint64
 }
 
 func (r *storageRun) round() error {
@@ -129,6 +131,11 @@ func (r *storageRun) round() error {
 		return fmt.Errorf("last index %d, must be within [%d, %d]: %w", last, r.acked, r.most, err)
 	}
 	r.acked, r.most = last, last
+	if s.saved.hard.GetCommit() >= r.committedFrom && r.committedFrom > 0 && r.committedFrom > s.covered {
+		if term, err := s.memory.Term(r.committedFrom); err != nil || term != r.committedTerm {
+			return fmt.Errorf("entry %d of term %d is committed, not that of term %d: %w", r.committedFrom, term, r.committedTerm, err)
+		}
+	}
 	var crashed *vfs.Mem
 	mem, crash := r.mem, r.rng.Uint64()
 	faults.Add(vfs.Rule{From: 1 + r.rng.IntN(120), Times: 1, Fault: vfs.Fault{Before: func() { crashed = mem.Crash(crash) }}})
@@ -151,6 +158,7 @@ func (r *storageRun) operate(s *storage) error {
 	last, _ := s.memory.LastIndex()
 	first, _ := s.memory.FirstIndex()
 	rd := raft.Ready{}
+	r.committedFrom = 0
 	if last == 0 {
 		r.term, r.acked, r.most = beginTerm, 0, 3
 		err := s.begin([]Voter{{NodeID: 1}, {NodeID: 2}, {NodeID: 3}})
@@ -162,7 +170,7 @@ func (r *storageRun) operate(s *storage) error {
 	switch r.rng.IntN(6) {
 	case 0: // overruled by another leader; what the cluster began with never is
 		r.term++
-		from := max(4, first+r.rng.Uint64N(last-first+2))
+		from := max(4, first+r.rng.Uint64N(last-first+2), s.saved.hard.GetCommit()+1)
 		rd.Entries = entriesOf(from, from+r.rng.Uint64N(3), r.term)
 	case 1:
 		r.term++
@@ -170,6 +178,7 @@ func (r *storageRun) operate(s *storage) error {
 		if r.rng.IntN(2) == 0 {
 			index = first + r.rng.Uint64N(last-first+2)
 		}
+		index = max(index, s.saved.hard.GetCommit()+1)
 		rd.Snapshot = &pb.Snapshot{Data: []byte{1}, Metadata: &pb.SnapshotMetadata{
 			Index: new(max(index, 3)), Term: new(r.term), ConfState: &pb.ConfState{Voters: []uint64{1}},
 		}}
@@ -177,7 +186,11 @@ func (r *storageRun) operate(s *storage) error {
 		r.term = max(r.term, 1)
 		rd.Entries = entriesOf(last+1, last+1+r.rng.Uint64N(4), r.term)
 	}
-	rd.HardState = &pb.HardState{Term: new(r.term), Vote: new(uint64(1)), Commit: new(uint64(0))}
+	rd.HardState = &pb.HardState{Term: new(r.term), Vote: new(uint64(1)), Commit: new(s.saved.hard.GetCommit())}
+	if n := len(rd.Entries); n > 0 && r.rng.IntN(2) == 0 {
+		r.committedFrom, r.committedTerm = rd.Entries[0].GetIndex(), r.term
+		rd.HardState.Commit = new(rd.Entries[n-1].GetIndex())
+	}
 	if !raft.IsEmptySnap(rd.Snapshot) {
 		r.acked, r.most = min(r.acked, rd.Snapshot.GetMetadata().GetIndex()), max(r.most, rd.Snapshot.GetMetadata().GetIndex())
 	} else {

@@ -242,30 +242,23 @@ func (s *storage) save(rd raft.Ready) error {
 func changesMembers(e *pb.Entry) bool { return e.GetType() != pb.EntryNormal }
 
 // saveHardState writes quorum-state when the term or the vote has changed. The commit index alone is not worth a sync: it
-// is found again.
+// is found again. On disk stays the one of before: the new one may be about entries that come with it, and where these are to
+// be, others may lie still.
 func (s *storage) saveHardState(hard *pb.HardState) error {
 	old := s.saved.hard
-	s.saved.hard = proto.Clone(hard).(*pb.HardState)
 	if old.GetTerm() != hard.GetTerm() || old.GetVote() != hard.GetVote() {
-		if err := s.saveState(); err != nil {
-			s.saved.hard = old
+		onDisk := s.saved
+		onDisk.hard = &pb.HardState{Term: new(hard.GetTerm()), Vote: new(hard.GetVote()), Commit: new(old.GetCommit())}
+		if err := writeState(s.fs, s.dir, onDisk); err != nil {
 			return err
 		}
 	}
+	s.saved.hard = proto.Clone(hard).(*pb.HardState)
 	return s.memory.SetHardState(s.saved.hard)
 }
 
-// saveState writes quorum-state.
-func (s *storage) saveState() error {
-	last, err := s.memory.LastIndex()
-	if err != nil {
-		return err
-	}
-	onDisk := s.saved
-	onDisk.hard = proto.Clone(s.saved.hard).(*pb.HardState)
-	onDisk.hard.Commit = new(min(s.saved.hard.GetCommit(), last)) // entries that come with it may not be on disk yet
-	return writeState(s.fs, s.dir, onDisk)
-}
+// saveState writes quorum-state. The entries that are committed must be on disk.
+func (s *storage) saveState() error { return writeState(s.fs, s.dir, s.saved) }
 
 // install replaces everything by a leader's snapshot.
 func (s *storage) install(snap *pb.Snapshot) error {
