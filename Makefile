@@ -1,7 +1,9 @@
-# Counts and ranges: SEEDS=from:to, FUZZTIME=10m, KILLS=200,
+# Counts and ranges: SEEDS=from:to, SCENARIO=one-node-kill, FUZZTIME=10m, KILLS=200,
 # STATES=1000000, SECTION=latency,raw, ROUNDS=3, BUDGET=40m,
 # DURATION=1h, SEED=7, FAULTS=kill-leader,power-all.
 SEEDS    ?= 0:10000
+SCENARIO ?= .*
+RACE     ?=
 FUZZTIME ?= 1m
 STATES   ?= 1000000
 KILLS    ?= 200
@@ -13,7 +15,7 @@ DURATION ?= 10m
 SEED     ?= 0
 FAULTS   ?=
 
-.PHONY: build check test race crash explore fuzz hostile interop interop-golden kill chaos bench figures clean
+.PHONY: build check test race crash sim sim-wasm explore fuzz hostile interop interop-golden kill chaos bench figures clean
 
 build: ## the stripped static binary
 	CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o $(BIN) ./cmd/logbahn
@@ -39,6 +41,14 @@ explore: ## every state of three replicas within bounds, STATES at most for each
 .PHONY: quorum
 quorum: ## seeded quorums of three and five under power losses, cuts, lost messages and changes of their members
 	LOGBAHN_QUORUM_SEEDS=$(SEEDS) go test -count=1 -timeout 3h -run Chaos ./internal/quorum/
+
+# A run of sim ends with the seeds per second; SEEDS=from:to goes on where another left off, SCENARIO=name picks, RACE=1 watches for races.
+sim: ## a whole cluster under load and faults, in virtual time, for each scenario and seed
+	LOGBAHN_SIM_RACE=$(RACE) LOGBAHN_SIM_SEEDS=$(SEEDS) go test -count=1 -timeout 12h -v -run 'TestScenarios$$/^$(SCENARIO)$$' ./internal/sim/
+
+sim-wasm: ## the same under wazero, where one seed is one run
+	@mkdir -p bin/wasm
+	LOGBAHN_SIM_WASM=$(CURDIR)/bin/wasm LOGBAHN_SIM_SEEDS=$(SEEDS) go test -count=1 -timeout 12h -v -run 'TestScenariosWasm$$/^$(SCENARIO)$$' ./internal/sim/
 
 fuzz: ## every fuzz target for FUZZTIME
 	@for pkg in $$(go list ./...); do \

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"math/rand/v2"
 	"net"
 	"slices"
@@ -70,6 +71,8 @@ func settings(cfg Config, id int) config.Settings {
 		"transaction.state.log.min.isr":            strconv.Itoa(insync),
 		"group.initial.rebalance.delay.ms":         "0",
 		"auto.create.topics.enable":                "false",
+		// A clock that is a year behind would refuse what its clients send; that is right, and no finding.
+		"log.message.timestamp.after.max.ms": strconv.FormatInt(math.MaxInt64, 10),
 	}
 	if cfg.Machines > 1 {
 		var voters []string
@@ -119,6 +122,7 @@ func (c *Cluster) Heal() {
 	for _, m := range c.Machines {
 		m.Resume()
 		m.WellDisk()
+		m.SetClock()
 		if m.Down() {
 			m.PowerOn()
 		}

@@ -12,6 +12,9 @@
 // Virtual time stands still while a goroutine waits for a sync.Mutex whose holder waits for time to pass: the run hangs.
 // What may wait for the disk or the network must not hold one.
 //
+// A run has a process, or a WebAssembly module, of its own: pools of libraries outlive a bubble. make sim and make sim-wasm
+// play ranges of seeds; a failing run prints its trace and the command that plays it again.
+//
 // # Faults
 //
 // Network: latency, bandwidth, loss (which a stream shows as delay), a direction cut, connections reset in the middle of a

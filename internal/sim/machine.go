@@ -271,6 +271,13 @@ func (m *Machine) JumpClock(by time.Duration) {
 	m.clock += by
 }
 
+// SetClock sets the wall clock right.
+func (m *Machine) SetClock() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.clock = 0
+}
+
 // SlowDisk makes each sync take so long.
 func (m *Machine) SlowDisk(sync time.Duration) {
 	m.trace.Logf("%s: a sync takes %v", m.Name, sync)

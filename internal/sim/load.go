@@ -1,0 +1,174 @@
+package sim
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/logbahn/logbahn/internal/sim/check"
+)
+
+// What the load is made of.
+const (
+	topic      = "telematics"
+	group      = "analytics"
+	partitions = 3
+
+	callMax       = 5 * time.Second // what a client waits for an answer to one call
+	producerPause = 250 * time.Millisecond
+	burstMax      = 5
+	lifeMin       = 8 * time.Second // of one client, before another takes its place
+	lifeJitter    = 20 * time.Second
+)
+
+// Load is clients at work: producers, consumers by assignment and in a group, and one that makes and deletes topics. What
+// they see is recorded.
+type Load struct {
+	cluster *Cluster
+	host    []*Host
+	seed    uint64
+
+	stop    context.CancelFunc
+	working sync.WaitGroup
+
+	mu      sync.Mutex
+	history check.History
+	ops     int
+	told    []string // what clients were told that no client must be told
+	acked   time.Duration
+	gap     time.Duration // the longest time without an acknowledgement
+	epoch   time.Time
+	settled bool
+}
+
+// StartLoad creates the topic, retrying until the cluster does it, and starts the clients. They work until Stop.
+func StartLoad(ctx context.Context, c *Cluster, seed uint64) (*Load, error) {
+	l := &Load{cluster: c, seed: seed, epoch: time.Now()}
+	for i := range 3 {
+		l.host = append(l.host, c.AddClient("client-"+strconv.Itoa(i+1)))
+	}
+	creating, cancel := context.WithTimeout(ctx, settleMax)
+	defer cancel()
+	if err := l.createTopic(creating); err != nil {
+		return nil, err
+	}
+	work, stop := context.WithCancel(ctx)
+	l.stop = stop
+	l.acked = l.now()
+	l.begin(func(r *rand.Rand) { l.producer(work, r, l.host[0], "p1", acksAll) })
+	l.begin(func(r *rand.Rand) { l.producer(work, r, l.host[1], "p2", acksAll) })
+	l.begin(func(r *rand.Rand) { l.producer(work, r, l.host[2], "w", acksLeader) })
+	l.begin(func(r *rand.Rand) { l.consumer(work, r, l.host[0], "c1") })
+	l.begin(func(r *rand.Rand) { l.consumer(work, r, l.host[1], "c2") })
+	l.begin(func(r *rand.Rand) { l.member(work, r, l.host[1], "m1") })
+	l.begin(func(r *rand.Rand) { l.member(work, r, l.host[2], "m2") })
+	l.begin(func(r *rand.Rand) { l.churn(work, r, l.host[0]) })
+	return l, nil
+}
+
+// begin starts a client with a source of randomness of its own.
+func (l *Load) begin(client func(*rand.Rand)) {
+	l.seed++
+	r := rand.New(rand.NewPCG(l.seed, 3))
+	l.working.Go(func() { client(r) })
+}
+
+// Stop ends the clients. What producers still have in flight gets the time that the context allows.
+func (l *Load) Stop() {
+	l.stop()
+	l.working.Wait()
+}
+
+// History is what the clients saw, after Stop.
+func (l *Load) History() *check.History { return &l.history }
+
+// Ops is how many operations the clients have done.
+func (l *Load) Ops() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.ops
+}
+
+func (l *Load) now() time.Duration { return time.Since(l.epoch) }
+
+// op counts an operation.
+func (l *Load) op(format string, args ...any) {
+	l.cluster.Trace.Countf(format, args...)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.ops++
+}
+
+// tell records what no client must be told.
+func (l *Load) tell(format string, args ...any) {
+	line := fmt.Sprintf(format, args...)
+	l.cluster.Trace.Logf("CLIENT: %s", line)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.told = append(l.told, line)
+}
+
+func (l *Load) createTopic(ctx context.Context) error {
+	cl, err := l.client(l.host[0])
+	if err != nil {
+		return err
+	}
+	defer cl.Close()
+	for {
+		err := l.create(ctx, cl, topic, partitions, map[string]*string{"segment.ms": kadm.StringPtr("5000")})
+		if err == nil || errors.Is(err, kerr.TopicAlreadyExists) {
+			l.cluster.Trace.Logf("topic %s is there", topic)
+			return nil
+		}
+		l.cluster.Trace.Logf("create topic %s: %v", topic, err)
+		if ctx.Err() != nil {
+			return fmt.Errorf("create topic %s: %w", topic, err)
+		}
+		pause(ctx, time.Second)
+	}
+}
+
+func (l *Load) create(ctx context.Context, cl *kgo.Client, name string, partitions int32, configs map[string]*string) error {
+	ctx, cancel := context.WithTimeout(ctx, callMax)
+	defer cancel()
+	resp, err := kadm.NewClient(cl).CreateTopic(ctx, partitions, -1, configs, name)
+	if err != nil {
+		return err
+	}
+	return resp.Err
+}
+
+// client returns a client that finds out fast what has changed.
+func (l *Load) client(host *Host, opts ...kgo.Opt) (*kgo.Client, error) {
+	return l.cluster.Client(host, append([]kgo.Opt{
+		kgo.MetadataMinAge(100 * time.Millisecond), kgo.MetadataMaxAge(5 * time.Second),
+		kgo.RequestTimeoutOverhead(3 * time.Second), kgo.DialTimeout(3 * time.Second),
+		kgo.RetryBackoffFn(func(int) time.Duration { return 250 * time.Millisecond }),
+		kgo.DisableClientMetrics(),
+	}, opts...)...)
+}
+
+// pause waits, and tells whether there is more to do.
+func pause(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-t.C:
+		return true
+	}
+}
+
+// lifetime draws how long a client works before another takes its place.
+func lifetime(r *rand.Rand) time.Duration {
+	return lifeMin + time.Duration(r.Int64N(int64(lifeJitter)))
+}

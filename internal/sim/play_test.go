@@ -1,0 +1,48 @@
+package sim
+
+import (
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+	"testing/synctest"
+)
+
+// playVar names the one run of this process, scenario:seed. A run has a process, or a WebAssembly module, of its own: what
+// libraries keep in pools must not get from one bubble into another.
+const playVar = "LOGBAHN_SIM_PLAY"
+
+// scenarios are all there are.
+var scenarios = OneNode
+
+func find(name string) (Scenario, bool) {
+	for _, s := range scenarios {
+		if s.Name == name {
+			return s, true
+		}
+	}
+	return Scenario{}, false
+}
+
+func TestPlay(t *testing.T) {
+	name, seed, ok := strings.Cut(os.Getenv(playVar), ":")
+	if !ok {
+		t.Skipf("the other tests call this one, with %s=scenario:seed", playVar)
+	}
+	s, known := find(name)
+	n, err := strconv.ParseUint(seed, 10, 64)
+	if !known || err != nil {
+		t.Fatalf("%s=%s: no such scenario or seed", playVar, os.Getenv(playVar))
+	}
+	synctest.Test(t, func(t *testing.T) {
+		res := s.Play(t.Context(), n)
+		if res.Failed() {
+			_, _ = res.Trace.WriteTo(os.Stdout)
+			t.Fail()
+		}
+		_, _ = os.Stdout.WriteString(resultMark + res.String() + "\n")
+	})
+}
+
+// resultMark begins the line that sums a run up.
+const resultMark = "result: "

@@ -1,0 +1,128 @@
+package sim
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/logbahn/logbahn/internal/commitlog"
+	"github.com/logbahn/logbahn/internal/record"
+	"github.com/logbahn/logbahn/internal/sim/check"
+)
+
+// recordBytesMax bounds what a batch is inflated to.
+const recordBytesMax = 64 << 20
+
+// replica is a partition as a stopped machine's disk has it.
+type replica struct {
+	machine       string
+	tp            commitlog.TopicPartition
+	highWatermark int64
+	batches       [][]byte
+}
+
+// CheckReplicas reads the disks of machines that have stopped, compares what they hold, and returns the records of the load's
+// topic, replica by replica, for the history.
+func (c *Cluster) CheckReplicas() ([]check.Final, error) {
+	var all []*replica
+	for _, m := range c.Machines {
+		found, err := m.replicas()
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", m.Name, err)
+		}
+		all = append(all, found...)
+	}
+	var errs []error
+	var finals []check.Final
+	for i, r := range all {
+		for _, other := range all[:i] {
+			if other.tp == r.tp {
+				errs = append(errs, r.compare(other))
+			}
+		}
+		errs = append(errs, r.checkEpochs())
+		if r.tp.Topic == topic {
+			f, err := r.final()
+			finals = append(finals, f)
+			errs = append(errs, err)
+		}
+	}
+	return finals, errors.Join(errs...)
+}
+
+// replicas reads all partitions on a machine's disk.
+func (m *Machine) replicas() (found []*replica, err error) {
+	dir, err := commitlog.OpenDir(commitlog.DirConfig{FS: m.Disk(), Path: dataDir, NodeID: m.ID})
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, dir.Close()) }()
+	onDisk, err := dir.List()
+	if err != nil {
+		return nil, err
+	}
+	for _, d := range onDisk {
+		log, err := dir.Open(d.TopicPartition, d.TopicID, commitlog.DefaultConfig(), commitlog.Hooks{})
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", d.TopicPartition, err)
+		}
+		r := &replica{machine: m.Name, tp: d.TopicPartition, highWatermark: log.HighWatermark()}
+		for batch, err := range log.Batches(log.StartOffset()) {
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", d.TopicPartition, err)
+			}
+			r.batches = append(r.batches, slices.Clone(batch))
+		}
+		found = append(found, r)
+	}
+	return found, nil
+}
+
+// compare returns the first byte difference below both high watermarks.
+func (r *replica) compare(other *replica) error {
+	for i := range min(len(r.batches), len(other.batches)) {
+		h, err := record.ReadHeader(r.batches[i])
+		if err != nil {
+			return err
+		}
+		if h.NextOffset() > min(r.highWatermark, other.highWatermark) {
+			return nil
+		}
+		if !bytes.Equal(r.batches[i], other.batches[i]) {
+			return fmt.Errorf("%s: %s and %s differ in the batch at %d, below the high watermarks %d and %d",
+				r.tp, r.machine, other.machine, h.BaseOffset, r.highWatermark, other.highWatermark)
+		}
+	}
+	return nil
+}
+
+// checkEpochs returns a batch whose leader epoch or offset is lower than that of the one before.
+func (r *replica) checkEpochs() error {
+	epoch, next := int32(-1), int64(0)
+	for _, b := range r.batches {
+		h, err := record.ReadHeader(b)
+		if err != nil {
+			return err
+		}
+		if h.LeaderEpoch < epoch || h.BaseOffset < next {
+			return fmt.Errorf("%s on %s: the batch at %d has epoch %d, behind one of epoch %d that ends at %d",
+				r.tp, r.machine, h.BaseOffset, h.LeaderEpoch, epoch, next)
+		}
+		epoch, next = h.LeaderEpoch, h.NextOffset()
+	}
+	return nil
+}
+
+func (r *replica) final() (check.Final, error) {
+	f := check.Final{Partition: check.Partition{Topic: r.tp.Topic, Index: r.tp.Partition}, Replica: "the disk of " + r.machine}
+	for _, b := range r.batches {
+		for rec, err := range record.Records(b, recordBytesMax) {
+			if err != nil {
+				return f, fmt.Errorf("%s on %s: %w", r.tp, r.machine, err)
+			}
+			f.Records = append(f.Records, check.Record{Offset: rec.Offset, Value: string(rec.Value)})
+		}
+	}
+	return f, nil
+}

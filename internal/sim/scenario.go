@@ -1,0 +1,116 @@
+package sim
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/logbahn/logbahn/internal/sim/check"
+)
+
+// Scenario is a cluster under load and what befalls it.
+type Scenario struct {
+	Name     string
+	Machines int
+	Settings map[string]string
+	// Faults injects what the scenario is about, and returns when that is over; it may leave faults that Settle ends.
+	Faults func(*Run)
+	// GapMax is how long no write of acks=all may succeed; 0 does not say.
+	GapMax time.Duration
+}
+
+// Run is a scenario on its way.
+type Run struct {
+	*Cluster
+	Load *Load
+	// Faults counts what was injected.
+	Faults int
+}
+
+// Sleep lets time pass.
+func (r *Run) Sleep(d time.Duration) { time.Sleep(d) }
+
+// Between lets a random time pass.
+func (r *Run) Between(least, most time.Duration) {
+	time.Sleep(least + time.Duration(r.Rand.Int64N(int64(most-least))))
+}
+
+// Pick draws one of the machines.
+func (r *Run) Pick() *Machine { return r.Machines[r.Rand.IntN(len(r.Machines))] }
+
+// Result is what a run has shown.
+type Result struct {
+	Scenario  string
+	Seed      uint64
+	Ops       int
+	Faults    int
+	Elapsed   time.Duration // virtual
+	Gap       time.Duration // the longest without a write of acks=all
+	Anomalies []check.Anomaly
+	Err       error // the cluster did not come back, or a replica is not what it must be
+	Trace     *Trace
+}
+
+// Failed tells whether anything is wrong.
+func (r *Result) Failed() bool { return r.Err != nil || len(r.Anomalies) > 0 }
+
+func (r *Result) String() string {
+	return fmt.Sprintf("%s seed %d: %d operations, %d faults, %v, longest without a write %v, trace %s",
+		r.Scenario, r.Seed, r.Ops, r.Faults, r.Elapsed.Round(time.Millisecond), r.Gap.Round(time.Millisecond), r.Trace.Sum())
+}
+
+// loadMin is how long the load works at least, faults or not.
+const loadMin = 60 * time.Second
+
+// Play plays a scenario. It must be called in a synctest bubble of its own.
+func (s *Scenario) Play(ctx context.Context, seed uint64) *Result {
+	c := New(Config{Seed: seed, Machines: s.Machines, Settings: s.Settings})
+	res := &Result{Scenario: s.Name, Seed: seed, Trace: c.Trace}
+	c.Start()
+	load, err := StartLoad(ctx, c, seed<<8)
+	if err != nil {
+		res.Err = errors.Join(err, c.Close())
+		return res
+	}
+	run := &Run{Cluster: c, Load: load}
+	run.Sleep(2 * time.Second)
+	s.Faults(run)
+	if left := loadMin - c.Trace.Elapsed(); left > 0 {
+		run.Sleep(left)
+	}
+	c.Heal()
+	run.Sleep(5 * time.Second)
+	load.Stop()
+	res.Err = load.Settle(ctx)
+	res.Err = errors.Join(res.Err, c.Close())
+	finals, err := c.CheckReplicas()
+	res.Err = errors.Join(res.Err, err)
+	if load.settled {
+		load.history.Finals = append(load.history.Finals, finals...)
+	}
+	s.judge(res, run)
+	return res
+}
+
+func (s *Scenario) judge(res *Result, run *Run) {
+	l := run.Load
+	res.Ops, res.Faults, res.Elapsed, res.Gap = l.Ops(), run.Faults, run.Trace.Elapsed(), l.gap
+	res.Anomalies = check.Check(l.History())
+	for _, line := range l.told {
+		res.Err = errors.Join(res.Err, errors.New(line))
+	}
+	if s.GapMax > 0 && l.gap > s.GapMax {
+		res.Err = errors.Join(res.Err, fmt.Errorf("no write succeeded for %v, at most %v is allowed", l.gap, s.GapMax))
+	}
+	for _, a := range res.Anomalies {
+		run.Trace.Logf("ANOMALY: %s", a)
+	}
+	if res.Err != nil {
+		run.Trace.Logf("ERROR: %v", res.Err)
+	}
+}
+
+// chance is true once in n times.
+func chance(r *rand.Rand, n int) bool { return r.IntN(n) == 0 }

@@ -1,0 +1,118 @@
+//go:build !wasip1
+
+package sim
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"testing"
+
+	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/experimental"
+	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
+	"github.com/tetratelabs/wazero/sys"
+)
+
+// wasmVar asks for the runs under wazero; what has been compiled is kept in the directory that it names.
+const wasmVar = "LOGBAHN_SIM_WASM"
+
+// machine is this package's tests as a WebAssembly module: one thread, and nothing from outside but a seeded source of
+// randomness and a clock that is a function of how often it was read.
+type machine struct {
+	runtime wazero.Runtime
+	module  wazero.CompiledModule
+}
+
+func compile(t *testing.T, cacheDir string) *machine {
+	t.Helper()
+	binary := build(t, "sim.wasm", []string{"GOOS=wasip1", "GOARCH=wasm", "CGO_ENABLED=0", "GOFLAGS="}, "-ldflags=-s -w")
+	code, err := os.ReadFile(binary)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx := experimental.WithCompilationWorkers(t.Context(), 2)
+	config := wazero.NewRuntimeConfigCompiler().WithCloseOnContextDone(false)
+	if cacheDir != "" {
+		cache, err := wazero.NewCompilationCacheWithDir(cacheDir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		config = config.WithCompilationCache(cache)
+	}
+	m := &machine{runtime: wazero.NewRuntimeWithConfig(ctx, config)}
+	t.Cleanup(func() { _ = m.runtime.Close(context.WithoutCancel(ctx)) })
+	wasi_snapshot_preview1.MustInstantiate(ctx, m.runtime)
+	if m.module, err = m.runtime.CompileModule(ctx, code); err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// play is a runner. A run that does not end by itself does not end.
+func (m *machine) play(ctx context.Context, scenario string, seed uint64) ([]byte, error) {
+	var out bytes.Buffer
+	nanoseconds := int64(1e18)
+	tick := func() int64 {
+		nanoseconds += 1000
+		return nanoseconds
+	}
+	module, err := m.runtime.InstantiateModule(ctx, m.module, wazero.NewModuleConfig().WithName("").
+		WithArgs("sim.test", "-test.run=^TestPlay$", "-test.timeout=1h").WithEnv(playVar, fmt.Sprintf("%s:%d", scenario, seed)).
+		WithStdout(&out).WithStderr(&out).
+		WithRandSource(rand.NewChaCha8(chachaSeed(seed))).
+		WithWalltime(func() (int64, int32) { now := tick(); return now / 1e9, int32(now % 1e9) }, sys.ClockResolution(1000)).
+		WithNanotime(tick, sys.ClockResolution(1)).
+		WithNanosleep(func(ns int64) { nanoseconds += ns }))
+	if module != nil {
+		_ = module.Close(ctx)
+	}
+	var exit *sys.ExitError
+	if errors.As(err, &exit) && exit.ExitCode() == 0 {
+		err = nil
+	}
+	return out.Bytes(), err
+}
+
+func chachaSeed(seed uint64) (s [32]byte) {
+	for i := range 8 {
+		s[i] = byte(seed >> (8 * i))
+	}
+	return s
+}
+
+// TestSameSeedSameTrace: under wazero a run is a function of its seed, to the last byte of its trace and its output.
+func TestSameSeedSameTrace(t *testing.T) {
+	if testing.Short() {
+		t.Skip("compiles the tests for WebAssembly; not with -short")
+	}
+	m := compile(t, os.Getenv(wasmVar))
+	name := scenarios[len(scenarios)-1].Name
+	var outputs [][]byte
+	for _, seed := range []uint64{1, 1, 2} {
+		out, err := m.play(t.Context(), name, seed)
+		if err != nil {
+			t.Fatalf("%s\n%v\nagain with: make sim-wasm SCENARIO=%s SEEDS=%d:%d", out, err, name, seed, seed+1)
+		}
+		outputs = append(outputs, bytes.Split(out, []byte("\nok"))[0])
+		t.Logf("%s", out)
+	}
+	if !bytes.Equal(outputs[0], outputs[1]) {
+		t.Errorf("one seed, two runs:\n%s\n%s", outputs[0], outputs[1])
+	}
+	if bytes.Equal(outputs[0], outputs[2]) {
+		t.Error("two seeds, one run")
+	}
+}
+
+// TestScenariosWasm plays every scenario under wazero.
+func TestScenariosWasm(t *testing.T) {
+	cache := os.Getenv(wasmVar)
+	if cache == "" {
+		t.Skipf("make sim-wasm sets %s", wasmVar)
+	}
+	playAll(t, "sim-wasm", 2, compile(t, cache).play)
+}
