@@ -223,6 +223,12 @@ func TestCorruptAnswerIsRefused(t *testing.T) {
 		c.spoil.Store(nil)
 		c.equal("t", 0)
 		c.inSync("t", 0)
+		time.Sleep(200 * time.Millisecond)
+		began := time.Now()
+		wantCode(t, "afterwards", c.leader("t", 0).produce("t", 0, -1, "well").ErrorCode, wire.None)
+		if took := time.Since(began); took > 20*time.Millisecond {
+			t.Errorf("reports are late after an error: %v", took)
+		}
 	})
 }
 

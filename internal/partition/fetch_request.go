@@ -80,10 +80,10 @@ func (f *fetcher) begin() {
 func (f *fetcher) look(x *followed, now time.Time) time.Duration {
 	f.mu.Lock()
 	gone := x.gone
-	if x.anew {
-		x.anew, x.retryAt = false, time.Time{}
-	}
 	left := x.retryAt.Sub(now)
+	if x.anew || left <= 0 {
+		x.anew, x.retryAt, left = false, time.Time{}, 0
+	}
 	f.mu.Unlock()
 	want, follows := x.partition.position()
 	switch {

@@ -49,8 +49,8 @@ type followed struct {
 	// Guarded by the fetcher's mu.
 	queued  bool // in changed
 	gone    bool
-	anew    bool // the assignment is new: errors of the last one are forgotten
-	retryAt time.Time
+	anew    bool      // the assignment is new: errors of the last one are forgotten
+	retryAt time.Time // zero: it takes part
 
 	// The loop's own.
 	sent      wire.FetchPartition
