@@ -127,14 +127,14 @@ func TestErrorsAreKafkas(t *testing.T) {
 			want = own
 		}
 		configs, oneBroker, ofBroker := parseCase(input)
-		err := ValidateTopic(configs)
+		err, code := ValidateTopic(configs), int16(CodeInvalidConfig)
 		if ofBroker {
-			err = ValidateBroker(configs, oneBroker)
+			err, code = ValidateBroker(configs, oneBroker), CodeInvalidRequest
 		}
 		got := "ok"
 		if err != nil {
 			got = err.Error()
-			if err.(*Error).Code != CodeInvalidConfig {
+			if err.(*Error).Code != code {
 				t.Errorf("%s has the code %d", input, err.(*Error).Code)
 			}
 		}

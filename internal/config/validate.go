@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -51,8 +52,18 @@ var perListenerOnly = []string{
 }
 
 // ValidateBroker checks all that is set at run time for one broker, or for all brokers. Names that nobody knows are
-// let through, as in Kafka. The error is an *Error.
+// let through, as in Kafka. The error is an *Error, of a request that is invalid where it would be a configuration of a topic:
+// Kafka has left it so (KAFKA-13609).
 func ValidateBroker(configs map[string]string, oneBroker bool) error {
+	err := validateBroker(configs, oneBroker)
+	var wrong *Error
+	if errors.As(err, &wrong) {
+		return badRequest("%s", wrong.Message)
+	}
+	return err
+}
+
+func validateBroker(configs map[string]string, oneBroker bool) error {
 	names := slices.Sorted(maps.Keys(configs))
 	is := func(u Update) func(string) bool {
 		return func(name string) bool {
