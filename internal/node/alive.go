@@ -19,6 +19,7 @@ const (
 	registerPatience = 5 * time.Second
 	registerPause    = 250 * time.Millisecond
 	drainPause       = 200 * time.Millisecond
+	drainSilence     = 2 * time.Second // without an answer: there is no controller any more
 )
 
 // liveness is this broker's standing with the controller. Its fields belong to the goroutine that sends heartbeats; before
@@ -196,16 +197,29 @@ func (n *Node) live() {
 // handOver asks for others to take over what this broker leads, until they have.
 func (n *Node) handOver(ctx context.Context) {
 	begin := time.Now()
-	for {
-		resp, err := n.heartbeat(ctx, true)
-		if err == nil && resp.ShouldShutdown {
+	answered := begin
+	for time.Since(answered) < drainSilence {
+		done, err := n.askToStop(ctx)
+		switch {
+		case done:
 			n.log.Info("other brokers lead what this one has led", "after", time.Since(begin).Round(time.Millisecond).String())
 			return
+		case err == nil:
+			answered = time.Now()
 		}
 		if n.pause(ctx, drainPause) != nil {
 			return
 		}
 	}
+	n.log.Warn("nobody is told that this broker stops: there is no controller")
+}
+
+// askToStop tells the controller that this broker wants to stop, and returns whether it may.
+func (n *Node) askToStop(ctx context.Context) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, drainSilence)
+	defer cancel()
+	resp, err := n.heartbeat(ctx, true)
+	return err == nil && resp.ShouldShutdown, err
 }
 
 // drain hands everything that this broker leads to others, as long as the context allows, leaving some time to finish what

@@ -98,6 +98,7 @@ func (n *Node) decide(ctx context.Context, req kmsg.Request) <-chan decision {
 	go func() { // ends with the connection, or the quorum
 		ctx, cancel := context.WithTimeout(ctx, decidePatience)
 		defer cancel()
+		defer context.AfterFunc(n.changing, cancel)()
 		resp, err := q.Do(ctx, req)
 		if err == nil && resp == nil {
 			err = wire.InvalidRequest

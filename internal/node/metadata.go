@@ -31,6 +31,9 @@ const (
 // Do runs a request at the controller and returns when its changes are in this node's image. It looks for the controller as
 // long as the context allows, and sends the request again only when it is certain that nothing was done of it.
 func (m metadata) Do(ctx context.Context, req kmsg.Request) (kmsg.Response, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(m.node.changing, cancel)()
 	pause := forwardPauseMin
 	for {
 		resp, err := m.Quorum.Do(ctx, req)

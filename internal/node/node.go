@@ -82,14 +82,17 @@ type Node struct {
 	clients *ops.Clients
 	changes ops.Changes
 
-	stop     chan struct{}
-	killing  chan struct{} // closed by Kill
-	stopOnce sync.Once
-	stopErr  error
-	running  sync.WaitGroup
-	done     chan struct{}
-	failure  error // set before done is closed
-	killed   atomic.Bool
+	stop    chan struct{}
+	killing chan struct{} // closed by Kill
+	// changing ends when a stop does not wait any longer for what the cluster is asked to change.
+	changing   context.Context
+	endChanges context.CancelFunc
+	stopOnce   sync.Once
+	stopErr    error
+	running    sync.WaitGroup
+	done       chan struct{}
+	failure    error // set before done is closed
+	killed     atomic.Bool
 }
 
 // serving is one listener with its sockets.
@@ -110,6 +113,7 @@ func Start(ctx context.Context, cfg Config) (_ *Node, err error) {
 		cfg: cfg, reconfigured: make(chan struct{}, 1), opened: make(chan struct{}), serves: make(chan struct{}),
 		stop: make(chan struct{}), killing: make(chan struct{}), done: make(chan struct{}),
 	}
+	n.changing, n.endChanges = context.WithCancel(context.Background())
 	if n.cfg.Log == nil {
 		n.cfg.Log = slog.New(slog.DiscardHandler)
 	}

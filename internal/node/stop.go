@@ -24,6 +24,10 @@ func (n *Node) end(ctx context.Context, failure error) error {
 	return n.stopErr
 }
 
+// changeGrace is how long a stop waits for changes that clients and other nodes have asked for. There may be no majority left
+// to make them.
+const changeGrace = time.Second
+
 func (n *Node) shutdown(ctx context.Context) error {
 	var errs []error
 	n.opsState(ops.Draining)
@@ -32,6 +36,10 @@ func (n *Node) shutdown(ctx context.Context) error {
 		n.drain(ctx)
 	}
 	close(n.stop)
+	defer n.endChanges()
+	if !n.alone() { // whose quorum is always there
+		defer time.AfterFunc(changeGrace, n.endChanges).Stop()
+	}
 	for _, s := range n.serving {
 		errs = append(errs, s.shutdown(ctx))
 	}
