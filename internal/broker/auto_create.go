@@ -61,7 +61,7 @@ func (b *Broker) newOffsetsTopic() kmsg.CreateTopicsRequestTopic {
 	t := newTopic(offsetsTopic)
 	t.NumPartitions = s.OffsetsTopicPartitions
 	t.ReplicationFactor = min(s.OffsetsTopicReplicationFactor, int16(len(b.cfg.Metadata.Image().Brokers())))
-	for _, c := range s.offsetsTopicConfigs() {
+	for _, c := range s.offsetsTopicConfigs(t.ReplicationFactor) {
 		rc := kmsg.NewCreateTopicsRequestTopicConfig()
 		rc.Name, rc.Value = c[0], kmsg.StringPtr(c[1])
 		t.Configs = append(t.Configs, rc)

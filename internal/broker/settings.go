@@ -31,13 +31,18 @@ func SettingsOf(c config.Broker) Settings {
 	}
 }
 
-// offsetsTopicConfigs are what Kafka gives the topic: compacted, in segments small enough to load quickly.
-func (s *Settings) offsetsTopicConfigs() [][2]string {
-	return [][2]string{
+// offsetsTopicConfigs are what Kafka gives the topic: compacted, in segments small enough to load quickly. With three
+// replicas two have to be in sync, so that no commit is lost with one broker; Kafka leaves that to min.insync.replicas.
+func (s *Settings) offsetsTopicConfigs(replicas int16) [][2]string {
+	configs := [][2]string{
 		{"cleanup.policy", "compact"},
 		{"compression.type", "producer"},
 		{"segment.bytes", strconv.Itoa(int(s.OffsetsTopicSegmentBytes))},
 	}
+	if replicas >= 3 {
+		configs = append(configs, [2]string{"min.insync.replicas", "2"})
+	}
+	return configs
 }
 
 const (
