@@ -2,6 +2,7 @@ package sim
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -123,7 +124,7 @@ func (l *Load) createTopic(ctx context.Context) error {
 	}
 	defer cl.Close()
 	for {
-		err := l.create(ctx, cl, topic, partitions, map[string]*string{"segment.ms": kadm.StringPtr("5000")})
+		_, err := l.create(ctx, cl, topic, partitions, map[string]*string{"segment.ms": kadm.StringPtr("5000")})
 		if err == nil || errors.Is(err, kerr.TopicAlreadyExists) {
 			l.cluster.Trace.Logf("topic %s is there", topic)
 			return nil
@@ -136,14 +137,15 @@ func (l *Load) createTopic(ctx context.Context) error {
 	}
 }
 
-func (l *Load) create(ctx context.Context, cl *kgo.Client, name string, partitions int32, configs map[string]*string) error {
+// create makes a topic and returns its id.
+func (l *Load) create(ctx context.Context, cl *kgo.Client, name string, partitions int32, configs map[string]*string) (id string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, callMax)
 	defer cancel()
 	resp, err := kadm.NewClient(cl).CreateTopic(ctx, partitions, -1, configs, name)
-	if err != nil {
-		return err
+	if err == nil {
+		err = resp.Err
 	}
-	return resp.Err
+	return hex.EncodeToString(resp.ID[:]), err
 }
 
 // client returns a client that finds out fast what has changed.

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -13,7 +14,7 @@ import (
 const playVar = "LOGBAHN_SIM_PLAY"
 
 // scenarios are all there are.
-var scenarios = OneNode
+var scenarios = slices.Concat(OneNode, ThreeNodes)
 
 func find(name string) (Scenario, bool) {
 	for _, s := range scenarios {

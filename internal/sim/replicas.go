@@ -2,6 +2,7 @@ package sim
 
 import (
 	"bytes"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
@@ -18,12 +19,13 @@ const recordBytesMax = 64 << 20
 type replica struct {
 	machine       string
 	tp            commitlog.TopicPartition
+	topicID       [16]byte
 	highWatermark int64
 	batches       [][]byte
 }
 
 // CheckReplicas reads the disks of machines that have stopped, compares what they hold, and returns the records of the load's
-// topic, replica by replica, for the history.
+// topics, replica by replica, for the history.
 func (c *Cluster) CheckReplicas() ([]check.Final, error) {
 	var all []*replica
 	for _, m := range c.Machines {
@@ -37,12 +39,12 @@ func (c *Cluster) CheckReplicas() ([]check.Final, error) {
 	var finals []check.Final
 	for i, r := range all {
 		for _, other := range all[:i] {
-			if other.tp == r.tp {
+			if other.tp == r.tp && other.topicID == r.topicID {
 				errs = append(errs, r.compare(other))
 			}
 		}
 		errs = append(errs, r.checkEpochs())
-		if r.tp.Topic == topic {
+		if r.tp.Topic == topic || r.tp.Topic == churned {
 			f, err := r.final()
 			finals = append(finals, f)
 			errs = append(errs, err)
@@ -67,7 +69,7 @@ func (m *Machine) replicas() (found []*replica, err error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", d.TopicPartition, err)
 		}
-		r := &replica{machine: m.Name, tp: d.TopicPartition, highWatermark: log.HighWatermark()}
+		r := &replica{machine: m.Name, tp: d.TopicPartition, topicID: d.TopicID, highWatermark: log.HighWatermark()}
 		for batch, err := range log.Batches(log.StartOffset()) {
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", d.TopicPartition, err)
@@ -116,6 +118,9 @@ func (r *replica) checkEpochs() error {
 
 func (r *replica) final() (check.Final, error) {
 	f := check.Final{Partition: check.Partition{Topic: r.tp.Topic, Index: r.tp.Partition}, Replica: "the disk of " + r.machine}
+	if r.tp.Topic == churned {
+		f.Partition = churnedAs(hex.EncodeToString(r.topicID[:]))
+	}
 	for _, b := range r.batches {
 		for rec, err := range record.Records(b, recordBytesMax) {
 			if err != nil {
