@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"errors"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"regexp"
@@ -28,12 +29,14 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, commands)
 }
 
-// TestScripts runs testdata. Four commands are added to testscript's own:
+// TestScripts runs testdata. Six commands are added to testscript's own:
 //
 //	spawn NAME REGEXP COMMAND ARG...  runs it in the background, returns when a line of its output matches, and puts the
 //	                                  first group of the match into the variable NAME, a named one into that of its name
 //	term NAME                         sends SIGTERM; the process must exit with 0, or with ! must not; its output becomes
 //	                                  the standard output
+//	kill9 NAME                        sends SIGKILL, and waits for the end
+//	ports NAME...                     puts a port of this machine that is free into each variable
 //	ended NAME                        waits until a spawned process has ended with 0
 //	status CODE ARG...                runs logbahn, which must exit with CODE; its standard error can be matched
 func TestScripts(t *testing.T) {
@@ -45,8 +48,25 @@ func TestScripts(t *testing.T) {
 			env.Values["spawned"] = map[string]*spawned{}
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"spawn": spawn, "term": terminate, "ended": endedBy, "status": status},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"spawn": spawn, "term": terminate, "kill9": kill9, "ports": ports, "ended": endedBy, "status": status},
 	})
+}
+
+// ports finds ports that nobody listens on.
+func ports(ts *testscript.TestScript, _ bool, args []string) {
+	for _, name := range args {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		ts.Check(err)
+		defer l.Close() // when all are found: each of them is another one
+		ts.Setenv(name, strconv.Itoa(l.Addr().(*net.TCPAddr).Port))
+	}
+}
+
+func kill9(ts *testscript.TestScript, _ bool, args []string) {
+	p := ts.Value("spawned").(map[string]*spawned)[args[0]]
+	ts.Check(p.cmd.Process.Kill())
+	<-p.read
+	_ = p.cmd.Wait() // it was killed
 }
 
 // spawned is a process in the background; output is complete when read is closed.

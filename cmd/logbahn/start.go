@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -27,7 +28,8 @@ const opsListenerDefault = "127.0.0.1:9644"
 var started = time.Now()
 
 func startCommand() *cobra.Command {
-	var overrides []string
+	var overrides, voters []string
+	var nodeID string
 	var strict bool
 	var logs logFlags
 	c := &cobra.Command{
@@ -35,9 +37,16 @@ func startCommand() *cobra.Command {
 		Short: "Run a broker",
 		Long: "Run a broker. Its settings are Kafka's: a server.properties, KAFKA_ variables as the Apache image has them, and\n" +
 			"--override key=value, the later ones first. Without any it listens on localhost:9092, and for metrics and health on\n" +
-			opsListenerDefault + ". SIGTERM and Ctrl-C finish what clients have begun and flush; a second one ends at once.",
+			opsListenerDefault + ". SIGTERM and Ctrl-C finish what clients have begun and flush; a second one ends at once.\n\n" +
+			"Several nodes are a cluster: each is started with its number and the same list of voters, and listens on its own\n" +
+			"address in it. They find each other, whichever is first; a node whose disk was lost is started as before.",
+		Example: "  logbahn start\n" +
+			"  logbahn start server.properties --override log.retention.hours=24\n" +
+			"  logbahn start --node-id 1 --voters 1@alpha:9092,2@beta:9092,3@gamma:9092",
 		Args: checkArgs(func(n int) bool { return n <= 1 }),
 	}
+	c.Flags().StringVar(&nodeID, "node-id", "", "this node's number in the cluster (node.id)")
+	c.Flags().StringSliceVar(&voters, "voters", nil, "the nodes that are the cluster's controllers, ID@HOST:PORT each (controller.quorum.voters)")
 	c.Flags().StringArrayVar(&overrides, "override", nil, "a setting, key=value (repeatable)")
 	c.Flags().BoolVar(&strict, "strict", false, "refuse settings that are not known instead of warning")
 	c.RunE = func(c *cobra.Command, args []string) error {
@@ -45,6 +54,7 @@ func startCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		settings = append(settings, memberSettings(nodeID, voters)...)
 		log, err := logs.newLog(c.ErrOrStderr())
 		if err != nil {
 			return err
@@ -80,6 +90,37 @@ func readSettings(files, overrides []string) (config.Settings, error) {
 	return settings, nil
 }
 
+// memberSettings says in Kafka's words what the flags for a node of several say.
+func memberSettings(nodeID string, voters []string) config.Settings {
+	var settings config.Settings
+	if nodeID != "" {
+		settings = append(settings, config.Setting{Name: "node.id", Value: nodeID, Origin: "--node-id"})
+	}
+	if len(voters) > 0 {
+		settings = append(settings, config.Setting{Name: "controller.quorum.voters", Value: strings.Join(voters, ","), Origin: "--voters"})
+	}
+	return settings
+}
+
+// configuredVoters returns the voters of the settings. What is wrong with them the node says.
+func configuredVoters(values map[string]string) []config.Voter {
+	b, err := (config.Layers{Static: values}).Broker()
+	if err != nil {
+		return nil
+	}
+	return b.Quorum.Voters
+}
+
+// addressAmong returns where a node listens that has not been told: on its own address among the voters.
+func addressAmong(voters []config.Voter, values map[string]string) string {
+	for _, v := range voters {
+		if strconv.Itoa(int(v.ID)) == values["node.id"] {
+			return v.Address
+		}
+	}
+	return "localhost:9092"
+}
+
 // checkSettings refuses what is wrong and warns of the rest.
 func checkSettings(settings config.Settings, strict bool, log *slog.Logger) error {
 	var wrong []string
@@ -101,14 +142,17 @@ func start(c *cobra.Command, settings config.Settings, strict bool, log *slog.Lo
 		return err
 	}
 	values := settings.Map()
+	voters := configuredVoters(values)
 	if !listens(values) {
-		values["listeners"] = "PLAINTEXT://localhost:9092"
+		values["listeners"] = "PLAINTEXT://" + addressAmong(voters, values)
 	}
 	dir := values["log.dirs"]
 	if dir == "" {
 		dir = values["log.dir"]
 	}
-	if dir == "" {
+	if dir == "" && len(voters) > 1 {
+		dir = "logbahn-data-" + values["node.id"]
+	} else if dir == "" {
 		dir = "logbahn-data"
 	}
 	delete(values, "log.dirs")

@@ -213,7 +213,7 @@ func (f *formation) checkAnswers() error {
 			return fmt.Errorf("two nodes have node.id %d, one of them at %s", a.NodeID, t.address)
 		}
 		directories[a.NodeID] = a.DirectoryID
-		if a.ClusterID != nil {
+		if a.ClusterID != nil && a.DirectoryID != f.node.dir.DirectoryID() {
 			clusters[*a.ClusterID] = fmt.Sprintf("node %d at %s", a.NodeID, t.address)
 		}
 	}
