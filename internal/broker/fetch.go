@@ -27,12 +27,14 @@ type fetchItem struct {
 
 // fetchCall is one Fetch request on its way.
 type fetchCall struct {
-	b     *Broker
-	r     *Request
-	req   *wire.FetchRequest
-	img   *cluster.Image
-	items []fetchItem
-	found []fetched // one for each item
+	b   *Broker
+	r   *Request
+	req *wire.FetchRequest
+	img *cluster.Image
+	// session is what the request goes on with, nil when it is a full one.
+	session *fetchSession
+	items   []fetchItem
+	found   []fetched // one for each item
 	// reserved is what the reply has of the memory for fetches.
 	reserved int
 	follower follower        // who fetches, when it is a replica
@@ -65,9 +67,10 @@ func (b *Broker) fetch(ctx context.Context, r *Request, req *wire.FetchRequest, 
 	if code != wire.None {
 		return &wire.FetchResponse{Version: req.Version, Error: code}
 	}
-	c := &fetchCall{b: b, r: r, req: req, img: b.cfg.Metadata.Image(), items: items, next: next}
+	c := &fetchCall{b: b, r: r, req: req, img: b.cfg.Metadata.Image(), session: s, items: items, next: next}
 	c.follower = followerOf(c.img, req)
-	c.resolve()
+	c.found = make([]fetched, len(items))
+	c.resolve(0)
 	c.readEnough(ctx)
 	c.convert()
 	return c.respond(s)
@@ -86,15 +89,15 @@ func (b *Broker) fetchItems(req *wire.FetchRequest) (*fetchSession, []fetchItem,
 	if !ok {
 		return nil, nil, wire.FetchSessionIDNotFound
 	}
-	items, code := s.begin(req)
+	items, size, code := s.begin(req)
 	if code != wire.None {
 		return nil, nil, code
 	}
-	if len(items) == 0 {
+	if size == 0 {
 		b.sessions.remove(s.id)
 		return nil, nil, wire.None
 	}
-	b.sessions.used(s, len(items))
+	b.sessions.used(s, size)
 	return s, items, wire.None
 }
 
@@ -121,10 +124,10 @@ func requestedItems(req *wire.FetchRequest) []fetchItem {
 	return items
 }
 
-// resolve finds the partitions. Those that cannot be read have their error in the reply.
-func (c *fetchCall) resolve() {
-	c.found = make([]fetched, len(c.items))
-	for i := range c.items {
+// resolve finds the partitions of the items from the given one on. Those that cannot be read have their error in the
+// reply.
+func (c *fetchCall) resolve(from int) {
+	for i := from; i < len(c.items); i++ {
 		f, key := &c.found[i], &c.items[i].key
 		f.reply = wire.NewFetchPartitionReply(key.partition)
 		ref := topicRef{name: key.topic, id: key.topicID, byID: fetchUsesIDs(c.req)}
@@ -136,6 +139,9 @@ func (c *fetchCall) resolve() {
 			f.partition, f.reply.Error = nil, wire.NotLeaderOrFollower
 		}
 	}
+	if c.session != nil {
+		c.session.watch(c.items[from:], c.found[from:])
+	}
 }
 
 // readEnough reads until the client's least number of bytes is there, its patience ends, or something is to be told at
@@ -144,18 +150,16 @@ func (c *fetchCall) readEnough(ctx context.Context) {
 	if c.readAll() {
 		return
 	}
-	w := partition.NewWaiter()
-	defer w.Close()
-	for i := range c.found {
-		if f := &c.found[i]; f.partition != nil {
-			w.Watch(f.partition, f.read.Version)
-		}
-	}
+	changed, end := c.changes()
+	defer end()
 	timer := time.NewTimer(time.Duration(c.req.MaxWaitMillis) * time.Millisecond)
 	defer timer.Stop()
 	for {
 		select {
-		case <-w.C:
+		case <-changed:
+			if c.awaitsChanges() {
+				c.addChanged()
+			}
 			if c.readAll() {
 				return
 			}
@@ -167,6 +171,20 @@ func (c *fetchCall) readEnough(ctx context.Context) {
 			return
 		}
 	}
+}
+
+// changes returns what receives when the partitions have changed since they were read.
+func (c *fetchCall) changes() (changed <-chan struct{}, end func()) {
+	if c.awaitsChanges() {
+		return c.session.copied.changes.C, func() {}
+	}
+	w := partition.NewWaiter()
+	for i := range c.found {
+		if f := &c.found[i]; f.partition != nil {
+			w.Watch(f.partition, f.read.Version)
+		}
+	}
+	return w.C, w.Close
 }
 
 // readAll reads every partition within the limits and reports whether the reply may leave.
@@ -190,7 +208,8 @@ func (c *fetchCall) readAll() bool {
 	}
 	c.keep(bytes)
 	enough := bytes >= min(int(c.req.MinBytes), wanted) || bytes > 0 && budget < int(c.req.MinBytes)
-	return enough || urgent || readable == 0 || c.req.MaxWaitMillis <= 0
+	nothing := readable == 0 && !(c.awaitsChanges() && len(c.items) == 0)
+	return enough || urgent || nothing || c.req.MaxWaitMillis <= 0
 }
 
 // reserve takes memory for the reply, in the place of what it has.
@@ -296,6 +315,7 @@ func (c *fetchCall) respond(s *fetchSession) wire.Response {
 		replies[i] = c.found[i].reply
 	}
 	var isNews []bool
+	c.markOpen(s)
 	switch {
 	case s != nil:
 		reply.SessionID = s.id
@@ -305,6 +325,8 @@ func (c *fetchCall) respond(s *fetchSession) wire.Response {
 	case c.req.Version >= 7 && c.req.SessionEpoch == sessionEpochFull:
 		if s = c.b.sessions.create(c.items, fetchUsesIDs(c.req), c.req.ReplicaID); s != nil {
 			s.first(c.items, replies)
+			s.watch(c.items, c.found)
+			c.markOpen(s)
 			reply.SessionID = s.id
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/logbahn/logbahn/internal/cluster"
+	"github.com/logbahn/logbahn/internal/partition"
 	"github.com/logbahn/logbahn/internal/wire"
 )
 
@@ -34,6 +35,7 @@ type sessionPartition struct {
 	want          wire.FetchPartition
 	highWatermark int64 // as in the last reply, -1 before and after an error
 	logStart      int64
+	partition     *partition.Partition // that is watched for a replica
 }
 
 // fetchSession is the memory of one session. The client sends one request at a time; one that does not is told so by the
@@ -55,6 +57,8 @@ type fetchSession struct {
 		partitions []*sessionPartition
 		byKey      map[fetchKey]*sessionPartition
 	}
+
+	copied *copiedPartitions // what a replica's session reads; nil for a client's
 }
 
 // sessionCache bounds the memory of all sessions by their number.
@@ -85,8 +89,12 @@ func (c *sessionCache) get(id int32) (*fetchSession, bool) {
 
 func (c *sessionCache) remove(id int32) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
+	s := c.mu.byID[id]
 	c.removeLocked(id)
+	c.mu.Unlock()
+	if s != nil {
+		s.close()
+	}
 }
 
 func (c *sessionCache) removeLocked(id int32) {
@@ -110,6 +118,8 @@ func (c *sessionCache) create(items []fetchItem, usesIDs bool, replica cluster.N
 	if len(items) == 0 {
 		return nil
 	}
+	var former *fetchSession
+	defer func() { former.close() }()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := c.now()
@@ -118,10 +128,11 @@ func (c *sessionCache) create(items []fetchItem, usesIDs bool, replica cluster.N
 	}
 	s := &fetchSession{id: c.freeIDLocked(), usesIDs: usesIDs, replica: replica, created: now, lastUsed: now, size: len(items)}
 	if replica >= 0 {
-		if last := c.mu.byReplica[replica]; last != nil {
-			delete(c.mu.byID, last.id)
+		if former = c.mu.byReplica[replica]; former != nil {
+			delete(c.mu.byID, former.id)
 		}
 		c.mu.byReplica[replica] = s
+		s.copied = newCopiedPartitions()
 	}
 	s.mu.epoch = 1
 	s.mu.partitions = make([]*sessionPartition, len(items))
@@ -178,33 +189,38 @@ func before(a, b time.Time, idA, idB int32) bool {
 	return a.Before(b)
 }
 
-// begin takes over what an incremental request changes and returns the partitions to read, in order. The error is a
-// code for the whole reply.
-func (s *fetchSession) begin(req *wire.FetchRequest) ([]fetchItem, wire.Error) {
+// begin takes over what an incremental request changes and returns the partitions to read, in order, and how many the
+// session has. The error is a code for the whole reply.
+func (s *fetchSession) begin(req *wire.FetchRequest) (items []fetchItem, size int, code wire.Error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.mu.epoch != req.SessionEpoch {
-		return nil, wire.InvalidFetchSessionEpoch
+		return nil, 0, wire.InvalidFetchSessionEpoch
 	}
 	if s.usesIDs != fetchUsesIDs(req) {
-		return nil, wire.FetchSessionTopicIDError
+		return nil, 0, wire.FetchSessionTopicIDError
 	}
 	s.mu.epoch = nextSessionEpoch(s.mu.epoch)
-	for _, item := range requestedItems(req) {
-		if known := s.mu.byKey[item.key]; known != nil {
-			known.want = item.want
+	named := requestedItems(req)
+	for i := range named {
+		item := &named[i]
+		if item.remembered = s.mu.byKey[item.key]; item.remembered != nil {
+			item.remembered.want = item.want
 			continue
 		}
-		p := newSessionPartition(item)
-		s.mu.byKey[p.key] = p
-		s.mu.partitions = append(s.mu.partitions, p)
+		item.remembered = newSessionPartition(*item)
+		s.mu.byKey[item.key] = item.remembered
+		s.mu.partitions = append(s.mu.partitions, item.remembered)
 	}
 	s.forgetLocked(req)
-	items := make([]fetchItem, len(s.mu.partitions))
+	if s.copied != nil {
+		return s.changedLocked(named), len(s.mu.partitions), wire.None
+	}
+	items = make([]fetchItem, len(s.mu.partitions))
 	for i, p := range s.mu.partitions {
 		items[i] = fetchItem{key: p.key, want: p.want, remembered: p}
 	}
-	return items, wire.None
+	return items, len(items), wire.None
 }
 
 func newSessionPartition(item fetchItem) *sessionPartition {
@@ -215,7 +231,11 @@ func (s *fetchSession) forgetLocked(req *wire.FetchRequest) {
 	for i := range req.ForgottenTopics {
 		t := &req.ForgottenTopics[i]
 		for _, partition := range t.Partitions {
-			delete(s.mu.byKey, fetchKey{topic: t.Topic, topicID: t.TopicID, partition: partition})
+			key := fetchKey{topic: t.Topic, topicID: t.TopicID, partition: partition}
+			if p := s.mu.byKey[key]; p != nil {
+				s.watchLocked(p, nil)
+			}
+			delete(s.mu.byKey, key)
 		}
 	}
 	if len(req.ForgottenTopics) > 0 {
@@ -271,6 +291,9 @@ func (p *sessionPartition) note(r *wire.FetchPartitionReply) bool {
 
 // moveBackLocked puts partitions that have just sent records behind the others.
 func (s *fetchSession) moveBackLocked(items []fetchItem, replies []wire.FetchPartitionReply) {
+	if s.copied != nil {
+		return
+	}
 	sent := make(map[*sessionPartition]bool)
 	for i := range items {
 		if hasRecords(&replies[i]) {

@@ -2,6 +2,7 @@ package partition
 
 import (
 	"github.com/logbahn/logbahn/internal/cluster"
+	"github.com/logbahn/logbahn/internal/partition/replica"
 )
 
 // The special timestamps of ListOffsets.
@@ -97,6 +98,7 @@ func (p *Partition) DeleteRecords(offset int64) (lowWatermark int64, err error) 
 		if err := p.log.SetStartOffset(offset); err != nil {
 			return -1, storageError(err)
 		}
+		p.step(func(m *replica.Machine) replica.Effects { return m.StartedAt(offset) })
 	}
 	return p.log.StartOffset(), nil
 }

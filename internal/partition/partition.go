@@ -38,7 +38,7 @@ type Partition struct {
 		offline  *OfflineError
 		version  uint64 // counts the changes that a reader may see
 		waiting  []*ackWaiter
-		watchers map[*Waiter]struct{}
+		watchers map[watcher]struct{}
 	}
 }
 
@@ -122,6 +122,14 @@ func (p *Partition) InSyncFrom(id cluster.NodeID, offset int64) (end int64, ok b
 	defer p.mu.Unlock()
 	m := &p.mu.machine
 	return m.InSyncFrom(id, offset)
+}
+
+// InSync reports whether this replica leads and another one is in the in-sync set.
+func (p *Partition) InSync(id cluster.NodeID) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	m := &p.mu.machine
+	return m.IsLeader() && slices.Contains(m.ISR(), id)
 }
 
 // Ack says what to wait for after an append.
@@ -257,22 +265,22 @@ func (p *Partition) failWaitersLocked(err error) {
 func (p *Partition) wakeLocked() {
 	p.mu.version++
 	for w := range p.mu.watchers {
-		w.signal()
+		w.wake(p)
 	}
 }
 
 // watch adds w and reports whether the partition has changed since seen.
-func (p *Partition) watch(w *Waiter, seen uint64) bool {
+func (p *Partition) watch(w watcher, seen uint64) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.mu.watchers == nil {
-		p.mu.watchers = make(map[*Waiter]struct{})
+		p.mu.watchers = make(map[watcher]struct{})
 	}
 	p.mu.watchers[w] = struct{}{}
 	return p.mu.version != seen
 }
 
-func (p *Partition) unwatch(w *Waiter) {
+func (p *Partition) unwatch(w watcher) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	delete(p.mu.watchers, w)

@@ -34,6 +34,12 @@ func (w *Waiter) Close() {
 
 func (w *Waiter) signal() { signal(w.c) }
 
+// wake implements watcher.
+func (w *Waiter) wake(*Partition) { w.signal() }
+
+// watcher is told of changes of a partition, under the partition's lock.
+type watcher interface{ wake(*Partition) }
+
 // ackWaiter is someone who waits for an append to be safe.
 type ackWaiter struct {
 	end  int64 // the offset after the append's last record

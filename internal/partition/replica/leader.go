@@ -90,6 +90,11 @@ func (m *Machine) Tick(nowMs int64) Effects {
 	case m.failed: // nobody can fetch from it, and so not keep up
 		return None
 	}
+	for i := range m.followers { // one that has everything need not fetch to be known to keep up
+		if f := &m.followers[i]; f.flushed >= m.end {
+			f.reached(m.end, nowMs)
+		}
+	}
 	lags := func(id cluster.NodeID) bool {
 		i, found := m.follower(id)
 		return found && m.followers[i].flushed < m.end && nowMs-m.followers[i].caughtUpMs > m.lagMaxMs

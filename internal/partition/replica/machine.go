@@ -186,6 +186,7 @@ func (m *Machine) FlushedTo(flushed int64) Effects {
 // StartedAt says that the log begins at start: everything below counts as committed.
 func (m *Machine) StartedAt(start int64) Effects {
 	e := None
+	e.Wake = len(m.followers) > 0 // whose logs begin there too
 	m.raise(&e, start)
 	return e
 }
