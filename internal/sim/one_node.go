@@ -1,6 +1,10 @@
 package sim
 
-import "time"
+import (
+	"time"
+
+	"github.com/logbahn/logbahn/internal/config"
+)
 
 // OneNode are the scenarios of a node that is alone. What befalls it, it must come back with all that it acknowledged.
 var OneNode = []Scenario{
@@ -33,5 +37,15 @@ var OneNode = []Scenario{
 	}},
 	{Name: "one-node-everything", Machines: 1, Faults: func(r *Run) {
 		r.repeat(20, func() { r.anything() })
+	}},
+}
+
+// Weak are clusters that promise less than the checkers ask: each must be found to lose.
+var Weak = []Scenario{
+	{Name: "weak-one-node-flush-os", Machines: 1, Settings: map[string]string{"flush": config.FlushOS}, Faults: func(r *Run) {
+		r.repeat(10, func() { r.powerLoss(r.Machines[0]) })
+	}},
+	{Name: "weak-three-nodes-flush-os", Machines: 3, Settings: map[string]string{"flush": config.FlushOS}, Faults: func(r *Run) {
+		r.repeat(5, func() { r.all(func(m *Machine) { m.PowerLoss(r.Rand.Uint64()) }) })
 	}},
 }

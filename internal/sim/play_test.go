@@ -17,7 +17,7 @@ const playVar = "LOGBAHN_SIM_PLAY"
 var scenarios = slices.Concat(OneNode, ThreeNodes)
 
 func find(name string) (Scenario, bool) {
-	for _, s := range scenarios {
+	for _, s := range slices.Concat(scenarios, Weak) {
 		if s.Name == name {
 			return s, true
 		}

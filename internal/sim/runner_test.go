@@ -15,6 +15,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/logbahn/logbahn/internal/sim/check"
 )
 
 const (
@@ -44,7 +46,31 @@ func seedRange(t *testing.T, few uint64) (from, to uint64) {
 
 // TestScenarios plays every scenario natively, each seed in a process of its own.
 func TestScenarios(t *testing.T) {
-	playAll(t, "sim", 2, native(t))
+	if testing.Short() && os.Getenv(seedsVar) == "" {
+		t.Skip("plays every scenario; not with -short")
+	}
+	playAll(t, "sim", 1, native(t))
+}
+
+// TestWeakIsFound: what does not sync loses, and the checkers say so.
+func TestWeakIsFound(t *testing.T) {
+	if testing.Short() {
+		t.Skip("plays scenarios; not with -short")
+	}
+	run := native(t)
+	for _, s := range Weak {
+		const seedsMax = 5
+		for seed := uint64(1); ; seed++ {
+			output, err := run(t.Context(), s.Name, seed)
+			if err != nil && bytes.Contains(output, []byte("ANOMALY: "+string(check.Lost))) {
+				t.Logf("%s is found to lose with seed %d", s.Name, seed)
+				break
+			}
+			if seed == seedsMax {
+				t.Fatalf("%s: nothing found with %d seeds; the last:\n%s", s.Name, seedsMax, output)
+			}
+		}
+	}
 }
 
 // playAll plays each scenario with a range of seeds, as many at once as there are processors.
