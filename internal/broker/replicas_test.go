@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"os"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -198,6 +199,32 @@ func TestReplicaWithAnEmptyDisk(t *testing.T) {
 		c.equal("t", 0)
 		if p, _ := lost.set.Get("t", 0); p.StartOffset() != 2 || p.EndOffset() != 3 {
 			t.Errorf("it holds %d to %d", p.StartOffset(), p.EndOffset())
+		}
+	})
+}
+
+// A log that has lost part of its file stays out until nothing is expected of it, and is copied anew then.
+func TestDamagedReplicaIsCopiedAnew(t *testing.T) {
+	runTrio(t, func(c *trio) {
+		c.create("t", 1)
+		c.inSync("t", 0)
+		for i := range 20 {
+			wantCode(t, "produce", c.leader("t", 0).produce("t", 0, -1, fmt.Sprint(i)).ErrorCode, wire.None)
+		}
+		time.Sleep(3 * time.Second) // recovery points are written
+		damaged := c.members[2]
+		damaged.kill(1)
+		f, err := damaged.fs.OpenFile("data/t-0/00000000000000000000.log", os.O_RDWR)
+		must(t, f, err)
+		if err := f.Truncate(300); err != nil {
+			t.Fatal(err)
+		}
+		_ = f.Close()
+		damaged.start()
+		c.inSync("t", 0)
+		c.equal("t", 0)
+		if p, _ := damaged.set.Get("t", 0); p.EndOffset() != 20 {
+			t.Errorf("it ends at %d", p.EndOffset())
 		}
 	})
 }

@@ -1,6 +1,7 @@
 package partition
 
 import (
+	"errors"
 	"runtime"
 	"slices"
 
@@ -59,13 +60,19 @@ func (s *Set) place(topics []*cluster.Topic, r resolver) {
 }
 
 func (s *Set) placeOne(t *cluster.Topic, index int32, settings *Settings) {
+	at := &t.Partitions[index]
 	p, open := s.ByID(t.ID, index)
 	if open {
 		p.configure(settings)
 	} else {
 		p = s.openReplica(t, index, settings)
 	}
-	at := &t.Partitions[index]
+	if p.lacksWhatOthersHave(at) {
+		if open {
+			s.remove(p)
+		}
+		p, open = s.openAnew(p, t, settings), false
+	}
 	p.assign(replica.Assignment{
 		Leader: at.Leader, LeaderEpoch: at.LeaderEpoch, PartitionEpoch: at.PartitionEpoch, UncleanEpoch: at.UncleanEpoch,
 		Replicas: at.Replicas, ISR: at.ISR, MinISR: settings.MinISR,
@@ -104,6 +111,32 @@ func (s *Set) openReplica(t *cluster.Topic, index int32, settings *Settings) *Pa
 	p.mu.machine = replica.New(rule, replica.Log{End: log.EndOffset(), Flushed: log.FlushedOffset(), HighWatermark: log.HighWatermark()})
 	p.highWatermark.Store(log.HighWatermark())
 	return p
+}
+
+// lacksWhatOthersHave tells whether the replica's log is corrupt and may be copied anew: the image has another leader, and
+// counts on nothing that is here. One that failed later in this run is not: its leader may still believe, of the same
+// broker epoch, that it holds what it had.
+func (p *Partition) lacksWhatOthersHave(at *cluster.Partition) bool {
+	self := p.cfg.NodeID
+	if p.log != nil || at.Leader < 0 || at.Leader == self {
+		return false
+	}
+	for _, relied := range [][]cluster.NodeID{at.ISR, at.ELR, at.LastKnownELR} {
+		if slices.Contains(relied, self) {
+			return false
+		}
+	}
+	return errors.Is(p.Offline(), commitlog.ErrCorrupt)
+}
+
+// openAnew sets the folder of a replica aside that could not be opened, and begins with an empty log.
+func (s *Set) openAnew(p *Partition, t *cluster.Topic, settings *Settings) *Partition {
+	s.cfg.Log.Warn("corrupt replica is set aside and copied anew from its leader", "topic", p.topic, "partition", p.index)
+	if err := s.cfg.Dir.SetAside(commitlog.TopicPartition{Topic: p.topic, Partition: p.index}); err != nil {
+		s.cfg.Log.Error("folder not set aside", "topic", p.topic, "partition", p.index, "err", err)
+		return p
+	}
+	return s.openReplica(t, p.index, settings)
 }
 
 func (s *Set) dropTopic(t *cluster.Topic) {

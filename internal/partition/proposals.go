@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -21,6 +20,9 @@ const (
 	// proposalPause is between a proposal that did not succeed and the next try: the answer to a refused one is held back
 	// as long, so that a replica which the controller does not want is not proposed with each of its fetches.
 	proposalPause = 200 * time.Millisecond
+	// lateRequestPatience is how long a request that was given up may still reach the controller. A refusal in that time
+	// is not the last word: what was refused now may be taken then.
+	lateRequestPatience = 10 * time.Second
 	// proposalBatchMax is how many partitions one request names.
 	proposalBatchMax = 5000
 )
@@ -32,8 +34,14 @@ type proposals struct {
 	wake chan struct{} // made with the goroutine
 	mu   struct {
 		sync.Mutex
-		waiting map[*Partition]replica.ISRChange
+		waiting map[*Partition]waitingProposal
 	}
+}
+
+// waitingProposal is a proposal without an outcome.
+type waitingProposal struct {
+	replica.ISRChange
+	unknown time.Time // when a request with it last failed without an answer; zero: never
 }
 
 // add takes a partition's newest proposal. It does not wait. Without a controller to ask the proposal stays open.
@@ -44,11 +52,11 @@ func (q *proposals) add(p *Partition, c replica.ISRChange) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.mu.waiting == nil {
-		q.mu.waiting = make(map[*Partition]replica.ISRChange)
+		q.mu.waiting = make(map[*Partition]waitingProposal)
 		q.wake = make(chan struct{}, 1)
 		q.set.running.Go(q.run)
 	}
-	q.mu.waiting[p] = c
+	q.mu.waiting[p] = waitingProposal{ISRChange: c}
 	select {
 	case q.wake <- struct{}{}:
 	default:
@@ -91,12 +99,18 @@ type proposal struct {
 // the image has overtaken.
 func (q *proposals) open() []proposal {
 	q.mu.Lock()
-	defer q.mu.Unlock()
-	maps.DeleteFunc(q.mu.waiting, func(p *Partition, c replica.ISRChange) bool { return !p.proposed(c) })
 	list := make([]proposal, 0, len(q.mu.waiting))
 	for p, c := range q.mu.waiting {
-		list = append(list, proposal{p, c})
+		list = append(list, proposal{p, c.ISRChange})
 	}
+	q.mu.Unlock()
+	list = slices.DeleteFunc(list, func(c proposal) bool {
+		overtaken := !c.partition.proposed(c.change)
+		if overtaken {
+			q.forget(c)
+		}
+		return overtaken
+	})
 	slices.SortFunc(list, func(a, b proposal) int {
 		return cmp.Or(bytes.Compare(a.partition.topicID[:], b.partition.topicID[:]), cmp.Compare(a.partition.index, b.partition.index))
 	})
@@ -112,6 +126,7 @@ func (q *proposals) ask(list []proposal) bool {
 		if q.set.ctx.Err() == nil {
 			q.set.cfg.Log.Warn("in-sync sets not proposed", "partitions", len(list), "err", err)
 		}
+		q.outcomeUnknown(list)
 		return false
 	}
 	resp := answer.(*kmsg.AlterPartitionResponse)
@@ -119,6 +134,12 @@ func (q *proposals) ask(list []proposal) bool {
 		q.set.cfg.Log.Warn("in-sync sets not taken", "partitions", len(list), "err", code)
 		return false
 	}
+	q.answered(list, resp)
+	return true
+}
+
+// answered tells the machines what has been refused. What was taken is in the image, or will be.
+func (q *proposals) answered(list []proposal, resp *kmsg.AlterPartitionResponse) {
 	codes := make(map[idKey]int16)
 	for i := range resp.Topics {
 		for _, p := range resp.Topics[i].Partitions {
@@ -129,30 +150,56 @@ func (q *proposals) ask(list []proposal) bool {
 	for _, c := range list {
 		code, answered := codes[idKey{c.partition.topicID, c.partition.index}]
 		switch {
-		case !answered || replica.Refuses(code):
-			q.set.cfg.Log.Info("in-sync set not taken", "topic", c.partition.topic, "partition", c.partition.index,
-				"isr", c.change.ISR, "err", kerr.ErrorForCode(code))
-			refused = append(refused, c)
-		default: // the image brings what is in force
+		case answered && !replica.Refuses(code):
 			q.forget(c)
+			continue
+		case answered:
+			refused = append(refused, c)
 		}
+		q.set.cfg.Log.Info("in-sync set not taken", "topic", c.partition.topic, "partition", c.partition.index,
+			"isr", c.change.ISR, "err", kerr.ErrorForCode(code))
 	}
 	if len(refused) == 0 {
-		return true
+		return
 	}
 	pause(q.set.ctx, proposalPause)
-	for _, c := range refused {
+	for _, c := range q.final(refused) {
 		q.forget(c)
 		c.partition.step(func(m *replica.Machine) replica.Effects { return m.ProposalRefused(c.change) })
 	}
-	return true
+}
+
+// outcomeUnknown notes that a request got no answer.
+func (q *proposals) outcomeUnknown(list []proposal) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, c := range list {
+		if w, waits := q.mu.waiting[c.partition]; waits && sameProposal(w.ISRChange, c.change) {
+			w.unknown = time.Now()
+			q.mu.waiting[c.partition] = w
+		}
+	}
+}
+
+// final returns those whose refusal is the last word. The others are asked for again.
+func (q *proposals) final(refused []proposal) []proposal {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return slices.DeleteFunc(refused, func(c proposal) bool {
+		w, waits := q.mu.waiting[c.partition]
+		return waits && !w.unknown.IsZero() && time.Since(w.unknown) < lateRequestPatience
+	})
+}
+
+func sameProposal(a, b replica.ISRChange) bool {
+	return a.PartitionEpoch == b.PartitionEpoch && a.LeaderEpoch == b.LeaderEpoch
 }
 
 // forget takes a proposal off the list, if it is still the partition's newest.
 func (q *proposals) forget(c proposal) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if at := q.mu.waiting[c.partition]; at.PartitionEpoch == c.change.PartitionEpoch && at.LeaderEpoch == c.change.LeaderEpoch {
+	if w, waits := q.mu.waiting[c.partition]; waits && sameProposal(w.ISRChange, c.change) {
 		delete(q.mu.waiting, c.partition)
 	}
 }
