@@ -41,7 +41,7 @@ type Ops struct {
 type Network struct {
 	Listeners           []Listener
 	Advertised          []Listener
-	InterBroker         string // the name of a listener
+	InterBroker         string // the name of a listener, "" for a controller only
 	ControllerListeners []string
 
 	RequestBytesMax        int32
@@ -316,6 +316,14 @@ func (r reader) network() (Network, error) {
 	}
 	if n.Advertised, err = advertise(n.Listeners, r.advertised(n.Listeners), n.ControllerListeners); err != nil {
 		return Network{}, err
+	}
+	switch broker := slices.Contains(r.list("process.roles"), "broker"); {
+	case broker && len(n.Advertised) == 0:
+		return Network{}, errors.New("no listener is left for clients: all are in controller.listener.names")
+	case !broker && len(n.Advertised) > 0:
+		return Network{}, fmt.Errorf("this node is a controller only, and listener %s is not in controller.listener.names", n.Advertised[0].Name)
+	case !broker:
+		return n, nil
 	}
 	n.InterBroker, err = r.interBroker(n.Advertised)
 	return n, err

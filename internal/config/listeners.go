@@ -1,7 +1,6 @@
 package config
 
 import (
-	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -152,9 +151,6 @@ func advertise(listeners []Listener, texts, controllers []string) ([]Listener, e
 			return nil, fmt.Errorf("clients cannot connect to %s: set advertised.listeners=%s://<name of this machine>:%d",
 				a.Host, a.Name, a.Port)
 		}
-	}
-	if len(advertised) == 0 {
-		return nil, errors.New("no listener is left for clients: all are in controller.listener.names")
 	}
 	return advertised, nil
 }

@@ -28,9 +28,21 @@ type liveness struct {
 	incarnation cluster.UUID // of the registration
 	fenced      bool         // as last heard, and told
 
+	// soon has the offset of an image that the controller waits for all brokers to have: one of them hands over what it leads.
+	soon chan int64
+
 	drain   chan struct{} // closed: hand everything over
 	drained chan struct{} // closed: it is, or it will not be
 	once    sync.Once
+}
+
+// beatSoon asks for a heartbeat as soon as this node has an image. It is called by the publisher and does not wait.
+func (l *liveness) beatSoon(offset int64) {
+	select {
+	case <-l.soon: // an older one
+	default:
+	}
+	l.soon <- offset
 }
 
 // register makes the broker known to the cluster, in a life of its own. It waits for as long as the context allows: for a
@@ -39,7 +51,7 @@ func (n *Node) register(ctx context.Context) error {
 	if !n.isBroker() {
 		return nil
 	}
-	n.alive = liveness{fenced: true, drain: make(chan struct{}), drained: make(chan struct{})}
+	n.alive = liveness{fenced: true, soon: make(chan int64, 1), drain: make(chan struct{}), drained: make(chan struct{})}
 	if _, err := rand.Read(n.alive.incarnation[:]); err != nil {
 		return err
 	}
@@ -174,6 +186,9 @@ func (n *Node) live() {
 		t := time.NewTimer(wait)
 		select {
 		case <-t.C:
+		case offset := <-n.alive.soon:
+			t.Stop()
+			_ = n.quorum.AwaitImage(ctx, offset) // else the heartbeat fails too
 		case <-n.alive.drain:
 			t.Stop()
 			n.handOver(ctx)

@@ -2,10 +2,12 @@ package node
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -19,7 +21,10 @@ import (
 	"github.com/logbahn/logbahn/internal/cluster"
 	"github.com/logbahn/logbahn/internal/config"
 	"github.com/logbahn/logbahn/internal/listener"
+	"github.com/logbahn/logbahn/internal/peer"
+	"github.com/logbahn/logbahn/internal/quorum"
 	"github.com/logbahn/logbahn/internal/vfs"
+	"github.com/logbahn/logbahn/internal/wire"
 )
 
 // memNetwork is a network in memory: hosts are names, every address is 0.0.0.0.
@@ -91,7 +96,11 @@ func (l *memListener) Close() error {
 	return nil
 }
 
-func (l *memListener) Addr() net.Addr { return &net.TCPAddr{Port: 9092} }
+func (l *memListener) Addr() net.Addr {
+	_, port, _ := net.SplitHostPort(l.address)
+	number, _ := strconv.Atoi(port)
+	return &net.TCPAddr{Port: number}
+}
 
 // testCluster is some nodes in one process, each with a disk in memory.
 type testCluster struct {
@@ -102,10 +111,11 @@ type testCluster struct {
 	nodes   map[int]*Node
 	mu      sync.Mutex
 	voters  string
+	more    map[int][]string // settings of a node, behind those of all
 }
 
 func newTestCluster(t *testing.T, size int) *testCluster {
-	c := &testCluster{t: t, network: newMemNetwork(), log: &logLines{}, disks: map[int]*vfs.Mem{}, nodes: map[int]*Node{}}
+	c := &testCluster{t: t, network: newMemNetwork(), log: &logLines{}, disks: map[int]*vfs.Mem{}, nodes: map[int]*Node{}, more: map[int][]string{}}
 	var voters []string
 	for id := 1; id <= size; id++ {
 		voters = append(voters, fmt.Sprintf("%d@node-%d:9092", id, id))
@@ -137,7 +147,7 @@ func (c *testCluster) start(ids ...int) {
 			ctx, cancel := context.WithTimeout(c.t.Context(), 30*time.Second)
 			defer cancel()
 			n, err := Start(ctx, Config{
-				FS: c.disks[id], Network: c.network, Settings: c.settings(id), Log: textLog(c.log).With("on", id),
+				FS: c.disks[id], Network: c.network, Settings: c.settings(id, c.more[id]...), Log: textLog(c.log).With("on", id),
 			})
 			if err != nil {
 				c.t.Errorf("node %d: %v", id, err)
@@ -159,8 +169,10 @@ func (c *testCluster) start(ids ...int) {
 func (c *testCluster) client(opts ...kgo.Opt) *kgo.Client {
 	c.t.Helper()
 	var seeds []string
-	for id := range c.nodes {
-		seeds = append(seeds, fmt.Sprintf("node-%d:9092", id))
+	for id, n := range c.nodes {
+		if n.isBroker() {
+			seeds = append(seeds, fmt.Sprintf("node-%d:9092", id))
+		}
 	}
 	slices.Sort(seeds)
 	dial := func(ctx context.Context, _, address string) (net.Conn, error) { return c.network.Dial(ctx, address) }
@@ -318,5 +330,185 @@ func inSync(topic string, replicas int) func(*cluster.Image) bool {
 	return func(img *cluster.Image) bool {
 		t, ok := img.Topic(topic)
 		return ok && !slices.ContainsFunc(t.Partitions, func(p cluster.Partition) bool { return len(p.ISR) < replicas })
+	}
+}
+
+// A voter whose disk is gone takes the place of its former self, with another directory id.
+func TestVoterWithAnEmptyDisk(t *testing.T) {
+	c := newTestCluster(t, 3)
+	c.start(1, 2, 3)
+	leader := c.controller()
+	c.createTopic(c.nodes[leader], "orders", 3, 3)
+	c.produce("orders", "a", "b")
+	lost := c.other(leader)
+	before := c.nodes[lost].dir.DirectoryID()
+	c.kill(lost)
+	c.disks[lost] = vfs.NewMem()
+	c.start(lost)
+	after := c.nodes[lost].dir.DirectoryID()
+	if before == after {
+		t.Fatal("a new disk has the old directory id")
+	}
+	c.eventually(c.nodes[leader], "the replicas are copied again", inSync("orders", 3))
+	c.until("the new directory votes, and the old one does not", func() bool {
+		members := c.nodes[leader].quorum.Status().Members
+		votes := func(id [16]byte) bool {
+			return slices.ContainsFunc(members, func(m quorum.Member) bool { return !m.Learner && m.DirectoryID == id })
+		}
+		return len(members) == 3 && votes(after) && !votes(before)
+	})
+	// It counts: with another node gone there is a majority.
+	c.kill(c.other(leader, lost))
+	c.produce("orders", "c")
+	if got := c.consume("orders", 3); fmt.Sprint(got) != "[a b c]" {
+		t.Errorf("consumed %v", got)
+	}
+}
+
+// until waits until something holds that no image tells of.
+func (c *testCluster) until(what string, holds func() bool) {
+	c.t.Helper()
+	ctx := within(c.t, 30*time.Second)
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for !holds() {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			c.t.Fatalf("not so: %s", what)
+		}
+	}
+}
+
+// Nodes that are controllers only, and brokers only.
+func TestControllersAndBrokers(t *testing.T) {
+	c := newTestCluster(t, 4)
+	c.voters = "1@node-1:9093"
+	c.more[1] = []string{"process.roles", "controller", "listeners", "CONTROLLER://node-1:9093"}
+	for id := 2; id <= 4; id++ {
+		c.more[id] = []string{"process.roles", "broker"}
+	}
+	c.start(1, 2, 3, 4)
+	c.createTopic(c.nodes[2], "orders", 3, 3)
+	c.produce("orders", "a", "b")
+	c.kill(3)
+	c.produce("orders", "c")
+	c.start(3)
+	c.eventually(c.nodes[1], "the killed broker is in sync again", inSync("orders", 3))
+
+	// Without a controller what is led goes on being led.
+	c.kill(1)
+	c.produce("orders", "d")
+	c.start(1)
+	c.createTopic(c.nodes[4], "more", 1, 3)
+	if got := c.consume("orders", 4); fmt.Sprint(got) != "[a b c d]" {
+		t.Errorf("consumed %v", got)
+	}
+	img := c.nodes[1].quorum.Image()
+	if _, ok := img.Broker(1); ok || len(img.Brokers()) != 3 {
+		t.Errorf("brokers: %v", img.Brokers())
+	}
+	for _, id := range []int{4, 3, 2, 1} {
+		c.stop(id)
+	}
+}
+
+// Three nodes that are told addresses and no ids begin a cluster, and find each other again.
+func TestBootstrapServers(t *testing.T) {
+	c := newTestCluster(t, 3)
+	c.voters = ""
+	for id := 1; id <= 3; id++ {
+		c.more[id] = []string{"controller.quorum.bootstrap.servers", "node-1:9092,node-2:9092,node-3:9092"}
+	}
+	c.start(1, 2, 3)
+	leader := c.controller()
+	c.createTopic(c.nodes[c.other(leader)], "orders", 1, 3)
+	c.produce("orders", "a")
+	c.until("the quorum knows where its voters are", func() bool {
+		members := c.nodes[leader].quorum.Status().Members
+		return len(members) == 3 && !slices.ContainsFunc(members, func(m quorum.Member) bool { return m.Address == "" })
+	})
+	for id := 1; id <= 3; id++ {
+		c.kill(id)
+	}
+	c.start(1, 2, 3)
+	c.produce("orders", "b")
+	if got := c.consume("orders", 2); fmt.Sprint(got) != "[a b]" {
+		t.Errorf("consumed %v", got)
+	}
+}
+
+// A broker that the controller has forgotten registers again, in a new life, and goes on.
+func TestForgottenBrokerRegistersAgain(t *testing.T) {
+	c := newTestCluster(t, 3)
+	c.start(1, 2, 3)
+	leader := c.nodes[c.controller()]
+	forgotten := c.nodes[c.other(int(leader.NodeID()))]
+	before := forgotten.brokerEpoch.Load()
+	req := kmsg.NewPtrUnregisterBrokerRequest()
+	req.BrokerID = forgotten.NodeID()
+	if _, err := leader.metadata().Do(within(t, 10*time.Second), req); err != nil {
+		t.Fatal(err)
+	}
+	c.eventually(leader, "the broker is registered again", func(img *cluster.Image) bool {
+		b, ok := img.Broker(forgotten.NodeID())
+		return ok && b.Epoch > before && b.Live()
+	})
+}
+
+// Directories of two clusters are not made one, and the error names both.
+func TestNodesOfTwoClusters(t *testing.T) {
+	c := newTestCluster(t, 3)
+	c.start(1, 2, 3)
+	c.stop(3)
+	other, err := Start(t.Context(), Config{
+		FS: vfs.NewMem(), Network: newMemNetwork(), Settings: settings("node.id", "3", "listeners", "PLAINTEXT://node-3:9092"),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stop(t, other)
+	c.disks[3] = vfs.NewMem()
+	s := append(c.settings(3), settings("cluster.id", other.ClusterID())...)
+	n, err := Start(within(t, 20*time.Second), Config{FS: c.disks[3], Network: c.network, Settings: s})
+	if err == nil {
+		stop(t, n)
+		t.Fatal("a node of one cluster has joined another")
+	}
+	if !errors.Is(err, ErrOtherCluster) || !strings.Contains(err.Error(), other.ClusterID()) || !strings.Contains(err.Error(), c.nodes[1].ClusterID()) {
+		t.Error(err)
+	}
+}
+
+// What only nodes ask of each other is served on listeners for controllers, and told to nobody.
+func TestNodeAPIsAreForNodes(t *testing.T) {
+	c := newTestCluster(t, 1)
+	c.more[1] = []string{"listeners", "PLAINTEXT://node-1:9092,CONTROLLER://node-1:9093"}
+	c.voters = "1@node-1:9093"
+	c.start(1)
+	versions := kmsg.NewPtrApiVersionsRequest()
+	versions.ClientSoftwareName, versions.ClientSoftwareVersion = "test", "1"
+	resp, err := c.client().Request(within(t, 10*time.Second), versions)
+	if err != nil {
+		t.Fatal(err)
+	}
+	peers := peer.New(peer.Config{Self: 9, Dial: c.network.Dial})
+	defer peers.Close()
+	peers.SetAddress(1, "node-1:9092")
+	peers.SetAddress(2, "node-1:9093")
+	for _, a := range nodeAPIs {
+		for _, k := range resp.(*kmsg.ApiVersionsResponse).ApiKeys {
+			if k.ApiKey == a.key {
+				t.Errorf("ApiVersions lists %s", wire.APIName(a.key))
+			}
+		}
+		req := wire.NewRequest(a.key)
+		req.SetVersion(a.min)
+		if _, err := peers.Request(within(t, 10*time.Second), 1, peer.Control, req); !errors.Is(err, peer.ErrNoAnswer) {
+			t.Errorf("%s is answered on a listener for clients: %v", wire.APIName(a.key), err)
+		}
+		if _, err := peers.Request(within(t, 10*time.Second), 2, peer.Control, req); err != nil {
+			t.Errorf("%s on a listener for controllers: %v", wire.APIName(a.key), err)
+		}
 	}
 }

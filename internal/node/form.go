@@ -61,8 +61,14 @@ func (n *Node) self() quorum.Voter {
 func (n *Node) form(ctx context.Context) error {
 	begun, err := quorum.Begun(n.fs, n.metadataFolder())
 	switch {
-	case err != nil || begun:
+	case err != nil:
 		return err
+	case begun:
+		if len(n.broker.Quorum.Voters) == 0 && !n.alone() {
+			n.running.Add(1)
+			go n.locate()
+		}
+		return nil
 	case n.alone():
 		n.voters = []quorum.Voter{n.self()}
 		return nil
@@ -78,6 +84,28 @@ func (n *Node) form(ctx context.Context) error {
 	n.voters = found.voters
 	n.log.Info("the cluster is found", "cluster", found.clusterID, "begins here", found.begins, "voters", len(found.voters))
 	return n.dir.Join(found.clusterID)
+}
+
+// locate is the goroutine that finds the controllers again whose ids no configuration has. It ends when all addresses have
+// answered.
+func (n *Node) locate() {
+	defer n.running.Done()
+	ctx, cancel := n.untilStop()
+	defer cancel()
+	f := formation{node: n, targets: n.helloTargets(), answers: map[string]*wire.HelloResponse{}}
+	f.address()
+	defer f.forget()
+	for len(f.answers) < len(f.targets) {
+		f.ask(ctx)
+		for _, t := range f.targets {
+			if a := f.answers[t.address]; a != nil && a.NodeID != n.broker.NodeID {
+				n.controllers.SetAddress(a.NodeID, t.address)
+			}
+		}
+		if n.pause(ctx, helloPatience) != nil {
+			return
+		}
+	}
 }
 
 // helloTargets returns whom to ask: the voters, or the addresses where controllers are.
@@ -118,12 +146,8 @@ type found struct {
 }
 
 func (f *formation) find(ctx context.Context) (*found, error) {
-	for _, t := range f.targets {
-		if !t.named {
-			f.node.controllers.SetAddress(t.node, t.address)
-			defer f.node.controllers.Forget(t.node)
-		}
-	}
+	f.address()
+	defer f.forget()
 	for {
 		f.ask(ctx)
 		if found, err := f.decide(); found != nil || err != nil {
@@ -132,6 +156,23 @@ func (f *formation) find(ctx context.Context) (*found, error) {
 		f.tellMissing()
 		if err := f.node.pause(ctx, helloPause); err != nil {
 			return nil, fmt.Errorf("looking for the cluster: %w; no answer that settles it from %s", err, cmp.Or(f.missing, "anybody"))
+		}
+	}
+}
+
+// address gives the nodes whose ids are not known their addresses, and forget takes them away.
+func (f *formation) address() {
+	for _, t := range f.targets {
+		if !t.named {
+			f.node.controllers.SetAddress(t.node, t.address)
+		}
+	}
+}
+
+func (f *formation) forget() {
+	for _, t := range f.targets {
+		if !t.named {
+			f.node.controllers.Forget(t.node)
 		}
 	}
 }

@@ -177,9 +177,6 @@ func (n *Node) configure() error {
 		id := strconv.Itoa(int(n.broker.NodeID))
 		n.static["node.id"], n.static["broker.id"] = id, id
 	}
-	if !n.isBroker() {
-		return errors.New("process.roles: broker is missing; this release has no nodes that are controllers only")
-	}
 	if !n.isController() && len(n.broker.Quorum.Voters)+len(n.broker.Quorum.BootstrapServers) == 0 {
 		return errors.New("process.roles: controller is missing, and neither controller.quorum.bootstrap.servers nor controller.quorum.voters says where one is")
 	}
@@ -254,7 +251,7 @@ func (n *Node) openReplicas(context.Context) error {
 			default: // it is known already
 			}
 		}
-		n.brokersChanged(d)
+		n.brokersChanged(img, d)
 		n.set.Apply(img, d)
 		n.groups.ImageApplied(coordinator.DeletedTopics(d))
 	})

@@ -76,7 +76,13 @@ func (n *Node) membersChanged(members []quorum.Member) {
 }
 
 // brokersChanged takes over where the brokers of an image are.
-func (n *Node) brokersChanged(d cluster.Delta) {
+func (n *Node) brokersChanged(img *cluster.Image, d cluster.Delta) {
+	if !n.isBroker() {
+		return
+	}
+	if slices.ContainsFunc(img.Brokers(), func(b cluster.Broker) bool { return b.Draining && b.ID != n.broker.NodeID }) {
+		n.alive.beatSoon(img.Offset())
+	}
 	for _, change := range d.Brokers {
 		switch b := change.New; {
 		case b == nil:

@@ -41,11 +41,10 @@ func TestShippedFilesBoot(t *testing.T) {
 	}
 }
 
-// TestHalvesOfANodeAreRefused: without sockets a node is all that there is, and a controller only is not there yet.
-func TestHalvesOfANodeAreRefused(t *testing.T) {
+// TestBrokerWithoutSocketsIsRefused: it could not reach its controllers.
+func TestBrokerWithoutSocketsIsRefused(t *testing.T) {
 	for name, want := range map[string]string{
-		"broker-4.properties":     "others could not reach it",
-		"controller-4.properties": "no listener is left for clients",
+		"broker-4.properties": "others could not reach it",
 	} {
 		n, err := Start(t.Context(), Config{FS: vfs.NewMem(), InProcess: true, Settings: shipped(t, name)})
 		if err == nil {
