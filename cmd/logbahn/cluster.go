@@ -13,10 +13,10 @@ import (
 )
 
 func clusterCommand() *cobra.Command {
-	c := &cobra.Command{Use: "cluster", Short: "The cluster: info, health, brokers, quorum, features, settings"}
+	c := &cobra.Command{Use: "cluster", Short: "The cluster: info, health, brokers, partitions, quorum, moves, features, settings"}
 	needsSubcommand(c)
 	brokersFlag(c)
-	c.AddCommand(clusterInfo(), clusterHealth(), clusterBrokers(), clusterQuorum(), clusterFeatures(), clusterConfigs())
+	c.AddCommand(clusterInfo(), clusterHealth(), clusterBrokers(), clusterPartitions(), clusterMove(), clusterDrain(), clusterQuorum(), clusterFeatures(), clusterConfigs())
 	return c
 }
 

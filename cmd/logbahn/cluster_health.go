@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -80,11 +80,16 @@ func healthOf(ctx context.Context, client *kgo.Client, admin *kadm.Client) (heal
 	check("controller", controllerWrong(facts), fmt.Sprintf("broker %d", facts.controller))
 	if served.serves(kmsg.DescribeQuorum) { // a cluster with ZooKeeper has none
 		q, err := quorumOf(ctx, client)
-		check("quorum", quorumWrong(q, err), fmt.Sprintf("leader %d, %s", q.Leader, counted(len(q.Nodes), "node")))
+		check("quorum", quorumWrong(q, err, time.Now()), fmt.Sprintf("leader %d, %s", q.Leader, counted(len(q.Nodes), "node")))
 	}
-	total, leaderless, behind := partitionsWrong(facts)
-	check("leaders", leaderless, counted(total, "partition")+", each has one")
-	check("replicas", behind, "all in sync")
+	rows, err := clusterPartitionRows(ctx, admin, facts, nil)
+	if err != nil {
+		return healthObject{}, err
+	}
+	check("leaders", partitionsThat(rows, "have none", func(r clusterPartitionRow) bool { return r.Leader < 0 }), counted(len(rows), "partition")+", each has one")
+	check("writable", partitionsThat(rows, "have fewer replicas in sync than min.insync.replicas", func(r clusterPartitionRow) bool { return r.State == stateUnderMinISR }), "acks=all is taken everywhere")
+	check("replicas", partitionsThat(rows, "have replicas out of sync", func(r clusterPartitionRow) bool { return len(r.ISR) < len(r.Replicas) }), "all in sync")
+	check("offline", partitionsThat(rows, "have replicas that cannot be reached", func(r clusterPartitionRow) bool { return len(r.Offline) > 0 }), "all replicas can be reached")
 	check("disks", disksWrong(dirs, dirsErr), "log directories are readable and have room")
 	return health, nil
 }
@@ -106,36 +111,41 @@ func controllerWrong(facts clusterFacts) []string {
 	return nil
 }
 
-func quorumWrong(q quorumObject, err error) []string {
+// quorumLagMax is how long ago a voter may have had all that the leader had.
+const quorumLagMax = 30 * time.Second
+
+func quorumWrong(q quorumObject, err error, now time.Time) []string {
 	switch {
 	case err != nil:
 		return []string{err.Error()}
 	case q.Leader < 0:
 		return []string{"no leader"}
 	}
-	return nil
+	var wrong []string
+	for _, n := range q.Nodes {
+		behind := now.Sub(time.UnixMilli(n.CaughtUp))
+		if n.Role == "voter" && n.Lag > 0 && (n.CaughtUp < 0 || behind > quorumLagMax) {
+			since := "it has never caught up"
+			if n.CaughtUp >= 0 {
+				since = "it caught up " + behind.Round(time.Second).String() + " ago"
+			}
+			wrong = append(wrong, fmt.Sprintf("voter %d is %d entries behind; %s", n.Node, n.Lag, since))
+		}
+	}
+	return wrong
 }
 
-// partitionsWrong counts the partitions, and names those without a leader and those with replicas out of sync.
-func partitionsWrong(facts clusterFacts) (total int, leaderless, behind []string) {
-	facts.topics.EachPartition(func(p kadm.PartitionDetail) {
-		total++
-		name := fmt.Sprintf("%s/%d", p.Topic, p.Partition)
-		if p.Leader < 0 {
-			leaderless = append(leaderless, name)
+// partitionsThat names the partitions of which something is true, namesMax of them.
+func partitionsThat(rows []clusterPartitionRow, what string, wrong func(clusterPartitionRow) bool) []string {
+	var names []string
+	for _, r := range rows {
+		if wrong(r) {
+			names = append(names, fmt.Sprintf("%s/%d", r.Topic, r.Partition))
 		}
-		if len(p.ISR) < len(p.Replicas) {
-			behind = append(behind, name)
-		}
-	})
-	return total, shortened(leaderless, "have none"), shortened(behind, "have replicas out of sync")
-}
-
-func shortened(names []string, what string) []string {
+	}
 	if len(names) == 0 {
 		return nil
 	}
-	slices.Sort(names)
 	some := strings.Join(names[:min(len(names), namesMax)], ", ")
 	if len(names) > namesMax {
 		some += ", …"

@@ -1,0 +1,297 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+)
+
+// How long the cluster is asked for between two looks at what is being moved.
+const movePollInterval = 500 * time.Millisecond
+
+// moveRun carries out a plan.
+type moveRun struct {
+	c        *cobra.Command
+	admin    *kadm.Client
+	plan     []moveRow
+	throttle int64 // bytes a second of each broker; 0: none
+	wait     bool  // until everything has been moved, and led by whom the plan says
+
+	left  atomic.Int64 // partitions whose replicas are still being moved
+	bytes atomic.Int64 // that are still to be copied; -1: not known
+}
+
+// run returns when everything is done, or is under way without wait. What was refused is in the error.
+func (m *moveRun) run(ctx context.Context) error {
+	if len(m.plan) == 0 {
+		return nil
+	}
+	if m.throttle > 0 {
+		if err := m.setThrottle(ctx); err != nil {
+			return err
+		}
+	}
+	done, failed := m.assign(ctx)
+	if done == 0 || !m.wait {
+		return outcome(done, failed...)
+	}
+	if err := m.await(ctx); err != nil {
+		return err
+	}
+	if err := m.elect(ctx); err != nil {
+		failed = append(failed, err)
+	}
+	if m.throttle > 0 {
+		failed = append(failed, m.removeThrottle(ctx))
+	}
+	return outcome(done, failed...)
+}
+
+// within gives one request to the cluster its time.
+func within(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, requestTimeout)
+}
+
+// assign asks for the plan and returns how many partitions were taken.
+func (m *moveRun) assign(ctx context.Context) (done int, failed []error) {
+	ctx, cancel := within(ctx)
+	defer cancel()
+	var req kadm.AlterPartitionAssignmentsReq
+	for _, r := range m.plan {
+		req.Assign(r.Topic, r.Partition, r.To)
+	}
+	answers, err := m.admin.AlterPartitionAssignments(ctx, req)
+	if err != nil {
+		return 0, []error{err}
+	}
+	for _, a := range answers.Sorted() {
+		if a.Err != nil {
+			failed = append(failed, fmt.Errorf("topic %q partition %d: %w", a.Topic, a.Partition, brokerSays(a.Err, a.ErrMessage)))
+		} else {
+			done++
+		}
+	}
+	return done, failed
+}
+
+// await returns when no partition of the plan is being moved any more, and shows how it goes.
+func (m *moveRun) await(ctx context.Context) error {
+	m.bytes.Store(-1)
+	total := int64(0)
+	for _, r := range m.plan {
+		total += max(r.Bytes, 0)
+	}
+	m.left.Store(int64(len(m.plan)))
+	end := progress(m.c.ErrOrStderr(), func(elapsed time.Duration) string { return m.line(total, elapsed) })
+	defer end()
+	ticker := time.NewTicker(movePollInterval)
+	defer ticker.Stop()
+	for {
+		left, err := m.look(ctx)
+		if err == nil && left == 0 {
+			return nil
+		}
+		if err != nil && ctx.Err() == nil && !isUnreachable(err) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-ticker.C:
+		}
+	}
+}
+
+func (m *moveRun) line(total int64, elapsed time.Duration) string {
+	moved := len(m.plan) - int(m.left.Load())
+	text := fmt.Sprintf("moving: %d of %d partitions", moved, len(m.plan))
+	if left := m.bytes.Load(); left >= 0 && total > 0 {
+		copied := max(total-left, 0)
+		text += fmt.Sprintf(", %s of %s", bytesText(copied), bytesText(total))
+		if rate := float64(copied) / max(elapsed.Seconds(), 1); rate > 0 && left > 0 {
+			text += fmt.Sprintf(", %s/s, %s left", bytesText(int64(rate)), (time.Duration(float64(left)/rate) * time.Second).Round(time.Second))
+		}
+	}
+	return text
+}
+
+// look counts what is left.
+func (m *moveRun) look(ctx context.Context) (int, error) {
+	ctx, cancel := within(ctx)
+	defer cancel()
+	moving, err := m.admin.ListPartitionReassignments(ctx, nil)
+	if err != nil {
+		return 0, err
+	}
+	left := 0
+	for _, r := range m.plan {
+		if _, under := moving[r.Topic][r.Partition]; under {
+			left++
+		}
+	}
+	m.left.Store(int64(left))
+	if left > 0 {
+		m.bytes.Store(m.bytesLeft(ctx, moving))
+	}
+	return left, nil
+}
+
+// bytesLeft compares the new replicas with their leaders', -1 when the brokers do not tell.
+func (m *moveRun) bytesLeft(ctx context.Context, moving kadm.ListPartitionReassignmentsResponses) int64 {
+	sizes, err := replicaSizes(ctx, m.admin)
+	if err != nil {
+		return -1
+	}
+	left := int64(0)
+	for _, r := range m.plan {
+		if _, under := moving[r.Topic][r.Partition]; !under {
+			continue
+		}
+		for _, id := range r.adds() {
+			left += max(sizes.largest(r.Topic, r.Partition)-sizes[id][r.name()], 0)
+		}
+	}
+	return left
+}
+
+// sizesByBroker has the bytes of each replica, by broker and topic/partition.
+type sizesByBroker map[int32]map[string]int64
+
+func replicaSizes(ctx context.Context, admin *kadm.Client) (sizesByBroker, error) {
+	dirs, err := admin.DescribeAllLogDirs(ctx, nil)
+	if err != nil {
+		return nil, err
+	}
+	sizes := sizesByBroker{}
+	dirs.Each(func(d kadm.DescribedLogDir) {
+		if sizes[d.Broker] == nil {
+			sizes[d.Broker] = map[string]int64{}
+		}
+		d.Topics.Each(func(p kadm.DescribedLogDirPartition) {
+			sizes[d.Broker][fmt.Sprintf("%s/%d", p.Topic, p.Partition)] += p.Size
+		})
+	})
+	return sizes, nil
+}
+
+func (s sizesByBroker) largest(topic string, partition int32) int64 {
+	most := int64(0)
+	for _, of := range s {
+		most = max(most, of[fmt.Sprintf("%s/%d", topic, partition)])
+	}
+	return most
+}
+
+// elect has the preferred replicas lead. That one leads already is no failure.
+func (m *moveRun) elect(ctx context.Context) error {
+	ctx, cancel := within(ctx)
+	defer cancel()
+	set := kadm.TopicsSet{}
+	for _, r := range m.plan {
+		if r.Leader != r.To[0] {
+			set.Add(r.Topic, r.Partition)
+		}
+	}
+	if len(set) == 0 {
+		return nil
+	}
+	results, err := m.admin.ElectLeaders(ctx, kadm.ElectPreferredReplica, set)
+	if err != nil {
+		return err
+	}
+	var failed []error
+	for _, r := range m.plan {
+		if result, asked := results[r.Topic][r.Partition]; asked && result.Err != nil && !errors.Is(result.Err, kerr.ElectionNotNeeded) {
+			failed = append(failed, fmt.Errorf("topic %q partition %d: broker %d does not lead: %w", r.Topic, r.Partition, r.To[0], brokerSays(result.Err, result.ErrMessage)))
+		}
+	}
+	return errors.Join(failed...)
+}
+
+// The settings that bound replication, of brokers and of topics.
+const (
+	leaderRate       = "leader.replication.throttled.rate"
+	followerRate     = "follower.replication.throttled.rate"
+	leaderReplicas   = "leader.replication.throttled.replicas"
+	followerReplicas = "follower.replication.throttled.replicas"
+)
+
+// setThrottle bounds what moves: from the replicas that are there to those that are new.
+func (m *moveRun) setThrottle(ctx context.Context) error {
+	ctx, cancel := within(ctx)
+	defer cancel()
+	rate := strconv.FormatInt(m.throttle, 10)
+	if err := m.alterBrokers(ctx, kadm.AlterConfig{Op: kadm.SetConfig, Name: leaderRate, Value: &rate}, kadm.AlterConfig{Op: kadm.SetConfig, Name: followerRate, Value: &rate}); err != nil {
+		return err
+	}
+	from, to := map[string][]string{}, map[string][]string{}
+	for _, r := range m.plan {
+		for _, id := range r.From {
+			from[r.Topic] = append(from[r.Topic], fmt.Sprintf("%d:%d", r.Partition, id))
+		}
+		for _, id := range r.adds() {
+			to[r.Topic] = append(to[r.Topic], fmt.Sprintf("%d:%d", r.Partition, id))
+		}
+	}
+	for _, topic := range m.topics() {
+		leaders, followers := strings.Join(from[topic], ","), strings.Join(to[topic], ",")
+		err := m.alterTopic(ctx, topic, kadm.AlterConfig{Op: kadm.SetConfig, Name: leaderReplicas, Value: &leaders}, kadm.AlterConfig{Op: kadm.SetConfig, Name: followerReplicas, Value: &followers})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (m *moveRun) removeThrottle(ctx context.Context) error {
+	ctx, cancel := within(ctx)
+	defer cancel()
+	errs := []error{m.alterBrokers(ctx, kadm.AlterConfig{Op: kadm.DeleteConfig, Name: leaderRate}, kadm.AlterConfig{Op: kadm.DeleteConfig, Name: followerRate})}
+	for _, topic := range m.topics() {
+		errs = append(errs, m.alterTopic(ctx, topic, kadm.AlterConfig{Op: kadm.DeleteConfig, Name: leaderReplicas}, kadm.AlterConfig{Op: kadm.DeleteConfig, Name: followerReplicas}))
+	}
+	return errors.Join(errs...)
+}
+
+func (m *moveRun) topics() []string {
+	var names []string
+	for _, r := range m.plan {
+		names = append(names, r.Topic)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// alterBrokers changes the settings of all brokers that a plan touches.
+func (m *moveRun) alterBrokers(ctx context.Context, changes ...kadm.AlterConfig) error {
+	var brokers []int32
+	for _, r := range m.plan {
+		brokers = append(append(brokers, r.From...), r.To...)
+	}
+	slices.Sort(brokers)
+	answers, err := m.admin.AlterBrokerConfigs(ctx, changes, slices.Compact(brokers)...)
+	return alterOutcome(answers, err)
+}
+
+func (m *moveRun) alterTopic(ctx context.Context, topic string, changes ...kadm.AlterConfig) error {
+	answers, err := m.admin.AlterTopicConfigs(ctx, changes, topic)
+	return alterOutcome(answers, err)
+}
+
+func alterOutcome(answers kadm.AlterConfigsResponses, err error) error {
+	for _, a := range answers {
+		if err == nil && a.Err != nil {
+			err = fmt.Errorf("throttle of %s: %w", a.Name, brokerSays(a.Err, a.ErrMessage))
+		}
+	}
+	return err
+}
