@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -288,19 +289,23 @@ func (c *Cluster) Dial(ctx context.Context, _, address string) (net.Conn, error)
 	return c.network.dial(ctx, outside, address)
 }
 
-// ClientOptions make a franz-go client of the cluster, which finds the nodes that run.
+// ClientOptions make a franz-go client of the cluster, which finds the nodes that run. It asks for a new leader four times a
+// second, not every five seconds as it would by itself: the question costs little here.
 func (c *Cluster) ClientOptions() []kgo.Opt {
-	return []kgo.Opt{kgo.SeedBrokers(c.Addrs()...), kgo.Dialer(c.Dial)}
+	return []kgo.Opt{kgo.SeedBrokers(c.Addrs()...), kgo.Dialer(c.Dial), kgo.MetadataMinAge(metadataMinAge)}
 }
 
-// Stop heals the network and stops all nodes. What is in flight gets as long as the context allows.
+const metadataMinAge = 250 * time.Millisecond
+
+// Stop heals the network and stops all nodes at once: nobody hands anything over, nobody would be left to take it. What is in
+// flight gets as long as the context allows.
 func (c *Cluster) Stop(ctx context.Context) error {
 	c.Heal()
 	var stopping sync.WaitGroup
 	errs := make([]error, len(c.members))
 	for i, m := range slices.Backward(c.members) {
 		if n := m.running(); n != nil {
-			stopping.Go(func() { errs[i] = n.Stop(ctx) })
+			stopping.Go(func() { errs[i] = n.inner.StopUndrained(ctx) })
 		}
 	}
 	stopping.Wait()

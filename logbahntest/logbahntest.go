@@ -20,6 +20,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"testing"
 	"time"
@@ -34,6 +35,7 @@ const (
 	stopPatience    = 5 * time.Second  // of requests in flight at the end of the test
 	requestPatience = 10 * time.Second // of what a test asks for
 	startPatience   = 30 * time.Second // of a start, which waits for a majority
+	produceTimeout  = 2 * time.Second  // then a leader that gets no answer from the others is taken for lost
 )
 
 // Option changes what Run starts.
@@ -55,6 +57,11 @@ func Setting(key, value string) Option {
 	return func(o *options) { o.Settings[key] = value }
 }
 
+// Log writes what the brokers have to say.
+func Log(log *slog.Logger) Option {
+	return func(o *options) { o.Log = log }
+}
+
 // Dir keeps the data in a directory instead of in memory, each broker's in a folder of it.
 func Dir(dir string) Option {
 	return func(o *options) { o.Dir = dir }
@@ -72,12 +79,15 @@ type Cluster struct {
 }
 
 // Run starts a broker, or as many as Brokers says, and returns when they answer. They make topics on demand, have one
-// partition for group offsets, and form groups without delay, which options can change. What does not start fails the test.
+// partition for group offsets, form groups without delay, and miss a broker after two seconds, which options can change.
+// What does not start fails the test.
 func Run(t testing.TB, opts ...Option) *Cluster {
 	t.Helper()
 	o := options{ClusterConfig: logbahn.ClusterConfig{Nodes: 1, Settings: map[string]string{
 		"offsets.topic.num.partitions":     "1",
 		"group.initial.rebalance.delay.ms": "0",
+		"broker.session.timeout.ms":        "2000", // a test waits that long for the next leader
+		"broker.heartbeat.interval.ms":     "200",
 	}}}
 	for _, option := range opts {
 		option(&o)
@@ -161,7 +171,7 @@ func (c *Cluster) CreateTopic(name string, partitions int32, settings ...string)
 // Produce writes values to a topic and returns when they are safe.
 func (c *Cluster) Produce(topic string, values ...string) {
 	c.t.Helper()
-	client := c.Client()
+	client := c.Client(kgo.ProduceRequestTimeout(produceTimeout))
 	defer client.Close()
 	var records []*kgo.Record
 	for _, v := range values {

@@ -29,6 +29,21 @@ func ExampleRun() {
 	_ = testOrders // go test runs it
 }
 
+// ExampleBrokers shows a test of what a program does when the broker that it writes to is lost.
+func ExampleBrokers() {
+	testOrdersSurvive := func(t *testing.T) {
+		cluster := logbahntest.Run(t, logbahntest.Brokers(3))
+		cluster.CreateTopic("orders", 1)
+		cluster.Produce("orders", "tea")
+		cluster.Kill(cluster.Leader("orders", 0)) // and later cluster.Restart
+		cluster.Produce("orders", "bread")        // the program under test, with cluster.ClientOptions
+		if got := cluster.Consume("orders", 2); !slices.Equal(got, []string{"tea", "bread"}) {
+			t.Errorf("orders %v", got)
+		}
+	}
+	_ = testOrdersSurvive // go test runs it
+}
+
 func TestProduceAndConsume(t *testing.T) {
 	b := logbahntest.Run(t)
 	b.CreateTopic("orders", 1, "retention.ms", "1000000")
@@ -143,5 +158,55 @@ func TestKillAndRestart(t *testing.T) {
 	}
 	if c.Leader("orders", 0) != 1 || c.Controller() != 1 {
 		t.Error("another broker than the only one leads")
+	}
+}
+
+// TestBrokersSurvive kills, restarts, stops and cuts off brokers of three while a program writes.
+func TestBrokersSurvive(t *testing.T) {
+	t.Parallel()
+	c := logbahntest.Run(t, logbahntest.Brokers(3))
+	c.CreateTopic("orders", 1)
+	c.Produce("orders", "a")
+	leader := c.Leader("orders", 0)
+	c.Kill(leader)
+	c.Produce("orders", "b")
+	if now := c.Leader("orders", 0); now == leader {
+		t.Errorf("broker %d leads, which was killed", now)
+	}
+	c.Restart(leader)
+	controller := c.Controller()
+	c.Stop(controller)
+	c.Produce("orders", "c")
+	c.Restart(controller)
+	c.Kill(c.Controller())
+	c.Produce("orders", "d")
+	if got := c.Consume("orders", 4); fmt.Sprint(got) != "[a b c d]" {
+		t.Errorf("consumed %v", got)
+	}
+}
+
+// TestCutLeader cuts the leader off from the others, while clients reach it: what is acknowledged meanwhile is kept, and what
+// the old leader alone has written is not.
+func TestCutLeader(t *testing.T) {
+	t.Parallel()
+	c := logbahntest.Run(t, logbahntest.Brokers(3))
+	c.CreateTopic("orders", 1)
+	c.Produce("orders", "a")
+	leader := c.Leader("orders", 0)
+	for id := range int32(3) {
+		if id+1 != leader {
+			c.Cut(leader, id+1)
+		}
+	}
+	c.Produce("orders", "b")
+	if now := c.Leader("orders", 0); now == leader {
+		t.Errorf("broker %d still leads", now)
+	}
+	c.Heal()
+	c.Produce("orders", "c")
+	c.Kill(c.Leader("orders", 0))
+	c.Produce("orders", "d")
+	if got := c.Consume("orders", 4); fmt.Sprint(got) != "[a b c d]" {
+		t.Errorf("consumed %v", got)
 	}
 }

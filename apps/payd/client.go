@@ -19,6 +19,7 @@ func (c *Config) newClient(id string, opts ...kgo.Opt) (*kgo.Client, error) {
 		kgo.RecordPartitioner(partitioner{}),
 		kgo.ProducerLinger(0),
 		kgo.FetchMaxWait(fetchWait),
+		kgo.MetadataMinAge(metadataMinAge),
 	}
 	all = append(append(all, opts...), c.Opts...)
 	client, err := kgo.NewClient(all...)
@@ -30,6 +31,9 @@ func (c *Config) newClient(id string, opts ...kgo.Opt) (*kgo.Client, error) {
 
 // fetchWait bounds how long the log holds back an answer for want of records, and so how long it takes to leave.
 const fetchWait = time.Second
+
+// metadataMinAge is how soon a client asks again for the leader that a partition has got: the cars should not wait.
+const metadataMinAge = 500 * time.Millisecond
 
 // partitioner sends by key what devices send, and everything else to the partition that the record says: that of the
 // record it was made of.

@@ -93,6 +93,8 @@ type Node struct {
 	done       chan struct{}
 	failure    error // set before done is closed
 	killed     atomic.Bool
+	// undrained: the stop hands nothing over.
+	undrained atomic.Bool
 }
 
 // serving is one listener with its sockets.

@@ -14,6 +14,13 @@ func (n *Node) Stop(ctx context.Context) error {
 	return n.end(ctx, nil)
 }
 
+// StopUndrained is Stop without handing over what this broker leads: for a cluster that stops as a whole, where there is
+// nobody to hand it to.
+func (n *Node) StopUndrained(ctx context.Context) error {
+	n.undrained.Store(true)
+	return n.Stop(ctx)
+}
+
 // end stops the node once; the first caller says why, nil for Stop. All callers return when it has stopped.
 func (n *Node) end(ctx context.Context, failure error) error {
 	n.stopOnce.Do(func() {
@@ -32,7 +39,7 @@ func (n *Node) shutdown(ctx context.Context) error {
 	var errs []error
 	n.opsState(ops.Draining)
 	begin := time.Now()
-	if n.failure == nil && ctx.Err() == nil {
+	if n.failure == nil && ctx.Err() == nil && !n.undrained.Load() {
 		n.drain(ctx)
 	}
 	close(n.stop)
