@@ -18,15 +18,16 @@ package logbahntest
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/logbahn/logbahn"
 )
@@ -201,55 +202,94 @@ func (c *Cluster) Consume(topic string, n int) []string {
 	return values[:n]
 }
 
-// Leader returns the broker that leads a partition. While there is none it waits, up to ten seconds.
+// Leader returns the broker that leads a partition, as the broker that knows of the newest leader says: one that is cut off
+// does not know. While there is none it waits, up to ten seconds.
 func (c *Cluster) Leader(topic string, partition int32) int32 {
 	c.t.Helper()
-	leader := int32(-1)
-	c.await(fmt.Sprintf("leader of %s/%d", topic, partition), func(ctx context.Context, admin *kadm.Client) error {
-		m, err := admin.Metadata(ctx, topic)
-		if err != nil {
-			return err
+	leader, epoch := int32(-1), int32(-1)
+	c.await(fmt.Sprintf("leader of %s/%d", topic, partition), func(told []*kmsg.MetadataResponse) bool {
+		leader, epoch = -1, -1
+		for _, m := range told {
+			for _, t := range m.Topics {
+				for _, p := range t.Partitions {
+					if t.Topic != nil && *t.Topic == topic && p.Partition == partition && p.LeaderEpoch > epoch {
+						leader, epoch = p.Leader, p.LeaderEpoch
+					}
+				}
+			}
 		}
-		p, ok := m.Topics[topic].Partitions[partition]
-		if !ok {
-			return errors.Join(m.Topics[topic].Err, errors.New("there is no such partition"))
-		}
-		leader = p.Leader
-		return p.Err
-	}, func() bool { return leader >= 0 && c.Node(leader) != nil })
+		return leader >= 0 && c.Node(leader) != nil
+	})
 	return leader
 }
 
-// Controller returns the broker that leads the metadata quorum. While there is none it waits, up to ten seconds.
+// Controller returns the broker that leads the metadata quorum, as most brokers say. While there is none it waits, up to ten
+// seconds.
 func (c *Cluster) Controller() int32 {
 	c.t.Helper()
 	controller := int32(-1)
-	c.await("controller", func(ctx context.Context, admin *kadm.Client) error {
-		m, err := admin.BrokerMetadata(ctx)
-		controller = m.Controller
-		return err
-	}, func() bool { return controller >= 0 && c.Node(controller) != nil })
+	c.await("controller", func(told []*kmsg.MetadataResponse) bool {
+		votes := map[int32]int{}
+		for _, m := range told {
+			if votes[m.ControllerID]++; votes[m.ControllerID] > c.nodes.Size()/2 {
+				controller = m.ControllerID
+			}
+		}
+		return controller >= 0 && c.Node(controller) != nil
+	})
 	return controller
 }
 
-const awaitInterval = 20 * time.Millisecond
+const (
+	awaitInterval = 20 * time.Millisecond
+	askPatience   = time.Second // of a broker that may be about to end
+)
 
-// await asks until it is done.
-func (c *Cluster) await(what string, ask func(ctx context.Context, admin *kadm.Client) error, done func() bool) {
+// await asks every broker that runs for its metadata until enough says that it is.
+func (c *Cluster) await(what string, enough func(told []*kmsg.MetadataResponse) bool) {
 	c.t.Helper()
-	c.admin(what, func(ctx context.Context, admin *kadm.Client) error {
-		for {
-			err := ask(ctx, admin)
-			if err == nil && done() {
-				return nil
-			}
-			select {
-			case <-ctx.Done():
-				return errors.Join(err, ctx.Err())
-			case <-time.After(awaitInterval):
-			}
+	ctx, cancel := context.WithTimeout(c.t.Context(), requestPatience)
+	defer cancel()
+	var brokers []*kgo.Broker
+	for i, address := range c.Addrs() {
+		if c.Node(int32(i+1)) == nil {
+			continue
 		}
-	})
+		client, err := kgo.NewClient(append(c.ClientOptions(), kgo.SeedBrokers(address))...)
+		if err != nil {
+			c.t.Fatalf("logbahntest: %v", err)
+		}
+		defer client.Close()
+		brokers = append(brokers, client.SeedBrokers()[0])
+	}
+	for {
+		if enough(c.ask(ctx, brokers)) {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			c.t.Fatalf("logbahntest: %s: there is none after %v", what, requestPatience)
+		case <-time.After(awaitInterval):
+		}
+	}
+}
+
+// ask returns what the brokers say, leaving out those that do not answer.
+func (c *Cluster) ask(ctx context.Context, brokers []*kgo.Broker) (told []*kmsg.MetadataResponse) {
+	ctx, cancel := context.WithTimeout(ctx, askPatience)
+	defer cancel()
+	answers := make([]kmsg.Response, len(brokers))
+	var asking sync.WaitGroup
+	for i, b := range brokers {
+		asking.Go(func() { answers[i], _ = b.Request(ctx, kmsg.NewPtrMetadataRequest()) })
+	}
+	asking.Wait()
+	for _, answer := range answers {
+		if m, ok := answer.(*kmsg.MetadataResponse); ok && m != nil {
+			told = append(told, m)
+		}
+	}
+	return told
 }
 
 // Kill ends a broker as kill -9 does: nothing is flushed, nothing said. What it has written is there after Restart.
