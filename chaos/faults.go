@@ -24,13 +24,16 @@ type fault struct {
 	sessions int
 	// mayEnd tells whether a node that meets the fault may end by itself, as one without a disk does.
 	mayEnd bool
-	inject func(ctx context.Context, r *run) (target string, err error)
+	// redundant tells whether only other replicas can bring back what it destroys.
+	redundant bool
+	inject    func(ctx context.Context, r *run) (target string, err error)
 }
 
 // faults is every fault. The names are those of docs/reliability.md.
 var faults = []fault{
 	{name: "kill-leader", about: "kill -9 of the node that leads most partitions", serves: true, inject: withLeader(kill)},
 	{name: "kill-controller", about: "kill -9 of the controller", serves: true, inject: withController(kill)},
+	{name: "kill-coordinator", about: "kill -9 of the node that coordinates most groups", serves: true, inject: withCoordinator(kill)},
 	{name: "kill-one", about: "kill -9 of any node", serves: true, inject: withAny(kill)},
 	{name: "kill-all", about: "kill -9 of all nodes at once", inject: onAll(kill)},
 	{name: "stop-session", about: "SIGSTOP of the leader for one session timeout", serves: true, sessions: 1, inject: withLeader(pause)},
@@ -46,12 +49,15 @@ var faults = []fault{
 	{name: "loss", about: "a node loses 20% of the packets that it gets", serves: true, inject: withAny(lossy)},
 	{name: "power-leader", about: "power loss of the leader", serves: true, inject: withLeader(losePower)},
 	{name: "power-controller", about: "power loss of the controller", serves: true, inject: withController(losePower)},
+	{name: "power-two", about: "power loss of the leader and of another node at once", inject: powerTwo},
+	{name: "power-rolling", about: "power loss of each node in turn, the next one as soon as the one before is ready", sessions: -1, inject: powerRolling},
 	{name: "power-all", about: "power loss of all nodes at once", inject: onAll(losePower)},
 	{name: "fsync-eio", about: "every fsync of the leader fails with EIO, its pages are lost, then power loss", serves: true, mayEnd: true, inject: withLeader(failSyncs)},
 	{name: "disk-dead", about: "every call to the leader's disk fails with EIO", serves: true, mayEnd: true, inject: withLeader(failDisk)},
 	{name: "disk-full", about: "the leader's disk is full", serves: true, mayEnd: true, inject: withLeader(fill)},
 	{name: "disk-slow", about: "every fsync of the leader takes two seconds", serves: true, inject: withLeader(slow)},
 	{name: "disk-slow-follower", about: "every fsync of another node takes two seconds", serves: true, inject: withFollower(slow)},
+	{name: "disk-lost", about: "the leader is killed and comes back with an empty disk", serves: true, redundant: true, inject: withLeader(loseDisk)},
 	{name: "rolling-restart", about: "each node in turn is stopped by SIGTERM and started, when all replicas are in sync", serves: true, sessions: -1, inject: rollingRestart},
 	{name: "restart-all", about: "all nodes are stopped by SIGTERM and started", inject: stopAll},
 }
@@ -84,7 +90,7 @@ type deed func(r *run, n *cluster.Node) error
 
 func withLeader(do deed) func(context.Context, *run) (string, error) {
 	return func(ctx context.Context, r *run) (string, error) {
-		id, err := r.observer.leader(ctx)
+		id, err := r.observer.leader(ctx, topic)
 		return r.toNode(id, err, do)
 	}
 }
@@ -92,6 +98,13 @@ func withLeader(do deed) func(context.Context, *run) (string, error) {
 func withController(do deed) func(context.Context, *run) (string, error) {
 	return func(ctx context.Context, r *run) (string, error) {
 		id, err := r.observer.controller(ctx)
+		return r.toNode(id, err, do)
+	}
+}
+
+func withCoordinator(do deed) func(context.Context, *run) (string, error) {
+	return func(ctx context.Context, r *run) (string, error) {
+		id, err := r.observer.leader(ctx, "__consumer_offsets")
 		return r.toNode(id, err, do)
 	}
 }
@@ -105,8 +118,8 @@ func withAny(do deed) func(context.Context, *run) (string, error) {
 // withFollower picks a node that is not the one which leads most.
 func withFollower(do deed) func(context.Context, *run) (string, error) {
 	return func(ctx context.Context, r *run) (string, error) {
-		id, err := r.observer.leader(ctx)
-		if err == nil && r.options.nodes > 1 {
+		id, err := r.observer.leader(ctx, topic)
+		if err == nil {
 			id = r.other(id)
 		}
 		return r.toNode(id, err, do)
@@ -135,8 +148,11 @@ func (r *run) toNode(id int, err error, do deed) (string, error) {
 	return fmt.Sprintf("node %d", id), do(r, r.cluster.Node(id))
 }
 
-// other returns a node that is not the given one.
+// other returns a node that is not the given one, if there is any.
 func (r *run) other(than int) int {
+	if r.options.nodes == 1 {
+		return than
+	}
 	return 1 + (than-1+1+r.random.IntN(r.options.nodes-1))%r.options.nodes
 }
 
@@ -186,6 +202,41 @@ func lossy(r *run, n *cluster.Node) error { return r.cluster.Network().Lose(n.ID
 
 func losePower(r *run, n *cluster.Node) error {
 	n.LosePower(r.random.Uint64())
+	return nil
+}
+
+func powerTwo(ctx context.Context, r *run) (string, error) {
+	first, err := r.observer.leader(ctx, topic)
+	if err != nil {
+		return "", err
+	}
+	second := r.other(first)
+	for _, id := range []int{first, second} {
+		r.cluster.Node(id).Kill()
+	}
+	for _, id := range []int{first, second} {
+		r.cluster.Node(id).LosePower(r.random.Uint64())
+	}
+	return fmt.Sprintf("nodes %d and %d", first, second), nil
+}
+
+func powerRolling(ctx context.Context, r *run) (string, error) {
+	for _, i := range r.random.Perm(r.options.nodes) {
+		n := r.cluster.Nodes()[i]
+		n.LosePower(r.random.Uint64())
+		if err := n.Start(); err != nil {
+			return "", err
+		}
+		if err := n.AwaitReady(ctx); err != nil {
+			return "", err
+		}
+	}
+	return "all", nil
+}
+
+func loseDisk(_ *run, n *cluster.Node) error {
+	n.Kill()
+	n.Disk.Wipe()
 	return nil
 }
 

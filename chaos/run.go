@@ -200,6 +200,9 @@ func (r *run) injectAll(ctx context.Context) {
 			if !time.Now().Before(until) {
 				return
 			}
+			if chosen[i].redundant && r.options.nodes < 3 {
+				continue
+			}
 			if err := r.injectOne(ctx, &chosen[i]); err != nil {
 				if ctx.Err() == nil {
 					r.found("%s: %v; no further faults", chosen[i].name, err)

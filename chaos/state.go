@@ -65,23 +65,23 @@ func (o *observer) controller(ctx context.Context) (int, error) {
 	return int(leader), nil
 }
 
-// leader returns the node that leads most partitions of the topic.
-func (o *observer) leader(ctx context.Context) (int, error) {
+// leader returns the node that leads most partitions of a topic.
+func (o *observer) leader(ctx context.Context, topic string) (int, error) {
 	asking, cancel := context.WithTimeout(ctx, 5*observerTimeout)
 	defer cancel()
-	metadata, err := o.admin.Metadata(asking, o.topic)
+	metadata, err := o.admin.Metadata(asking, topic)
 	if err != nil {
 		return 0, err
 	}
 	leads := make([]int, o.nodes+1)
-	for _, p := range metadata.Topics[o.topic].Partitions {
+	for _, p := range metadata.Topics[topic].Partitions {
 		if p.Leader > 0 {
 			leads[p.Leader]++
 		}
 	}
 	most := slices.Max(leads)
 	if most == 0 {
-		return 0, fmt.Errorf("nobody leads a partition of %s", o.topic)
+		return 0, fmt.Errorf("nobody leads a partition of %s", topic)
 	}
 	return slices.Index(leads, most), nil
 }

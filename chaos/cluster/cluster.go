@@ -123,7 +123,7 @@ func (c *Cluster) noteDeath(what string) {
 	c.died = append(c.died, what)
 }
 
-// voters is every node as --voters names it.
+// voters is every node as controller.quorum.voters names it.
 func (c *Cluster) voters() string {
 	var voters []string
 	for _, n := range c.nodes {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -63,11 +64,9 @@ func (n *Node) Start() error {
 		return fmt.Errorf("node %d runs already", n.ID)
 	}
 	args := []string{"start"}
-	settings := append([]string{"listeners=PLAINTEXT://" + n.Address(), "log.dirs=" + n.dir + "/data"}, n.cluster.config.Settings...)
-	if n.cluster.config.Nodes > 1 {
-		args = append(args, "--node-id", fmt.Sprint(n.ID), "--voters", n.cluster.voters())
-	}
-	for _, s := range settings {
+	settings := []string{"listeners=PLAINTEXT://" + n.Address(), "log.dirs=" + n.dir + "/data", "node.id=" + strconv.Itoa(n.ID),
+		"process.roles=broker,controller", "controller.quorum.voters=" + n.cluster.voters()}
+	for _, s := range append(settings, n.cluster.config.Settings...) {
 		args = append(args, "--override", s)
 	}
 	logged, err := n.log.Stat()
