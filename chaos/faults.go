@@ -59,6 +59,7 @@ var faults = []fault{
 	{name: "disk-slow-follower", about: "every fsync of another node takes two seconds", serves: true, inject: withFollower(slow)},
 	{name: "disk-lost", about: "the leader is killed and comes back with an empty disk", serves: true, redundant: true, inject: withLeader(loseDisk)},
 	{name: "rolling-restart", about: "each node in turn is stopped by SIGTERM and started, when all replicas are in sync", serves: true, sessions: -1, inject: rollingRestart},
+	{name: "storm", about: "for half a minute nodes are killed, robbed of power, stopped, cut off and slowed at random", sessions: -1, inject: storm},
 	{name: "restart-all", about: "all nodes are stopped by SIGTERM and started", inject: stopAll},
 }
 
@@ -232,6 +233,47 @@ func powerRolling(ctx context.Context, r *run) (string, error) {
 		}
 	}
 	return "all", nil
+}
+
+// stormTime is how long a storm lasts.
+const stormTime = 30 * time.Second
+
+// storm does not care what is left of the cluster. What it does to machines it undoes at once, what it does to links
+// and disks later or never.
+func storm(ctx context.Context, r *run) (string, error) {
+	restart := func(do deed) deed {
+		return func(r *run, n *cluster.Node) error {
+			if err := do(r, n); err != nil {
+				return err
+			}
+			return n.Start()
+		}
+	}
+	calmDown := func(r *run, n *cluster.Node) error {
+		n.Disk.Heal()
+		return r.cluster.Network().Heal()
+	}
+	deeds := []deed{restart(kill), restart(losePower), restart(losePower), pauseFor(time.Second), pauseFor(r.options.session), slow,
+		isolate, deafen, mute, bridge, lossy, calmDown, calmDown, calmDown}
+	for until := time.Now().Add(stormTime); time.Now().Before(until) && ctx.Err() == nil; {
+		n := r.cluster.Nodes()[r.random.IntN(r.options.nodes)]
+		if err := deeds[r.random.IntN(len(deeds))](r, n); err != nil {
+			return "", err
+		}
+		sleep(ctx, time.Duration(r.random.Int64N(int64(2*time.Second))))
+	}
+	return "all", nil
+}
+
+// pauseFor stops a node and lets it go on after a while.
+func pauseFor(d time.Duration) deed {
+	return func(r *run, n *cluster.Node) error {
+		if err := n.Pause(); err != nil {
+			return err
+		}
+		time.Sleep(d)
+		return n.Resume()
+	}
 }
 
 func loseDisk(_ *run, n *cluster.Node) error {
