@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"slices"
 	"sort"
-	"time"
 )
 
 // checkProducers looks at the order of each producer's records.
@@ -91,27 +90,42 @@ func (p *partition) between(from, to int64) (int64, bool) {
 // checkGroups looks at the offsets that groups have committed.
 func (p *partition) checkGroups() {
 	for _, f := range p.fetched {
-		least, from := int64(-1), time.Duration(0)
-		nowhere := f.Offset >= 0
-		for _, c := range p.commits {
-			if c.Group != f.Group || c.Outcome == Fail {
-				continue
-			}
-			if c.Outcome == OK && c.End < f.Begin && c.Offset > least {
-				least, from = c.Offset, c.End
-			}
-			if c.Offset == f.Offset && c.Begin <= f.End {
-				nowhere = false
-			}
-		}
-		if f.Offset < least {
-			p.found(CommitBack, "group %s: %d at %v, %d was committed at %v", f.Group, f.Offset, f.Begin, least, from)
-		}
-		if nowhere {
+		newest := p.acknowledgedBefore(f)
+		committed, current := p.mayHaveCommitted(f, newest)
+		switch {
+		case f.Offset >= 0 && !committed:
 			p.found(CommitPhantom, "group %s: %d at %v", f.Group, f.Offset, f.Begin)
+		case newest != nil && !current:
+			p.found(CommitBack, "group %s: %d at %v, %d was committed from %v to %v", f.Group, f.Offset, f.Begin, newest.Offset, newest.Begin, newest.End)
 		}
 	}
 	p.checkDelivered()
+}
+
+// acknowledgedBefore returns the commit that was begun last of those acknowledged before f was asked for, or nil.
+func (p *partition) acknowledgedBefore(f *Fetched) *Commit {
+	var newest *Commit
+	for _, c := range p.commits {
+		if c.Group == f.Group && c.Outcome == OK && c.End < f.Begin && (newest == nil || c.Begin > newest.Begin) {
+			newest = c
+		}
+	}
+	return newest
+}
+
+// mayHaveCommitted tells whether somebody has committed what was fetched, and whether that may have come after newest. A
+// request whose client has given up may still lie on the way: its commit may come any time.
+func (p *partition) mayHaveCommitted(f *Fetched, newest *Commit) (committed, current bool) {
+	for _, c := range p.commits {
+		if c.Group != f.Group || c.Offset != f.Offset || c.Outcome == Fail || c.Begin > f.End {
+			continue
+		}
+		committed = true
+		if newest == nil || c.Outcome == Info || c.End >= newest.Begin {
+			current = true
+		}
+	}
+	return committed, current
 }
 
 // checkDelivered looks for records below a group's committed offset that none of its members got.
