@@ -53,6 +53,7 @@ type Log struct {
 		closed        bool
 		deleted       bool
 		told          bool // Hooks.Failed was called
+		full          bool // there was no room for the last write
 		active        activeSegment
 		producers     producers
 		infos         []batchInfo    // scratch of appends

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"syscall"
 	"testing"
 	"time"
 
@@ -350,6 +351,30 @@ func TestDiskFull(t *testing.T) {
 		t.Fatal(a)
 	}
 	must(t, l.Flush())
+}
+
+// TestDiskFullIsNoGap sends three batches of a producer of which the first finds no room.
+func TestDiskFullIsNoGap(t *testing.T) {
+	mem := vfs.NewMem()
+	faults := vfs.Inject(mem)
+	l := openLog(t, openDir(t, faults), DefaultConfig())
+	send := func(sequence int32) error {
+		_, err := l.Append(batch(1, 1, &record.Producer{ID: 7, Sequence: sequence}), AppendOptions{LeaderEpoch: 1})
+		return err
+	}
+	must(t, send(0))
+	faults.Add(vfs.Rule{Times: 1, Match: func(op vfs.Op, _ string) bool { return op == vfs.OpWrite }, Fault: vfs.Fault{Err: syscall.ENOSPC}})
+	for _, sequence := range []int32{1, 2, 3} {
+		if err := send(sequence); !errors.Is(err, ErrNoSpace) {
+			t.Fatalf("sequence %d when the first one found no room: %v", sequence, err)
+		}
+	}
+	for _, sequence := range []int32{1, 2, 3} {
+		must(t, send(sequence))
+	}
+	if err := send(9); !errors.Is(err, ErrOutOfOrderSequence) || errors.Is(err, ErrNoSpace) {
+		t.Fatalf("a gap when there is room: %v", err)
+	}
 }
 
 func TestFailedSyncPoisons(t *testing.T) {
