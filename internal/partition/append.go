@@ -1,6 +1,8 @@
 package partition
 
 import (
+	"errors"
+
 	"github.com/logbahn/logbahn/internal/commitlog"
 	"github.com/logbahn/logbahn/internal/partition/replica"
 )
@@ -45,6 +47,9 @@ func (p *Partition) Append(batches []byte, o AppendOptions) (Appended, error) {
 	done, err := p.log.Append(batches, commitlog.AppendOptions{
 		LeaderEpoch: epoch, Now: p.cfg.Now().UnixMilli(), Origin: o.Origin,
 	})
+	if errors.Is(err, commitlog.ErrNoSpace) {
+		p.step((*replica.Machine).NoSpace)
+	}
 	if err != nil {
 		return Appended{}, storageError(err)
 	}

@@ -13,7 +13,7 @@
 //	Appended, FlushedTo         the log                                 high watermark
 //	FollowerFetched             a follower's fetch (leader)             high watermark, a larger in-sync set proposed
 //	Tick                        time (leader)                           a smaller in-sync set proposed
-//	Failed                      the log (leader)                        an in-sync set without itself proposed
+//	Failed, NoSpace             the log (leader)                        an in-sync set without itself proposed
 //	ProposalRefused             the controller's answer (leader)        high watermark
 //	LeaderAnswered              the leader's answer (follower)          high watermark
 //	Diverged, OutOfRange        the leader's answer (follower)          the log is cut, or begun again

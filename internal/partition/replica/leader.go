@@ -115,6 +115,15 @@ func (m *Machine) Failed() Effects {
 	return None
 }
 
+// NoSpace says that this replica's log had no room for records. As leader it proposes, once for each time that it is told,
+// an in-sync set without itself: another leader may have room. It catches up when it has room again.
+func (m *Machine) NoSpace() Effects {
+	if m.IsLeader() && m.proposed == nil && len(m.isr) > 1 {
+		return m.resign(None)
+	}
+	return None
+}
+
 func (m *Machine) mustResign() bool {
 	return m.failed && m.IsLeader() && m.proposed == nil && len(m.isr) > 1
 }

@@ -115,6 +115,27 @@ func TestLaggingFollowerLeaves(t *testing.T) {
 	}
 }
 
+func TestLeaderWithoutRoomResigns(t *testing.T) {
+	m := leading(t, 1, ids(1, 2), ids(1, 2))
+	e := m.NoSpace()
+	if !slices.Equal(members(e.Propose), ids(2)) {
+		t.Fatalf("asked for %v, want 2", e.Propose.ISR)
+	}
+	if e := m.NoSpace(); e.Propose.ISR != nil {
+		t.Fatal("asked again before the answer")
+	}
+	m.ProposalRefused(e.Propose)
+	if e := m.Tick(10); e.Propose.ISR != nil {
+		t.Fatal("asked again although the log may have room by now")
+	}
+	if e := m.NoSpace(); e.Propose.ISR == nil {
+		t.Fatal("does not ask again")
+	}
+	if e := leading(t, 1, ids(1, 2), ids(1)).NoSpace(); e.Propose.ISR != nil {
+		t.Fatal("the only one in sync resigns")
+	}
+}
+
 // TestFollowerStaysUnderLoad lets a follower fetch that never has all, since records come without a pause, and another one
 // that fetches everything and whose disk stands still.
 func TestFollowerStaysUnderLoad(t *testing.T) {
