@@ -7,7 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path"
+	"path/filepath"
 	"strings"
 
 	"github.com/logbahn/logbahn/internal/record"
@@ -101,4 +103,42 @@ func readRecords(log []byte) ([]check.Record, error) {
 		at += h.Size()
 	}
 	return records, nil
+}
+
+// keep copies what the disks hold beside the histories, for whoever looks for the reason of a finding.
+func (r *run) keep() error {
+	var errs []error
+	for _, n := range r.cluster.Nodes() {
+		errs = append(errs, copyTree(n.Disk.FS(), n.DataDir(), filepath.Join(r.options.out, fmt.Sprintf("node-%d", n.ID))))
+	}
+	return errors.Join(errs...)
+}
+
+func copyTree(fsys vfs.FS, from, to string) error {
+	if err := os.MkdirAll(to, 0o755); err != nil {
+		return err
+	}
+	names, err := fsys.List(from)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		source, target := path.Join(from, name), filepath.Join(to, name)
+		info, err := fsys.Stat(source)
+		if err != nil {
+			return err
+		}
+		if info.Dir {
+			err = copyTree(fsys, source, target)
+		} else {
+			var b []byte
+			if b, err = vfs.ReadFile(fsys, source, 1<<30); err == nil {
+				err = os.WriteFile(target, b, 0o644)
+			}
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -90,7 +90,11 @@ func chaos(ctx context.Context, o *options) (bool, error) {
 	}
 	r.judge(finals)
 	r.checkPanics()
-	if err := errors.Join(r.report(), r.cluster.Close()); err != nil {
+	var kept error
+	if len(r.findings) > 0 {
+		kept = r.keep()
+	}
+	if err := errors.Join(kept, r.report(), r.cluster.Close()); err != nil {
 		return false, err
 	}
 	return len(r.findings) == 0, nil
