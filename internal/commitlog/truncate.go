@@ -334,15 +334,21 @@ func (l *Log) removeAllSnapshots() error {
 // SetStartOffset makes offset the first one that may be read; what lies below it is deleted some time. It is durable
 // when it returns. An offset that is not above the start changes nothing; one beyond the end is ErrOffsetOutOfRange.
 func (l *Log) SetStartOffset(offset int64) error {
+	if err := l.RaiseStartOffset(offset); err != nil {
+		return err
+	}
+	return l.dir.saveStarts()
+}
+
+// RaiseStartOffset is SetStartOffset for a start that will be told again, as a follower is told its leader's with every
+// fetch: it is durable with the next checkpoint only.
+func (l *Log) RaiseStartOffset(offset int64) error {
 	if offset > l.synced.Load() && offset <= l.end.Load() { // else a power cut could leave an end below the start
 		if err := l.sync(); err != nil {
 			return err
 		}
 	}
-	if err := l.raiseStart(offset); err != nil {
-		return err
-	}
-	return l.dir.saveStarts()
+	return l.raiseStart(offset)
 }
 
 func (l *Log) raiseStart(offset int64) error {

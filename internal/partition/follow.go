@@ -96,7 +96,7 @@ func (p *Partition) appendFetched(sent wire.FetchPartition, data []byte, reply *
 		return m.LeaderAnswered(reply.HighWatermark)
 	})
 	if start := min(reply.LogStartOffset, p.HighWatermark()); start > p.log.StartOffset() {
-		return storageError(p.log.SetStartOffset(start))
+		return storageError(p.log.RaiseStartOffset(start))
 	}
 	return nil
 }

@@ -147,11 +147,13 @@ func (q *proposals) answered(list []proposal, resp *kmsg.AlterPartitionResponse)
 		}
 	}
 	var refused []proposal
+	open := len(list)
 	for _, c := range list {
 		code, answered := codes[idKey{c.partition.topicID, c.partition.index}]
 		switch {
 		case answered && !replica.Refuses(code):
 			q.forget(c)
+			open--
 			continue
 		case answered:
 			refused = append(refused, c)
@@ -159,7 +161,7 @@ func (q *proposals) answered(list []proposal, resp *kmsg.AlterPartitionResponse)
 		q.set.cfg.Log.Info("in-sync set not taken", "topic", c.partition.topic, "partition", c.partition.index,
 			"isr", c.change.ISR, "err", kerr.ErrorForCode(code))
 	}
-	if len(refused) == 0 {
+	if open == 0 {
 		return
 	}
 	pause(q.set.ctx, proposalPause)

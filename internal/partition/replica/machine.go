@@ -163,7 +163,7 @@ func (m *Machine) Assigned(a Assignment, nowMs int64) Effects {
 func (m *Machine) Retired() Effects {
 	e := None
 	e.LostLeadership, e.Wake = m.IsLeader(), true
-	m.leader, m.followers = noNode, nil
+	m.leader, m.followers, m.proposed = noNode, nil, nil
 	return e
 }
 
