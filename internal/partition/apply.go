@@ -38,6 +38,10 @@ func (s *Set) Apply(img *cluster.Image, d cluster.Delta) {
 		s.swept = true
 		s.sweep()
 	}
+	s.image.Store(img)
+	if len(d.Brokers) > 0 {
+		s.admit()
+	}
 }
 
 // place opens the replicas of the topics that belong to this broker and gives all of them their settings and leaders.

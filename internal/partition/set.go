@@ -7,12 +7,14 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/logbahn/logbahn/internal/cluster"
 	"github.com/logbahn/logbahn/internal/commitlog"
+	"github.com/logbahn/logbahn/internal/partition/replica"
 	"github.com/logbahn/logbahn/internal/vfs"
 	"github.com/logbahn/logbahn/internal/wire"
 )
@@ -72,6 +74,8 @@ type Set struct {
 
 	applying vfs.Gate // images are applied one after the other
 	swept    bool     // folders without a topic have been looked for; guarded by applying
+
+	image atomic.Pointer[cluster.Image] // the latest applied, nil before
 
 	ackWaiters sync.Pool // of *ackWaiter
 
@@ -178,9 +182,26 @@ func (s *Set) All() []*Partition {
 	return list
 }
 
-// Tick tells all replicas the time: followers that lag leave their in-sync sets. Call it about twice per ReplicaLagMax.
+// Tick tells all replicas the time: followers that lag leave their in-sync sets, and those come back who were not eligible
+// when they fetched last. Call it about twice per ReplicaLagMax.
 func (s *Set) Tick(now time.Time) {
 	for _, p := range s.All() {
 		p.tick(now)
+	}
+	s.admit()
+}
+
+// admit lets followers into in-sync sets that the latest image has eligible.
+func (s *Set) admit() {
+	img := s.image.Load()
+	if img == nil {
+		return
+	}
+	eligible := func(id cluster.NodeID, brokerEpoch int64) bool {
+		b, known := img.Broker(id)
+		return known && b.Live() && b.Epoch == brokerEpoch
+	}
+	for _, p := range s.All() {
+		p.step(func(m *replica.Machine) replica.Effects { return m.Admit(eligible) })
 	}
 }

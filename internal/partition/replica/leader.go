@@ -79,6 +79,20 @@ func (m *Machine) mayJoin(f *follower) bool {
 	return m.proposed == nil && !slices.Contains(m.isr, f.id) && f.flushed >= max(m.highWatermark, m.epochStart)
 }
 
+// Admit proposes a follower that holds all it has to and was not eligible when it fetched last, or whose proposal was
+// refused: one with nothing to fetch does not have its say again. eligible tells what Fetch.Eligible does, of a broker's life.
+func (m *Machine) Admit(eligible func(id cluster.NodeID, brokerEpoch int64) bool) Effects {
+	if !m.IsLeader() || m.failed {
+		return None
+	}
+	for i := range m.followers {
+		if f := &m.followers[i]; m.mayJoin(f) && eligible(f.id, f.brokerEpoch) {
+			return m.propose(None, append(slices.Clone(m.isr), f.id))
+		}
+	}
+	return None
+}
+
 // Tick drops followers from the in-sync set that have not caught up for the lag time. One whose disk does not keep up holds
 // the high watermark as much as one that does not fetch.
 func (m *Machine) Tick(nowMs int64) Effects {

@@ -332,3 +332,26 @@ func members(c ISRChange) (list []cluster.NodeID) {
 	}
 	return list
 }
+
+// TestAdmitWhoWasNotEligible: a follower with nothing to fetch is let in when the image has it alive, without a fetch.
+func TestAdmitWhoWasNotEligible(t *testing.T) {
+	m := leading(t, 1, ids(1, 2, 3), ids(1))
+	m.Appended(4, 4)
+	m.FollowerFetched(Fetch{ID: 2, LeaderEpoch: 5, BrokerEpoch: 7, End: 4, Flushed: 4}, 0)
+	m.FollowerFetched(Fetch{ID: 3, LeaderEpoch: 5, BrokerEpoch: 9, End: 4, Flushed: 3}, 0)
+	all := func(cluster.NodeID, int64) bool { return true }
+	if e := m.Admit(func(id cluster.NodeID, epoch int64) bool { return id == 2 && epoch != 7 }); e.Propose.ISR != nil {
+		t.Fatalf("proposed %v, of an earlier life", e.Propose.ISR)
+	}
+	e := m.Admit(all)
+	if want := []Member{{1, -1}, {2, 7}}; !slices.Equal(e.Propose.ISR, want) {
+		t.Fatalf("proposed %v, want %v", e.Propose.ISR, want)
+	}
+	if again := m.Admit(all); again.Propose.ISR != nil {
+		t.Fatal("proposed while a proposal has no answer")
+	}
+	m.ProposalRefused(e.Propose)
+	if again := m.Admit(all); !slices.Equal(again.Propose.ISR, e.Propose.ISR) {
+		t.Fatalf("proposed %v after a refusal", again.Propose.ISR)
+	}
+}
