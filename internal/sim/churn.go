@@ -79,7 +79,7 @@ func (l *Load) useTopic(ctx context.Context, host *Host, name, id string) {
 		})
 		l.recordReads(reads...)
 		got += len(reads)
-		l.op("poll %s: %d", name, len(reads))
+		l.op("poll %s: %s", name, spans(reads))
 		if err := fetches.Err(); err != nil && !errors.Is(err, context.DeadlineExceeded) {
 			pause(reading, time.Second)
 		}

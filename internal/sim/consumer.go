@@ -3,6 +3,7 @@ package sim
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"strconv"
 	"sync"
@@ -70,7 +71,19 @@ func (l *Load) recordPoll(name, group string, poll int, fetches kgo.Fetches) {
 			l.tell("%s, partition %d: %v", name, e.Partition, e.Err)
 		}
 	}
-	l.op("poll %s %d: %d", name, poll, len(reads))
+	l.op("poll %s %d: %s", name, poll, spans(reads))
+}
+
+// spans says which offsets a poll has returned.
+func spans(reads []check.Read) string {
+	text, from := "", 0
+	for i := range reads {
+		if i+1 == len(reads) || reads[i+1].Index != reads[i].Index {
+			text += fmt.Sprintf("%d: %d to %d; ", reads[i].Index, reads[from].Offset, reads[i].Offset)
+			from = i + 1
+		}
+	}
+	return text
 }
 
 // member is a client that reads as member of the group, and commits what it has read.
@@ -131,12 +144,13 @@ func (m *groupMember) commit(ctx context.Context, cl *kgo.Client, fetches kgo.Fe
 	defer cancel()
 	cl.CommitOffsetsSync(ctx, map[string]map[int32]kgo.EpochOffset{topic: offsets},
 		func(_ *kgo.Client, _ *kmsg.OffsetCommitRequest, resp *kmsg.OffsetCommitResponse, err error) {
-			m.load.op("commit %s %v", m.name, err)
+			m.load.op("commit %s %v %v", m.name, offsets, err)
 			if err != nil {
 				return
 			}
 			for _, t := range resp.Topics {
 				for _, p := range t.Partitions {
+					m.load.cluster.Trace.Countf("committed %s %d: %v", m.name, p.Partition, kerr.ErrorForCode(p.ErrorCode))
 					if i, ok := at[p.Partition]; ok && p.ErrorCode == 0 {
 						m.load.recordCommitted(i)
 					}
@@ -185,6 +199,7 @@ func (m *groupMember) fetched(_ context.Context, _ *kgo.Client, resp *kmsg.Offse
 }
 
 func (l *Load) recordFetched(member string, poll int, index int32, offset int64, begin time.Duration) {
+	l.cluster.Trace.Countf("fetched %s %d: %d, assigned at %v", member, index, offset, begin)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	p := check.Partition{Topic: topic, Index: index}

@@ -13,6 +13,9 @@ import (
 // libraries keep in pools must not get from one bubble into another.
 const playVar = "LOGBAHN_SIM_PLAY"
 
+// wholeVar, when not empty, makes the trace of a failing run whole.
+const wholeVar = "LOGBAHN_SIM_WHOLE"
+
 // scenarios are all there are.
 var scenarios = slices.Concat(OneNode, ThreeNodes)
 
@@ -35,6 +38,7 @@ func TestPlay(t *testing.T) {
 	if !known || err != nil {
 		t.Fatalf("%s=%s: no such scenario or seed", playVar, os.Getenv(playVar))
 	}
+	s.KeepAll = os.Getenv(wholeVar) != ""
 	synctest.Test(t, func(t *testing.T) {
 		res := s.Play(t.Context(), n)
 		if res.Failed() {

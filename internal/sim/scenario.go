@@ -17,6 +17,8 @@ type Scenario struct {
 	Settings map[string]string
 	// Faults injects what the scenario is about, and returns when that is over; it may leave faults that Settle ends.
 	Faults func(*Run)
+	// KeepAll makes the trace whole, for who looks for the cause of something.
+	KeepAll bool
 	// GapMax is how long no write of acks=all may succeed; 0 does not say.
 	GapMax time.Duration
 }
@@ -68,6 +70,9 @@ const loadMin = 60 * time.Second
 func (s *Scenario) Play(ctx context.Context, seed uint64) *Result {
 	c := New(Config{Seed: seed, Machines: s.Machines, Settings: s.Settings})
 	res := &Result{Scenario: s.Name, Seed: seed, Trace: c.Trace}
+	if s.KeepAll {
+		c.Trace.KeepAll()
+	}
 	c.Start()
 	load, err := StartLoad(ctx, c, seed<<8)
 	if err != nil {

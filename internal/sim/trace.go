@@ -18,6 +18,7 @@ type Trace struct {
 	sum   hash.Hash
 	lines []string
 	count int
+	whole bool // keep every line
 }
 
 // traceLinesMax bounds what is kept: the newest.
@@ -26,6 +27,13 @@ const traceLinesMax = 10_000
 // NewTrace returns an empty trace that begins now.
 func NewTrace() *Trace { return &Trace{begin: time.Now(), sum: sha256.New()} }
 
+// KeepAll makes the trace keep every line from now on: hundreds of megabytes for a minute are possible.
+func (t *Trace) KeepAll() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.whole = true
+}
+
 // Elapsed is the virtual time since the run began.
 func (t *Trace) Elapsed() time.Duration { return time.Since(t.begin) }
 
@@ -33,11 +41,8 @@ func (t *Trace) Elapsed() time.Duration { return time.Since(t.begin) }
 func (t *Trace) Logf(format string, args ...any) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	line := fmt.Sprintf("%12.6f ", time.Since(t.begin).Seconds()) + fmt.Sprintf(format, args...)
-	if len(t.lines) == traceLinesMax {
-		t.lines = t.lines[traceLinesMax/2:]
-	}
-	t.lines = append(t.lines, line)
+	line := fmt.Sprintf(format, args...)
+	t.keep(line)
 	t.add(line)
 }
 
@@ -45,11 +50,22 @@ func (t *Trace) Logf(format string, args ...any) {
 func (t *Trace) Countf(format string, args ...any) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	fmt.Fprintf(t.sum, "%d ", time.Since(t.begin))
-	t.add(fmt.Sprintf(format, args...))
+	line := fmt.Sprintf(format, args...)
+	if t.whole {
+		t.keep(line)
+	}
+	t.add(line)
+}
+
+func (t *Trace) keep(line string) {
+	if len(t.lines) == traceLinesMax && !t.whole {
+		t.lines = t.lines[traceLinesMax/2:]
+	}
+	t.lines = append(t.lines, fmt.Sprintf("%12.6f ", time.Since(t.begin).Seconds())+line)
 }
 
 func (t *Trace) add(line string) {
+	fmt.Fprintf(t.sum, "%d ", time.Since(t.begin))
 	_, _ = io.WriteString(t.sum, line)
 	_, _ = io.WriteString(t.sum, "\n")
 	t.count++
