@@ -81,10 +81,12 @@ type Dir struct {
 	meta atomic.Pointer[meta] // replaced as a whole
 	lock io.Closer
 
-	wasClean  bool
-	takenOver bool        // from Kafka: no witness was there
-	noReserve atomic.Bool // the file system cannot preallocate
-	changed   atomic.Bool // something to checkpoint
+	wasClean    bool
+	cleanEpoch  int64        // of the broker that closed the directory cleanly, -1 when it did not or did not say
+	brokerEpoch atomic.Int64 // of the broker that uses it, for the next marker
+	takenOver   bool         // from Kafka: no witness was there
+	noReserve   atomic.Bool  // the file system cannot preallocate
+	changed     atomic.Bool  // something to checkpoint
 
 	mu struct {
 		sync.Mutex
@@ -171,14 +173,19 @@ func (d *Dir) load() (err error) {
 
 // takeCleanMarker remembers and removes the marker of a clean stop: from here on a crash leaves none.
 func (d *Dir) takeCleanMarker() error {
-	err := d.fs.Remove(path.Join(d.path, cleanFile))
+	d.cleanEpoch = -1
+	d.brokerEpoch.Store(-1)
+	b, err := vfs.ReadFile(d.fs, path.Join(d.path, cleanFile), metaBytesMax)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	d.wasClean = true
+	if err := d.fs.Remove(path.Join(d.path, cleanFile)); err != nil {
+		return err
+	}
+	d.wasClean, d.cleanEpoch = true, decodeCleanShutdown(b)
 	return d.fs.SyncDir(d.path)
 }
 
@@ -198,6 +205,13 @@ func (d *Dir) DirectoryID() [16]byte { return d.meta.Load().directoryID }
 
 // Path returns the path that the directory was opened with.
 func (d *Dir) Path() string { return d.path }
+
+// CleanBrokerEpoch returns the broker epoch of the life that ended with Close the last time, -1 when it did not, or did not
+// say. A controller that knows this epoch knows that nothing was lost since.
+func (d *Dir) CleanBrokerEpoch() int64 { return d.cleanEpoch }
+
+// SetBrokerEpoch says the epoch that Close writes down.
+func (d *Dir) SetBrokerEpoch(epoch int64) { d.brokerEpoch.Store(epoch) }
 
 // WasClean tells whether the directory was closed by Close the last time.
 func (d *Dir) WasClean() bool { return d.wasClean }
@@ -292,7 +306,7 @@ func (d *Dir) Close() error {
 	clean := len(errs) == 0 && len(d.mu.distrusted) == 0
 	d.mu.Unlock()
 	if clean {
-		if err := vfs.WriteFileAtomic(d.fs, path.Join(d.path, cleanFile), encodeCleanShutdown()); err != nil {
+		if err := vfs.WriteFileAtomic(d.fs, path.Join(d.path, cleanFile), encodeCleanShutdown(d.brokerEpoch.Load())); err != nil {
 			errs = append(errs, err)
 		}
 	}

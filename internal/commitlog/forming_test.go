@@ -59,6 +59,38 @@ func TestFormingDirectory(t *testing.T) {
 	}
 }
 
+// A clean stop says in which life of the broker it was; anything else does not.
+func TestCleanBrokerEpoch(t *testing.T) {
+	mem := vfs.NewMem()
+	open := func() *Dir {
+		t.Helper()
+		d, err := openForming(t, mem, "", false)
+		must(t, err)
+		return d
+	}
+	d := open()
+	if d.CleanBrokerEpoch() != -1 {
+		t.Errorf("fresh: %d", d.CleanBrokerEpoch())
+	}
+	d.SetBrokerEpoch(42)
+	must(t, d.Close())
+	d = open()
+	if d.CleanBrokerEpoch() != 42 {
+		t.Errorf("after a clean stop: %d", d.CleanBrokerEpoch())
+	}
+	must(t, d.Close())
+	d = open()
+	if d.CleanBrokerEpoch() != -1 {
+		t.Errorf("after a life that nobody named: %d", d.CleanBrokerEpoch())
+	}
+	must(t, d.Close())
+	for text, want := range map[string]int64{"": -1, "x": -1, `{"version":0,"brokerEpoch":7}`: 7, `{"version":1,"brokerEpoch":7}`: -1, `{"version":0}`: -1} {
+		if got := decodeCleanShutdown([]byte(text)); got != want {
+			t.Errorf("%q: %d, want %d", text, got, want)
+		}
+	}
+}
+
 // A node that was to be one of several and is started alone begins a cluster of its own.
 func TestFormingDirectoryBecomesAlone(t *testing.T) {
 	for _, clusterID := range []string{"", "mine"} {

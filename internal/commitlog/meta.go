@@ -3,6 +3,7 @@ package commitlog
 import (
 	"crypto/rand"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -240,5 +241,22 @@ func tornPartitionMeta(b []byte) bool {
 	return lost
 }
 
-// encodeCleanShutdown is the marker's content since Kafka 3.8; the broker epoch is not known to a directory.
-func encodeCleanShutdown() []byte { return []byte(`{"version":0,"brokerEpoch":-1}`) }
+// cleanShutdown is what the marker of a clean stop says, since Kafka 3.8.
+type cleanShutdown struct {
+	Version     int   `json:"version"`
+	BrokerEpoch int64 `json:"brokerEpoch"`
+}
+
+func encodeCleanShutdown(brokerEpoch int64) []byte {
+	b, _ := json.Marshal(cleanShutdown{BrokerEpoch: brokerEpoch}) // two numbers
+	return b
+}
+
+// decodeCleanShutdown returns the broker epoch, -1 when the marker names none: those of older versions are empty.
+func decodeCleanShutdown(b []byte) int64 {
+	c := cleanShutdown{BrokerEpoch: -1}
+	if json.Unmarshal(b, &c) != nil || c.Version != 0 {
+		return -1
+	}
+	return c.BrokerEpoch
+}

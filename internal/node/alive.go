@@ -55,6 +55,7 @@ func (n *Node) register(ctx context.Context) error {
 	if _, err := rand.Read(n.alive.incarnation[:]); err != nil {
 		return err
 	}
+	n.brokerEpoch.Store(n.dir.CleanBrokerEpoch()) // what was not lost since
 	told := ""
 	for {
 		err := n.registerOnce(ctx)
@@ -88,13 +89,14 @@ func (n *Node) registerOnce(ctx context.Context) error {
 		return code
 	}
 	n.brokerEpoch.Store(registered.BrokerEpoch)
+	n.dir.SetBrokerEpoch(registered.BrokerEpoch)
 	return nil
 }
 
 func (n *Node) registration() *kmsg.BrokerRegistrationRequest {
 	req := kmsg.NewPtrBrokerRegistrationRequest()
 	req.Version = req.MaxVersion()
-	req.BrokerID, req.ClusterID, req.PreviousBrokerEpoch = n.broker.NodeID, n.dir.ClusterID(), -1
+	req.BrokerID, req.ClusterID, req.PreviousBrokerEpoch = n.broker.NodeID, n.dir.ClusterID(), n.brokerEpoch.Load()
 	req.IncarnationID = n.alive.incarnation
 	if n.broker.Rack != "" {
 		req.Rack = &n.broker.Rack

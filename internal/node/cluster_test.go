@@ -512,3 +512,21 @@ func TestNodeAPIsAreForNodes(t *testing.T) {
 		}
 	}
 }
+
+// A broker that has stopped cleanly tells the controller which life of it that was: with flush=os only then nothing is lost.
+func TestCleanStopIsToldInTheNextLife(t *testing.T) {
+	fsys := vfs.NewMem()
+	n := mustStart(t, fsys)
+	first := n.brokerEpoch.Load()
+	stop(t, n)
+	n = mustStart(t, fsys)
+	if got := n.dir.CleanBrokerEpoch(); got != first || n.brokerEpoch.Load() <= first {
+		t.Errorf("the life before was %d, and %d is told; the new one is %d", first, got, n.brokerEpoch.Load())
+	}
+	n.Kill()
+	n = mustStart(t, fsys)
+	defer stop(t, n)
+	if got := n.dir.CleanBrokerEpoch(); got != -1 {
+		t.Errorf("a killed broker tells of life %d", got)
+	}
+}
