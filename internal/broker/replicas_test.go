@@ -133,6 +133,19 @@ func TestISRFollowsWhoKeepsUp(t *testing.T) {
 	})
 }
 
+// A follower that was fenced and goes on fetching is let in again though nothing is appended.
+func TestIdleFollowerReturnsAfterFencing(t *testing.T) {
+	runTrio(t, func(c *trio) {
+		c.create("t", 1)
+		c.inSync("t", 0)
+		c.members[2].silent.Store(true)
+		wantISR(c, "t", 1, 2)
+		time.Sleep(20 * time.Second)
+		c.members[2].silent.Store(false)
+		wantISR(c, "t", 1, 2, 3)
+	})
+}
+
 // Below min.insync.replicas nothing is acknowledged, and nothing committed.
 func TestTooFewInSync(t *testing.T) {
 	runTrio(t, func(c *trio) {

@@ -51,14 +51,15 @@ type member struct {
 	faults   *vfs.Faults
 	rack     string
 
-	alive atomic.Bool
-	epoch atomic.Int64
-	image atomic.Pointer[cluster.Image]
-	dir   *commitlog.Dir
-	set   *partition.Set
-	b     *Broker
-	ctx   context.Context
-	end   context.CancelFunc
+	alive  atomic.Bool
+	silent atomic.Bool // its heart does not beat
+	epoch  atomic.Int64
+	image  atomic.Pointer[cluster.Image]
+	dir    *commitlog.Dir
+	set    *partition.Set
+	b      *Broker
+	ctx    context.Context
+	end    context.CancelFunc
 
 	lanes struct {
 		sync.Mutex
@@ -112,7 +113,9 @@ func (c *trio) beat() {
 		}
 		for _, m := range c.members {
 			if m.alive.Load() && !c.isCut(m.id) {
-				m.heartbeat()
+				if !m.silent.Load() {
+					m.heartbeat()
+				}
 				m.set.Tick(time.Now())
 			}
 		}

@@ -131,7 +131,8 @@ func (m *Machine) Assigned(a Assignment, nowMs int64) Effects {
 		return None
 	}
 	wasLeader, newEpoch := m.IsLeader(), a.LeaderEpoch > m.leaderEpoch
-	if a.PartitionEpoch > m.partitionEpoch || newEpoch {
+	changed := a.PartitionEpoch > m.partitionEpoch
+	if changed || newEpoch {
 		m.proposed = nil
 	}
 	m.leader, m.leaderEpoch, m.partitionEpoch, m.uncleanEpoch = a.Leader, a.LeaderEpoch, a.PartitionEpoch, a.UncleanEpoch
@@ -152,6 +153,7 @@ func (m *Machine) Assigned(a Assignment, nowMs int64) Effects {
 		m.epochStart = m.end
 	}
 	m.track(a.Replicas, nowMs)
+	e.Wake = e.Wake || changed // who has left the in-sync set is to be looked at again, though nothing is appended
 	e = m.advance(e)
 	if m.mustResign() {
 		return m.resign(e)
