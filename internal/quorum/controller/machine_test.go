@@ -134,6 +134,19 @@ func badPlacement(brokers []cluster.Broker, replicas []cluster.NodeID, rf, live 
 	return ""
 }
 
+func TestPlacementPassesOverCordoned(t *testing.T) {
+	brokers := []cluster.Broker{{ID: 0}, {ID: 1, Cordoned: true}, {ID: 2}}
+	placed, why := place(brokers, 9, 2, 0)
+	for _, replicas := range placed {
+		if slices.Contains(replicas, 1) {
+			t.Errorf("%v has a cordoned broker", replicas)
+		}
+	}
+	if _, tooMany := place(brokers, 1, 3, 0); why != nil || tooMany == nil || tooMany.code != wire.InvalidReplicationFactor {
+		t.Errorf("two replicas: %v, three: %v", why, tooMany)
+	}
+}
+
 func TestPlacementSpreadsFollowers(t *testing.T) {
 	brokers := make([]cluster.Broker, 4)
 	for i := range brokers {

@@ -13,9 +13,10 @@ import (
 
 // place chooses replicas for n partitions. First replicas go round all brokers, so that leaderships are spread; the
 // others are shifted against them by one more after each round, so that two brokers do not share all they have; and a
-// rack is used twice only when every rack has been used. Fenced brokers come last, and never first. start is where the
-// round begins.
+// rack is used twice only when every rack has been used. Fenced brokers come last, and never first; cordoned ones do not
+// come at all. start is where the round begins.
 func place(brokers []cluster.Broker, n int, rf int, start uint64) ([][]cluster.NodeID, *refusal) {
+	brokers = slices.DeleteFunc(slices.Clone(brokers), func(b cluster.Broker) bool { return b.Cordoned })
 	ring, fenced := rings(brokers)
 	switch {
 	case len(brokers) == 0 || rf > len(brokers):

@@ -249,6 +249,12 @@ func (w *world) heartbeat(args arguments) []string {
 	req := kmsg.NewPtrBrokerHeartbeatRequest()
 	req.BrokerID, req.BrokerEpoch = int32(args.number("id", 0)), args.number("epoch", 0)
 	req.CurrentMetadataOffset = args.number("offset", w.img.Offset())
+	if dirs, ok := args["cordoned"]; ok {
+		req.Version, req.CordonedLogDirs = 2, [][16]byte{}
+		for _, dir := range nodes(dirs) {
+			req.CordonedLogDirs = append(req.CordonedLogDirs, [16]byte{byte(dir)})
+		}
+	}
 	req.WantFence, req.WantShutdown = args["fence"] != "", args["shutdown"] != ""
 	resp, changes := w.do(req)
 	r := resp.(*kmsg.BrokerHeartbeatResponse)
@@ -583,7 +589,11 @@ func describeChanges(img *cluster.Image, changes []cluster.Change) []string {
 			lost := [...]string{"", " lost what was not flushed", " lost all"}[c.Lost]
 			lines = append(lines, fmt.Sprintf("+ register %d rack=%q fenced=%v%s", c.Broker.ID, c.Broker.Rack, c.Broker.Fenced, lost))
 		case cluster.SetBrokerState:
-			lines = append(lines, fmt.Sprintf("+ broker %d fenced=%v draining=%v", c.ID, c.Fenced, c.Draining))
+			line := fmt.Sprintf("+ broker %d fenced=%v draining=%v", c.ID, c.Fenced, c.Draining)
+			if c.Cordoned {
+				line += " cordoned"
+			}
+			lines = append(lines, line)
 		case cluster.UnregisterBroker:
 			lines = append(lines, fmt.Sprintf("+ unregister %d", c.ID))
 		case cluster.CreateTopic:
