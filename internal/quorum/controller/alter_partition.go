@@ -20,6 +20,7 @@ func (m *Machine) alterPartition(img *cluster.Image, req *kmsg.AlterPartitionReq
 	}
 	var changes []cluster.Change
 	done := make(map[partitionKey]bool)
+	b := m.brokers(img)
 	for i := range req.Topics {
 		rt := kmsg.NewAlterPartitionResponseTopic()
 		rt.Topic, rt.TopidID = req.Topics[i].Topic, req.Topics[i].TopicID
@@ -38,7 +39,7 @@ func (m *Machine) alterPartition(img *cluster.Image, req *kmsg.AlterPartitionReq
 				rp.ErrorCode = wire.InvalidRequest.Code()
 			default:
 				done[key] = true
-				changes = append(changes, m.alterISR(img, t, req.BrokerID, proposalOf(req.Version, asked), &rp)...)
+				changes = append(changes, b.alterISR(t, req.BrokerID, proposalOf(req.Version, asked), &rp)...)
 			}
 			rt.Partitions = append(rt.Partitions, rp)
 		}
@@ -76,15 +77,15 @@ func proposalOf(version int16, asked *kmsg.AlterPartitionRequestTopicPartition) 
 }
 
 // alterISR fills in the answer for one partition, and returns its change if it has one.
-func (m *Machine) alterISR(img *cluster.Image, t *cluster.Topic, leader cluster.NodeID, asked proposal, rp *kmsg.AlterPartitionResponseTopicPartition) []cluster.Change {
+func (b *brokers) alterISR(t *cluster.Topic, leader cluster.NodeID, asked proposal, rp *kmsg.AlterPartitionResponseTopicPartition) []cluster.Change {
 	p := &t.Partitions[rp.Partition]
-	if code := asked.check(img, p, leader); code != wire.None {
+	if code := asked.check(b.img, p, leader); code != wire.None {
 		rp.ErrorCode = code.Code()
 		return nil
 	}
 	next := *p
 	next.ISR, next.Recovering = inOrder(p.Replicas, asked.isr), asked.recovering
-	settled, changed := m.rules(brokersOf(img), t).settle(p, next)
+	settled, changed := b.rules(t).settle(p, next)
 	var changes []cluster.Change
 	if changed {
 		changes = []cluster.Change{cluster.ChangePartition{TopicID: t.ID, Index: rp.Partition, Partition: settled}}

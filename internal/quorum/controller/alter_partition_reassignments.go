@@ -17,6 +17,7 @@ func (m *Machine) alterReassignments(img *cluster.Image, req *kmsg.AlterPartitio
 	resp.AllowReplicationFactorChange = req.AllowReplicationFactorChange
 	var changes []cluster.Change
 	done := make(map[partitionKey]bool)
+	b := m.brokers(img)
 	for i := range req.Topics {
 		rt := kmsg.NewAlterPartitionAssignmentsResponseTopic()
 		rt.Topic = req.Topics[i].Topic
@@ -37,7 +38,7 @@ func (m *Machine) alterReassignments(img *cluster.Image, req *kmsg.AlterPartitio
 			default:
 				done[partitionKey{t.ID, asked.Partition}] = true
 				var change []cluster.Change
-				change, why = m.reassign(img, t, asked, req.AllowReplicationFactorChange)
+				change, why = b.reassign(t, asked, req.AllowReplicationFactorChange)
 				changes = append(changes, change...)
 			}
 			if why != nil {
@@ -51,8 +52,8 @@ func (m *Machine) alterReassignments(img *cluster.Image, req *kmsg.AlterPartitio
 }
 
 // reassign returns the change that begins, redirects or calls off a reassignment; none when everything is as asked.
-func (m *Machine) reassign(img *cluster.Image, t *cluster.Topic, asked *kmsg.AlterPartitionAssignmentsRequestTopicPartition, resize bool) ([]cluster.Change, *refusal) {
-	p, r := &t.Partitions[asked.Partition], m.rules(brokersOf(img), t)
+func (b *brokers) reassign(t *cluster.Topic, asked *kmsg.AlterPartitionAssignmentsRequestTopicPartition, resize bool) ([]cluster.Change, *refusal) {
+	p, r := &t.Partitions[asked.Partition], b.rules(t)
 	var next cluster.Partition
 	if asked.Replicas == nil {
 		reverted, why := r.revert(p, fmt.Sprintf("%s:%d", t.Name, asked.Partition))
@@ -61,7 +62,7 @@ func (m *Machine) reassign(img *cluster.Image, t *cluster.Topic, asked *kmsg.Alt
 		}
 		next = reverted
 	} else {
-		if why := checkAssignment(img, asked.Replicas, 0); why != nil {
+		if why := checkAssignment(b.img, asked.Replicas, 0); why != nil {
 			return nil, why
 		}
 		if now := len(p.Replicas) - len(p.Removing); !resize && now != len(asked.Replicas) {

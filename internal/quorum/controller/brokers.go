@@ -145,8 +145,8 @@ func (m *Machine) brokerHeartbeat(nowMs int64, img *cluster.Image, req *kmsg.Bro
 	}
 	resp.IsFenced = next.Fenced
 	var changes []cluster.Change
-	if standingOf(next) != standingOf(b) {
-		changes = m.resettle(img, b.ID, standingOf(next))
+	if standingOf(&next) != standingOf(&b) {
+		changes = m.resettle(img, b.ID, standingOf(&next))
 	}
 	if next.Fenced != b.Fenced || next.Draining != b.Draining || next.Cordoned != b.Cordoned {
 		changes = append(changes, cluster.SetBrokerState{
@@ -179,9 +179,9 @@ func (m *Machine) mayStop(img *cluster.Image, id cluster.NodeID) bool {
 // or a member of an in-sync set that would be too small, while a replica that lives has still to catch up. What cannot get
 // better by waiting is not waited for. A drain of which the partitions have not all been settled goes on.
 func (m *Machine) needed(img *cluster.Image, id cluster.NodeID) bool {
-	b := with(img, id, draining)
+	b := m.with(img, id, draining)
 	for t := range img.TopicsOf(id) {
-		r := m.rules(b, t)
+		r := b.rules(t)
 		for i := range t.Partitions {
 			p := &t.Partitions[i]
 			if !slices.Contains(p.ISR, id) {
@@ -200,11 +200,11 @@ func (r rules) waits(p *cluster.Partition, id cluster.NodeID) bool {
 	others, catchingUp := 0, false
 	for _, replica := range p.Replicas {
 		switch in := slices.Contains(p.ISR, replica); {
-		case replica == id || r.brokers.standing(replica) == dead:
+		case replica == id || r.standing(replica) == dead:
 		case in:
 			others++
 		default:
-			catchingUp = catchingUp || r.brokers.standing(replica) == live
+			catchingUp = catchingUp || r.standing(replica) == live
 		}
 	}
 	return catchingUp && slices.Contains(p.ISR, id) && others < r.minISR(len(p.Replicas))

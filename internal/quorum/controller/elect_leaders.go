@@ -19,7 +19,8 @@ const (
 // that need an election. More than changesMax changes are not made at once: the rest is told to ask again.
 func (m *Machine) electLeaders(img *cluster.Image, req *kmsg.ElectLeadersRequest) (kmsg.Response, []cluster.Change) {
 	resp := req.ResponseKind().(*kmsg.ElectLeadersResponse)
-	e := election{m: m, img: img, kind: req.ElectionType, done: make(map[partitionKey]bool)}
+	b := m.brokers(img)
+	e := election{brokers: &b, img: img, kind: req.ElectionType, done: make(map[partitionKey]bool)}
 	if e.kind != preferredElection && e.kind != uncleanElection {
 		resp.ErrorCode = wire.InvalidRequest.Code()
 	}
@@ -49,7 +50,7 @@ func (m *Machine) electLeaders(img *cluster.Image, req *kmsg.ElectLeadersRequest
 
 // election is one request, while it is answered.
 type election struct {
-	m       *Machine
+	brokers *brokers
 	img     *cluster.Image
 	kind    int8
 	done    map[partitionKey]bool
@@ -77,8 +78,8 @@ func (e *election) hold(topic string, index int32) *refusal {
 	if index < 0 || int(index) >= len(t.Partitions) {
 		return &refusal{wire.UnknownTopicOrPartition, fmt.Sprintf("No such partition as %s-%d", topic, index)}
 	}
-	p, r := &t.Partitions[index], e.m.rules(brokersOf(e.img), t)
-	key, led := partitionKey{t.ID, index}, p.Leader != cluster.NoLeader && r.brokers.standing(p.Leader) != dead
+	p, r := &t.Partitions[index], e.brokers.rules(t)
+	key, led := partitionKey{t.ID, index}, p.Leader != cluster.NoLeader && r.standing(p.Leader) != dead
 	switch {
 	case e.kind == preferredElection && led && p.Leader == p.Replicas[0], e.kind == uncleanElection && led, e.done[key]:
 		return &refusal{wire.ElectionNotNeeded, "Leader election not needed for topic partition."}

@@ -21,7 +21,7 @@ func liveOf(img *cluster.Image, ids []cluster.NodeID) []cluster.NodeID {
 // resettle returns what becomes of the partitions that a broker holds when it has another standing. It walks over these
 // partitions only. What does not fit in one list is left to Tick.
 func (m *Machine) resettle(img *cluster.Image, id cluster.NodeID, as standing) []cluster.Change {
-	changes, all := m.settleHeld(with(img, id, as), id)
+	changes, all := m.settleHeld(m.with(img, id, as), id)
 	if !all {
 		m.unsettled[id] = true
 	}
@@ -32,10 +32,10 @@ func (m *Machine) resettle(img *cluster.Image, id cluster.NodeID, as standing) [
 func (m *Machine) settleHeld(b brokers, id cluster.NodeID) (changes []cluster.Change, all bool) {
 	as := b.standing(id)
 	for t := range b.img.TopicsOf(id) {
-		r := m.rules(b, t)
+		r := b.rules(t)
 		for i := range t.Partitions {
 			p := &t.Partitions[i]
-			if !concerned(b, p, id, as) {
+			if !concerned(&b, p, id, as) {
 				continue
 			}
 			next, changed := r.settle(p, *p)
@@ -52,7 +52,7 @@ func (m *Machine) settleHeld(b brokers, id cluster.NodeID) (changes []cluster.Ch
 }
 
 // concerned tells whether a broker's standing can mean anything for a partition.
-func concerned(b brokers, p *cluster.Partition, id cluster.NodeID, as standing) bool {
+func concerned(b *brokers, p *cluster.Partition, id cluster.NodeID, as standing) bool {
 	if !slices.Contains(p.Replicas, id) {
 		return false
 	}
@@ -66,12 +66,12 @@ func concerned(b brokers, p *cluster.Partition, id cluster.NodeID, as standing) 
 // makes of those that it changes, at most changesMax. It returns the name to go on from, empty when there are no more.
 func (m *Machine) settleAll(img *cluster.Image, from string, f func(rules, *cluster.Partition) (cluster.Partition, bool)) (changes []cluster.Change, next string) {
 	seen := 0
-	b := brokersOf(img)
+	b := m.brokers(img)
 	for t := range img.TopicsFrom(from) {
 		if seen >= sweepPartitionsMax {
 			return changes, t.Name
 		}
-		r := m.rules(b, t)
+		r := b.rules(t)
 		for i := range t.Partitions {
 			p, changed := f(r, &t.Partitions[i])
 			if !changed {

@@ -419,7 +419,7 @@ func (g *game) lead(p *player) {
 			p.logs[key] = append(p.logs[key], rec{l.epoch, g.nextID})
 		}
 		t, _ := p.view.TopicByID(key.topic)
-		if len(part.ISR) < g.w.m.rules(brokersOf(p.view), t).minISR(len(part.Replicas)) {
+		if len(part.ISR) < rulesOf(g.w.m, p.view, t).minISR(len(part.Replicas)) {
 			continue
 		}
 		end := len(p.logs[key])
@@ -485,6 +485,11 @@ func (g *game) proposeISR(p *player, key partitionKey, part *cluster.Partition, 
 	}
 	g.note("%d asks for %v of %x-%d upon %d: %v", p.id, isr, key.topic[:2], key.index, part.PartitionEpoch, code)
 	return code
+}
+
+func rulesOf(m *Machine, img *cluster.Image, t *cluster.Topic) rules {
+	b := m.brokers(img)
+	return b.rules(t)
 }
 
 func (g *game) anyPartition() (*cluster.Topic, int32) {
@@ -582,7 +587,7 @@ func (g *game) check(before *cluster.Image, changes []cluster.Change) {
 	h := history{t: g.t, seed: g.seed, gone: map[cluster.UUID]bool{}, moves: true}
 	h.follows(before, g.w.img)
 	for t := range g.w.img.Topics() {
-		r := g.w.m.rules(brokersOf(g.w.img), t)
+		r := rulesOf(g.w.m, g.w.img, t)
 		for i := range t.Partitions {
 			key, p := partitionKey{t.ID, int32(i)}, &t.Partitions[i]
 			g.checkPartition(r, p)

@@ -29,33 +29,43 @@ const (
 	live
 )
 
-// brokers is the image's brokers with one of them as it is about to be.
+// brokers is what settling partitions needs of an image: the standing of each broker, and what counts for topics that do
+// not say otherwise. It is made once for many partitions.
 type brokers struct {
-	img   *cluster.Image
-	id    cluster.NodeID
-	as    standing
-	other bool // id and as count
+	img      *cluster.Image
+	ids      []cluster.NodeID // sorted
+	as       []standing
+	layers   config.Layers
+	election config.Election
 }
 
-func brokersOf(img *cluster.Image) brokers { return brokers{img: img} }
-
-// with returns the brokers with id as it is about to be.
-func with(img *cluster.Image, id cluster.NodeID, as standing) brokers {
-	return brokers{img: img, id: id, as: as, other: true}
-}
-
-func (b brokers) standing(id cluster.NodeID) standing {
-	if b.other && id == b.id {
-		return b.as
+func (m *Machine) brokers(img *cluster.Image) brokers {
+	list := img.Brokers()
+	b := brokers{img: img, ids: make([]cluster.NodeID, len(list)), as: make([]standing, len(list)), layers: m.layers(img)}
+	for i := range list {
+		b.ids[i], b.as[i] = list[i].ID, standingOf(&list[i])
 	}
-	r, ok := b.img.Broker(id)
-	if !ok {
-		return dead
-	}
-	return standingOf(r)
+	b.election = b.layers.Election(nil)
+	return b
 }
 
-func standingOf(b cluster.Broker) standing {
+// with returns the brokers with one of them as it is about to be.
+func (m *Machine) with(img *cluster.Image, id cluster.NodeID, as standing) brokers {
+	b := m.brokers(img)
+	if at, ok := slices.BinarySearch(b.ids, id); ok {
+		b.as[at] = as
+	}
+	return b
+}
+
+func (b *brokers) standing(id cluster.NodeID) standing {
+	if at, ok := slices.BinarySearch(b.ids, id); ok {
+		return b.as[at]
+	}
+	return dead
+}
+
+func standingOf(b *cluster.Broker) standing {
 	switch {
 	case b.Fenced:
 		return dead
@@ -67,12 +77,17 @@ func standingOf(b cluster.Broker) standing {
 
 // rules are what the partitions of one topic are settled by.
 type rules struct {
-	brokers brokers
+	*brokers
 	config.Election
 }
 
-func (m *Machine) rules(b brokers, t *cluster.Topic) rules {
-	return rules{brokers: b, Election: m.layers(b.img).Election(t.Config)}
+func (b *brokers) rules(t *cluster.Topic) rules {
+	for _, key := range []string{minISRKey, uncleanKey} {
+		if _, own := t.Config[key]; own {
+			return rules{b, b.layers.Election(t.Config)}
+		}
+	}
+	return rules{b, b.election}
 }
 
 // layers is what counts for a topic in the whole cluster.
@@ -113,6 +128,21 @@ func (r rules) settle(old *cluster.Partition, next cluster.Partition) (cluster.P
 	return next, next.LeaderEpoch >= 0 && next.PartitionEpoch >= 0 // an epoch that is used up stops the partition for good
 }
 
+// calm tells, cheaply, that there is nothing to settle: nearly all partitions are so nearly all the time.
+func (r rules) calm(p *cluster.Partition) bool {
+	if len(p.ELR)+len(p.Adding)+len(p.Removing) > 0 || len(p.ISR) < r.minISR(len(p.Replicas)) {
+		return false
+	}
+	led := false
+	for _, id := range p.ISR {
+		if r.standing(id) != live {
+			return false
+		}
+		led = led || id == p.Leader
+	}
+	return led
+}
+
 func samePartition(a, b *cluster.Partition) bool {
 	return a.Leader == b.Leader && a.LeaderEpoch == b.LeaderEpoch && a.Recovering == b.Recovering &&
 		slices.Equal(a.Replicas, b.Replicas) && slices.Equal(a.ISR, b.ISR) && slices.Equal(a.ELR, b.ELR) &&
@@ -123,7 +153,7 @@ func samePartition(a, b *cluster.Partition) bool {
 func (r rules) inSync(p *cluster.Partition) []cluster.NodeID {
 	alive, staying := 0, 0
 	for _, id := range p.ISR {
-		switch r.brokers.standing(id) {
+		switch r.standing(id) {
 		case live:
 			alive++
 			staying++
@@ -138,7 +168,7 @@ func (r rules) inSync(p *cluster.Partition) []cluster.NodeID {
 	if staying == 0 || staying == len(p.ISR) {
 		return p.ISR
 	}
-	return slices.DeleteFunc(slices.Clone(p.ISR), func(id cluster.NodeID) bool { return r.brokers.standing(id) < least })
+	return slices.DeleteFunc(slices.Clone(p.ISR), func(id cluster.NodeID) bool { return r.standing(id) < least })
 }
 
 // endReassignment takes those that go out of the replicas when all that come are in sync, and the in-sync set is large
@@ -160,7 +190,7 @@ func (r rules) endReassignment(p *cluster.Partition) {
 // elect sets the leader, and with one that is not in sync the in-sync set. It tells whether the leader may lack records.
 func (r rules) elect(p *cluster.Partition) (unclean bool) {
 	may := func(least standing, among []cluster.NodeID) func(cluster.NodeID) bool {
-		return func(id cluster.NodeID) bool { return slices.Contains(among, id) && r.brokers.standing(id) >= least }
+		return func(id cluster.NodeID) bool { return slices.Contains(among, id) && r.standing(id) >= least }
 	}
 	lead := func(id cluster.NodeID) { p.Leader, p.ISR = id, []cluster.NodeID{id} }
 	if p.Leader != cluster.NoLeader && may(live, p.ISR)(p.Leader) {
@@ -182,7 +212,7 @@ func (r rules) elect(p *cluster.Partition) (unclean bool) {
 		p.Leader = p.Replicas[i]
 		return false
 	}
-	if len(p.ISR)+len(p.ELR) == 0 && len(p.LastKnownELR) == 1 && r.brokers.standing(p.LastKnownELR[0]) == live {
+	if len(p.ISR)+len(p.ELR) == 0 && len(p.LastKnownELR) == 1 && r.standing(p.LastKnownELR[0]) == live {
 		lead(p.LastKnownELR[0])
 		return true
 	}
@@ -200,7 +230,7 @@ func (r rules) elect(p *cluster.Partition) (unclean bool) {
 func (r rules) keepDraining(p *cluster.Partition, leader cluster.NodeID) []cluster.NodeID {
 	isr := []cluster.NodeID{leader}
 	for _, id := range p.ISR {
-		if r.brokers.standing(id) == draining {
+		if r.standing(id) == draining {
 			isr = append(isr, id)
 		}
 	}

@@ -44,7 +44,7 @@ func (m *Machine) Tick(nowMs int64, img *cluster.Image) (changes []cluster.Chang
 		}
 	}
 	for _, id := range slices.Sorted(maps.Keys(m.unsettled)) {
-		changes, all := m.settleHeld(brokersOf(img), id)
+		changes, all := m.settleHeld(m.brokers(img), id)
 		if all {
 			delete(m.unsettled, id)
 		}
@@ -72,8 +72,12 @@ func (m *Machine) sweepOn(nowMs int64, img *cluster.Image) []cluster.Change {
 	}
 	moved := 0
 	changes, next := m.settleAll(img, s.from, func(r rules, p *cluster.Partition) (cluster.Partition, bool) {
+		prefers := s.preferred && moved < preferredMax && r.prefers(p)
+		if !prefers && r.calm(p) {
+			return *p, false
+		}
 		wanted := *p
-		if s.preferred && moved < preferredMax && r.prefers(p) {
+		if prefers {
 			moved++
 			wanted.Leader = p.Replicas[0]
 		}
@@ -89,5 +93,5 @@ func (m *Machine) sweepOn(nowMs int64, img *cluster.Image) []cluster.Change {
 // prefers tells whether the preferred replica could lead, and does not.
 func (r rules) prefers(p *cluster.Partition) bool {
 	id := p.Replicas[0]
-	return p.Leader != id && r.brokers.standing(id) == live && slices.Contains(p.ISR, id)
+	return p.Leader != id && slices.Contains(p.ISR, id) && r.standing(id) == live
 }
