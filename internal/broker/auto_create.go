@@ -57,16 +57,15 @@ func newTopic(name string) kmsg.CreateTopicsRequestTopic {
 // newOffsetsTopic is the topic that the group coordinators need. With three replicas two have to be in sync: what groups
 // have committed is not lost with one broker.
 //
-// A cluster of several voters waits, as Kafka does, until there are as many brokers as offsets.topic.replication.factor
-// asks for: whoever is up first must not make the topic of a cluster with one replica. A cluster of one voter may have no
-// more brokers ever, and gets as many replicas as there are brokers: without the topic no group works at all.
+// With fewer brokers than offsets.topic.replication.factor asks for it gets as many replicas as there are brokers: without
+// it no group works at all. But voters count as brokers, which they will be: until then the request is refused, as Kafka
+// refuses it, so that whoever is up first does not make the topic of a cluster with one replica.
 func (b *Broker) newOffsetsTopic() kmsg.CreateTopicsRequestTopic {
 	s := &b.cfg.Settings
 	t := newTopic(offsetsTopic)
-	t.NumPartitions, t.ReplicationFactor = s.OffsetsTopicPartitions, s.OffsetsTopicReplicationFactor
-	if b.voters() <= 1 {
-		t.ReplicationFactor = min(t.ReplicationFactor, int16(len(b.cfg.Metadata.Image().Brokers())))
-	}
+	brokers := max(len(b.cfg.Metadata.Image().Brokers()), b.voters())
+	t.NumPartitions = s.OffsetsTopicPartitions
+	t.ReplicationFactor = min(s.OffsetsTopicReplicationFactor, int16(brokers))
 	for _, c := range s.offsetsTopicConfigs(t.ReplicationFactor) {
 		rc := kmsg.NewCreateTopicsRequestTopicConfig()
 		rc.Name, rc.Value = c[0], kmsg.StringPtr(c[1])
