@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -14,6 +15,8 @@ import (
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
+
+	"github.com/logbahn/logbahn/logbahntest"
 )
 
 // browser is a page in Chromium, with what it complained about and whom it asked.
@@ -184,6 +187,64 @@ func TestPage(t *testing.T) {
 	r.stop(t)
 	b.until(t, isLost)
 	b.do(t, chromedp.WaitVisible(`#banner`))
+}
+
+// killable lets the page have a test's brokers.
+type killable struct{ *logbahntest.Cluster }
+
+func (k killable) Kill(id int32) error {
+	k.Cluster.Kill(id)
+	return nil
+}
+
+func (k killable) Start(_ context.Context, id int32) error {
+	k.Restart(id)
+	return nil
+}
+
+func (k killable) Running(id int32) bool { return k.Node(id) != nil }
+
+// TestPageKillsTheLeader kills brokers with the button, starts them again, and finds each message that was acknowledged once.
+func TestPageKillsTheLeader(t *testing.T) {
+	t.Parallel()
+	b := openBrowser(t, 1440, 1100, false)
+	cluster := logbahntest.Run(t, logbahntest.Brokers(3), logbahntest.Setting("leader.imbalance.check.interval.seconds", "2"))
+	r := start(t, Config{Brokers: cluster.Addrs(), Opts: cluster.ClientOptions(), Cluster: killable{cluster}, Cars: 60, Seed: 1, Zone: noonHere()})
+	b.do(t, chromedp.Navigate(r.url))
+	const (
+		allWell = `document.querySelectorAll('.broker[data-state=ok]').length === 3`
+		leader  = `[...document.querySelectorAll('.broker')].find(b => b.textContent.includes('leads telematics/0'))?.dataset.id`
+		arrived = `Number(document.querySelector('#audit-arrived').textContent.replace(/\D/g, ''))`
+	)
+	b.until(t, hasRows)
+	b.until(t, allWell+` && `+arrived+` > 50`)
+	b.shoot(t, "brokers")
+	for round := range 2 {
+		first, before := ask[string](t, b, leader), ask[float64](t, b, arrived)
+		b.do(t, chromedp.Click(`.danger`))
+		b.until(t, `document.querySelector('.broker[data-id="`+first+`"]').dataset.state === 'dead'`)
+		b.until(t, leader+` !== undefined && `+leader+` !== '`+first+`'`)
+		b.until(t, arrived+` > `+strconv.FormatFloat(before+100, 'f', 0, 64)) // the cars drive on
+		b.shoot(t, "brokers-killed")
+		b.do(t, chromedp.Click(`.broker[data-id="`+first+`"] button`))
+		b.until(t, allWell)
+		for _, counter := range []string{"lost", "duplicated"} {
+			if n := ask[string](t, b, `document.querySelector('#audit-`+counter+`').textContent`); n != "0" {
+				t.Errorf("round %d: %s %s", round, n, counter)
+			}
+		}
+	}
+	b.do(t, chromedp.EmulateViewport(375, 800))
+	if ask[bool](t, b, `document.documentElement.scrollWidth > innerWidth`) {
+		t.Error("the narrow page scrolls sideways")
+	}
+	ask[bool](t, b, `document.querySelector('.cluster').scrollIntoView(), scrollBy(0, -60), true`)
+	b.shoot(t, "brokers-narrow")
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.trouble) > 0 {
+		t.Errorf("the page complains: %v", b.trouble)
+	}
 }
 
 // TestPictures takes the pictures of the page that people look at; it does nothing unless PAYD_SHOTS names a folder.

@@ -41,7 +41,7 @@ func (v *view) monitor(ctx context.Context, admin *kadm.Client) {
 			v.status.Brokers = status.Brokers
 		}
 		if err != nil {
-			v.status.Problem = err.Error()
+			v.status.Problem = problemText(status.Brokers, err)
 		} else {
 			status.Mode, status.What = v.what()
 			v.status = status
@@ -53,6 +53,16 @@ func (v *view) monitor(ctx context.Context, admin *kadm.Client) {
 		case <-tick.C:
 		}
 	}
+}
+
+// problemText says why there are no figures: a broker that was killed is reason enough.
+func problemText(brokers []web.Broker, err error) string {
+	for _, b := range brokers {
+		if !b.Running {
+			return fmt.Sprintf("broker %d was killed: what it led waits for its next leader", b.ID)
+		}
+	}
+	return err.Error()
 }
 
 func (v *view) what() (mode, what string) {

@@ -1,11 +1,18 @@
 package main
 
-import "net"
+import (
+	"net"
+	"net/url"
+)
 
 // alive tells whether the demo that left its address behind still answers there: a process id alone may be somebody
-// else's by now.
+// else's by now. It is the page that is asked: brokers may have been killed.
 func alive(d runningDemo) bool {
-	conn, err := net.Dial("tcp", d.Kafka)
+	page, err := url.Parse(d.URL)
+	if err != nil {
+		return false
+	}
+	conn, err := net.Dial("tcp", page.Host)
 	if err != nil {
 		return false
 	}

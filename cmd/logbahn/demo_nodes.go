@@ -108,12 +108,14 @@ func (f demoFlags) startCluster(ctx context.Context, dir string, listeners []str
 		// A broker that is killed is missed soon: the map should not stand still for long.
 		"broker.session.timeout.ms":    "2000",
 		"broker.heartbeat.interval.ms": "400",
+		// One that is back leads its share again before anybody has lost patience.
+		"leader.imbalance.check.interval.seconds": "5",
 	}
 	for key, value := range demoSettings {
 		settings[key] = value
 	}
 	nodes, err := logbahn.StartCluster(ctx, logbahn.ClusterConfig{
-		Nodes: f.brokers, Dir: f.dataDir(dir), Listeners: listeners, Log: log, Settings: settings,
+		Nodes: f.brokers, Dir: f.dataDir(dir), Listeners: listeners, Log: slog.New(grave{log.Handler()}), Settings: settings,
 	})
 	if err != nil {
 		return nil, err
@@ -123,3 +125,17 @@ func (f demoFlags) startCluster(ctx context.Context, dir string, listeners []str
 		err: func() error { return nil }, stop: nodes.Stop,
 	}, nil
 }
+
+// grave leaves out of a log what is to be expected where somebody kills brokers: the others say that they miss one.
+type grave struct{ slog.Handler }
+
+// Enabled implements slog.Handler.
+func (g grave) Enabled(ctx context.Context, level slog.Level) bool {
+	return level >= slog.LevelError && g.Handler.Enabled(ctx, level)
+}
+
+// WithAttrs implements slog.Handler.
+func (g grave) WithAttrs(attrs []slog.Attr) slog.Handler { return grave{g.Handler.WithAttrs(attrs)} }
+
+// WithGroup implements slog.Handler.
+func (g grave) WithGroup(name string) slog.Handler { return grave{g.Handler.WithGroup(name)} }

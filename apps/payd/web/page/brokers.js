@@ -8,7 +8,7 @@ customElements.define('pay-brokers', class extends HTMLElement {
   rows = h('ul', { class: 'brokers' });
   kill = h('button', { class: 'danger', type: 'button', text: 'Kill the leader', onclick: () => this.operate('kill-leader') });
   said = h('p', { class: 'sub', role: 'status', text: ' ' });
-  lost = this.figure('lost', 'acknowledged, and gone');
+  lost = this.figure('lost', 'acknowledged, gone');
   doubled = this.figure('duplicated', 'came more than once');
   arrived = this.figure('arrived', 'read back by a consumer');
   acknowledged = this.figure('acknowledged', 'promised by the log');
