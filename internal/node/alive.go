@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -30,6 +31,10 @@ type liveness struct {
 
 	// soon has the offset of an image that the controller waits for all brokers to have: one of them hands over what it leads.
 	soon chan int64
+
+	// confirmed is when the latest heartbeat was sent that the controller has answered with "not fenced". Any goroutine reads
+	// it.
+	confirmed atomic.Pointer[time.Time]
 
 	drain   chan struct{} // closed: hand everything over
 	drained chan struct{} // closed: it is, or it will not be
@@ -150,6 +155,7 @@ func (n *Node) unfence(ctx context.Context) error {
 func (n *Node) beat(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, milliseconds(int64(n.broker.Quorum.SessionTimeoutMs)))
 	defer cancel()
+	sent := time.Now()
 	alive, err := n.heartbeat(ctx, false)
 	switch {
 	case errors.Is(err, wire.StaleBrokerEpoch), errors.Is(err, wire.BrokerIDNotRegistered):
@@ -161,6 +167,9 @@ func (n *Node) beat(ctx context.Context) error {
 	case err != nil:
 		return err
 	}
+	if !alive.IsFenced {
+		n.alive.confirmed.Store(&sent)
+	}
 	if alive.IsFenced != n.alive.fenced {
 		n.alive.fenced = alive.IsFenced
 		if alive.IsFenced {
@@ -170,6 +179,13 @@ func (n *Node) beat(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// confirmed tells whether this broker's session lasts: until it ends, the controller elects nobody in its place for its
+// silence.
+func (n *Node) confirmed() bool {
+	sent := n.alive.confirmed.Load()
+	return sent != nil && time.Since(*sent) < milliseconds(int64(n.broker.Quorum.SessionTimeoutMs))
 }
 
 // live is the goroutine that sends heartbeats. It ends when everything is handed over, or with the node.

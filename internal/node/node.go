@@ -227,6 +227,7 @@ func (n *Node) openReplicas(context.Context) error {
 		NodeID: n.broker.NodeID, Dir: n.dir, Static: n.static, Log: n.log, Now: n.cfg.Now,
 		ReplicaLagMax: milliseconds(n.broker.Replication.LagTimeMaxMs),
 		BrokerEpoch:   n.brokerEpoch.Load,
+		Confirmed:     n.confirmed,
 		Fetch:         n.brokers.Fetch,
 		Controller:    n.metadata(),
 		Replication: partition.Replication{

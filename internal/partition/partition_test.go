@@ -610,3 +610,20 @@ func TestManyProducersAndReadersAtOnce(t *testing.T) {
 	}
 	wg.Wait()
 }
+
+// TestUnconfirmedLeaderSendsNobodyAway: a leader that the controller may have replaced does not say that an offset which it
+// lacks is none.
+func TestUnconfirmedLeaderSendsNobodyAway(t *testing.T) {
+	n := startNode(t, vfs.NewMem())
+	p := n.create(topicID, nil, alone())
+	n.produce(p, "a")
+	confirmed := false
+	n.set.cfg.Confirmed = func() bool { return confirmed }
+	if _, err := p.Read(from(2)); !errors.Is(err, ErrOffsetNotAvailable) {
+		t.Errorf("beyond the end, unconfirmed: %v, want ErrOffsetNotAvailable", err)
+	}
+	confirmed = true
+	if _, err := p.Read(from(2)); !errors.Is(err, ErrOffsetOutOfRange) {
+		t.Errorf("beyond the end: %v, want ErrOffsetOutOfRange", err)
+	}
+}

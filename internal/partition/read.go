@@ -98,10 +98,13 @@ func (p *Partition) placeInLog(o ReadOptions, r *Read) (err error) {
 			return err
 		}
 	}
-	if o.Offset > p.log.EndOffset() {
-		return ErrOffsetOutOfRange
+	switch {
+	case o.Offset <= p.log.EndOffset():
+		return nil
+	case o.ReplicaID < 0 && !p.cfg.Confirmed():
+		return ErrOffsetNotAvailable // another may lead since, and have given the reader what this one lacks
 	}
-	return nil
+	return ErrOffsetOutOfRange
 }
 
 // placeInCopy is placeInLog for a follower, whose own log says nothing of what it lacks, nor of what is not committed.

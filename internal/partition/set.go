@@ -29,6 +29,9 @@ type Config struct {
 	ReplicaLagMax time.Duration
 	// BrokerEpoch returns the epoch of this broker's present registration, which its fetches and proposals carry. nil: -1.
 	BrokerEpoch func() int64
+	// Confirmed tells whether the controller takes this broker for alive. While it does not, another may lead what this one
+	// believes to lead. nil: it always does.
+	Confirmed func() bool
 	// Fetch sends a request to the broker that leads and returns its answer, whose record data is valid until release is
 	// called: exactly once, after an answer without an error. Requests to one leader go over one connection, in the order
 	// of the calls, and a later one does not wait for the answer of an earlier. The memory of the request is the caller's
@@ -117,6 +120,9 @@ func NewSet(cfg Config) *Set {
 	}
 	if cfg.BrokerEpoch == nil {
 		cfg.BrokerEpoch = func() int64 { return -1 }
+	}
+	if cfg.Confirmed == nil {
+		cfg.Confirmed = func() bool { return true }
 	}
 	cfg.Replication.setDefaults()
 	s := &Set{cfg: cfg}
