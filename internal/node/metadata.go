@@ -64,7 +64,9 @@ func (m metadata) forward(ctx context.Context, controller cluster.NodeID, req km
 	envelope.RequestData = wire.AppendRequestHeader(nil, wire.RequestHeader{Key: req.Key(), Version: req.GetVersion()})
 	envelope.RequestData = req.AppendTo(envelope.RequestData)
 	envelope.ClientHostAddress = []byte{}
-	answer, err := m.node.controllers.Request(ctx, controller, laneOf(req), envelope)
+	asking, end := m.node.controllerWatch.while(ctx, controller)
+	answer, err := m.node.controllers.Request(asking, controller, laneOf(req), envelope)
+	end()
 	if err != nil {
 		if errors.Is(err, peer.ErrNoAnswer) {
 			err = fmt.Errorf("%w: %w", quorum.ErrOutcomeUnknown, err)

@@ -65,9 +65,10 @@ type Node struct {
 	serving []*serving
 
 	// The ways to other nodes.
-	controllers *peer.Peers // by their listeners for controllers
-	brokers     *peer.Peers // by their listeners between brokers
-	raft        *peer.Raft
+	controllers     *peer.Peers // by their listeners for controllers
+	controllerWatch controllerWatch
+	brokers         *peer.Peers // by their listeners between brokers
+	raft            *peer.Raft
 
 	limiting     sync.Mutex    // the newest limits on connections are the last to be set
 	reconfigured chan struct{} // has a token when the cluster has said something new about brokers
@@ -246,6 +247,7 @@ func (n *Node) openReplicas(context.Context) error {
 		Log:        n.log,
 	})
 	n.quorum.Subscribe(func(img *cluster.Image, d cluster.Delta) {
+		n.controllerWatch.is(img.ControllerID())
 		n.changes.Applied(d)
 		if changesBrokers(d) {
 			n.reconfiguring.Store(img)
