@@ -51,15 +51,16 @@ type member struct {
 	faults   *vfs.Faults
 	rack     string
 
-	alive  atomic.Bool
-	silent atomic.Bool // its heart does not beat
-	epoch  atomic.Int64
-	image  atomic.Pointer[cluster.Image]
-	dir    *commitlog.Dir
-	set    *partition.Set
-	b      *Broker
-	ctx    context.Context
-	end    context.CancelFunc
+	alive   atomic.Bool
+	silent  atomic.Bool // its heart does not beat
+	beating sync.Mutex
+	epoch   atomic.Int64
+	image   atomic.Pointer[cluster.Image]
+	dir     *commitlog.Dir
+	set     *partition.Set
+	b       *Broker
+	ctx     context.Context
+	end     context.CancelFunc
 
 	lanes struct {
 		sync.Mutex
@@ -112,11 +113,8 @@ func (c *trio) beat() {
 		case <-t.C:
 		}
 		for _, m := range c.members {
-			if m.alive.Load() && !c.isCut(m.id) {
-				if !m.silent.Load() {
-					m.heartbeat()
-				}
-				m.set.Tick(time.Now())
+			if !c.isCut(m.id) {
+				m.beat()
 			}
 		}
 		c.mu.Lock()
@@ -127,6 +125,28 @@ func (c *trio) beat() {
 		}
 		c.mu.Unlock()
 	}
+}
+
+// beat is one heartbeat of a member, and its clock. It does not meet the end of a life.
+func (m *member) beat() {
+	m.beating.Lock()
+	defer m.beating.Unlock()
+	if !m.alive.Load() {
+		return
+	}
+	if !m.silent.Load() {
+		m.heartbeat()
+	}
+	m.set.Tick(time.Now())
+}
+
+// dies ends what others ask of this life.
+func (m *member) dies() {
+	m.beating.Lock()
+	defer m.beating.Unlock()
+	m.trio.mu.Lock()
+	defer m.trio.mu.Unlock()
+	m.alive.Store(false)
 }
 
 func (c *trio) isCut(id cluster.NodeID) bool {
@@ -242,14 +262,14 @@ func (m *member) heartbeat() {
 
 // kill cuts the power of the member.
 func (m *member) kill(seed uint64) {
-	m.alive.Store(false)
+	m.dies()
 	after := m.fs.Crash(seed)
 	m.close()
 	m.fs = after
 }
 
 func (m *member) close() {
-	m.alive.Store(false)
+	m.dies()
 	m.end()
 	m.dropLanes()
 	m.set.Close()
@@ -301,8 +321,8 @@ func (m *member) lane(from cluster.NodeID) (*lane, context.Context) {
 	if l == nil {
 		l = &lane{jobs: make(chan laneJob, 16), next: make(chan struct{}, 1)}
 		m.lanes.from[from] = l
-		ctx := m.ctx
-		m.trio.running.Go(func() { m.serveLane(ctx, l) })
+		ctx, b := m.ctx, m.b
+		m.trio.running.Go(func() { m.serveLane(ctx, b, l) })
 	}
 	return l, m.ctx
 }
@@ -315,7 +335,7 @@ func (m *member) dropLanes() {
 }
 
 // serveLane is a connection's reader, which takes in one request beyond the one that is being answered.
-func (m *member) serveLane(ctx context.Context, l *lane) {
+func (m *member) serveLane(ctx context.Context, b *Broker, l *lane) {
 	conn := &Conn{ID: "lane", Listener: "PLAINTEXT", Next: func() <-chan struct{} { return l.next }}
 	answered := make(chan struct{}, 1)
 	answered <- struct{}{}
@@ -337,7 +357,7 @@ func (m *member) serveLane(ctx context.Context, l *lane) {
 				signal(l.next)
 				<-answered
 			}
-			finish, err := m.b.Start(ctx, &Request{Header: wire.RequestHeader{Key: 1, Version: wire.FetchVersion}, Body: req, Conn: conn})
+			finish, err := b.Start(ctx, &Request{Header: wire.RequestHeader{Key: 1, Version: wire.FetchVersion}, Body: req, Conn: conn})
 			if err != nil {
 				m.trio.t.Error(err)
 				return
