@@ -118,7 +118,9 @@ func (n *Node) helloTargets() []helloTarget {
 		return targets
 	}
 	for i, address := range n.broker.Quorum.BootstrapServers {
-		targets = append(targets, helloTarget{node: cluster.NodeID(-2 - i), address: address})
+		if !slices.Contains(n.broker.Quorum.BootstrapServers[:i], address) {
+			targets = append(targets, helloTarget{node: cluster.NodeID(-2 - i), address: address})
+		}
 	}
 	return targets
 }

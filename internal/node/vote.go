@@ -33,8 +33,9 @@ func (n *Node) vote() {
 			return
 		}
 		err := n.changeVoters(ctx, req)
-		if err == nil || n.stopping() {
-			continue
+		var code wire.Error
+		if err == nil || n.stopping() || errors.As(err, &code) && code.Retriable() {
+			continue // such as while another voter is changed: one at a time is
 		}
 		if err.Error() != told {
 			told = err.Error()
