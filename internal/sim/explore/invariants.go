@@ -12,7 +12,7 @@ func (x *explorer) broken(before, s *state) string {
 	if s.given() && x.options.FlushOS {
 		return ""
 	}
-	for _, check := range []func(*explorer, *state, *state) string{noneGiven, durableAck, leaderCompleteness, logMatching, oneLeader} {
+	for _, check := range []func(*explorer, *state, *state) string{noneGiven, liveMembers, durableAck, leaderCompleteness, logMatching, oneLeader} {
 		if what := check(x, before, s); what != "" {
 			return what
 		}
@@ -28,6 +28,17 @@ func (s *state) given() bool { return partitionOf(s.newest()).UncleanEpoch > 0 }
 func noneGiven(x *explorer, _, s *state) string {
 	if s.given() && !x.options.FlushOS {
 		return "an unclean election was held that nobody had allowed"
+	}
+	return ""
+}
+
+// liveMembers: who is let into the in-sync set is alive (KIP-841).
+func liveMembers(_ *explorer, before, s *state) string {
+	had := partitionOf(before.newest()).ISR
+	for _, id := range partitionOf(s.newest()).ISR {
+		if b, _ := s.newest().Broker(id); b.Fenced && !slices.Contains(had, id) {
+			return fmt.Sprintf("broker %d was let into the in-sync set, and is fenced", id)
+		}
 	}
 	return ""
 }

@@ -119,7 +119,7 @@ func (x *explorer) may(s *state, k kind, n *node, id cluster.NodeID) bool {
 	}
 	switch k {
 	case stepAppend:
-		return s.records > 0 && m.IsLeader() && m.EnoughInSync()
+		return s.records > 0 && m.IsLeader() // with acks=1, whoever is in sync
 	case stepFlush:
 		return !x.options.FlushOS && n.log.synced < n.log.end()
 	case stepLearn:
@@ -248,7 +248,7 @@ func (x *explorer) assign(s *state, n *node, id cluster.NodeID) {
 		n.log.truncate(n.machine.HighWatermark())
 		n.machine.Truncated(n.log.end(), x.flushed(n))
 	}
-	x.carryOut(s, n, id, e)
+	x.cut(s, n, id, e)
 }
 
 // fetches tells whether a fetch can reach the leader. One that does not, or whose answer is lost, changes nothing; a late
@@ -288,11 +288,11 @@ func (x *explorer) fetch(s *state, n *node, id cluster.NodeID) {
 	}
 	b, known := s.image(l).Broker(id)
 	x.carryOut(s, l, m.Leader(), l.machine.FollowerFetched(replica.Fetch{
-		ID: id, BrokerEpoch: n.epoch, End: offset, Flushed: m.Flushed(),
+		ID: id, LeaderEpoch: m.LeaderEpoch(), BrokerEpoch: n.epoch, End: offset, Flushed: m.Flushed(),
 		Eligible: known && b.Live() && b.Epoch == n.epoch,
 	}, 0))
-	for _, r := range l.log.entries[offset:] {
-		n.log.append(r)
+	if offset < l.log.end() { // one record at a time, so that the leader's marks can be ahead
+		n.log.append(l.log.entries[offset])
 	}
 	m.Appended(n.log.end(), x.flushed(n))
 	x.carryOut(s, n, id, m.LeaderAnswered(highWatermark))
