@@ -5,6 +5,7 @@ SEEDS    ?= 0:10000
 SCENARIO ?= .*
 RACE     ?=
 FUZZTIME ?= 1m
+BUGS     ?=
 STATES   ?= 1000000
 KILLS    ?= 200
 BIN      := bin/logbahn
@@ -15,7 +16,7 @@ DURATION ?= 10m
 SEED     ?= 0
 FAULTS   ?=
 
-.PHONY: build check test race crash sim sim-wasm explore fuzz hostile interop interop-golden kill chaos bench figures clean
+.PHONY: build check test race crash sim sim-wasm explore seeded fuzz hostile interop interop-golden kill chaos bench figures clean
 
 build: ## the stripped static binary
 	CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o $(BIN) ./cmd/logbahn
@@ -34,6 +35,9 @@ race:
 
 crash: ## seeded power losses, torn writes, full disks and bit flips of the log, against a model
 	LOGBAHN_CRASH_SEEDS=$(SEEDS) go test -count=1 -timeout 3h -run Crash ./internal/commitlog/
+
+seeded: ## every deliberate fault must be caught by the test that it names; BUGS=name,name chooses
+	LOGBAHN_BUGS=$(BUGS) go test -count=1 -timeout 3h -v -tags seeded ./internal/seeded/
 
 explore: ## every state of three replicas within bounds, STATES at most for each; and long walks, by seed
 	LOGBAHN_EXPLORE_STATES=$(STATES) LOGBAHN_EXPLORE_SEEDS=$(SEEDS) go test -count=1 -timeout 3h -v -run Explore ./internal/sim/explore/

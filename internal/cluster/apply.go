@@ -6,6 +6,8 @@ import (
 	"maps"
 	"math"
 	"slices"
+
+	"github.com/logbahn/logbahn/internal/seeded"
 )
 
 // ErrInvalidChange means that a list of changes does not fit the image it was applied to.
@@ -116,7 +118,7 @@ func (p Partition) registered(id NodeID, lost Loss) (Partition, bool) {
 	case lost == LostNothing && !led, !led && !known:
 		return p, false
 	}
-	if led {
+	if led && !seeded.Is(seeded.KeepEpochAtRegistration) {
 		p.LeaderEpoch++
 	}
 	if lost != LostNothing {

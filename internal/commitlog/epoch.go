@@ -6,6 +6,7 @@ import (
 	"sort"
 	"strings"
 
+	"github.com/logbahn/logbahn/internal/seeded"
 	"github.com/logbahn/logbahn/internal/vfs"
 )
 
@@ -64,6 +65,9 @@ func (l *Log) EpochEndOffset(epoch int32, end int64) (foundEpoch int32, endOffse
 		return entries[i-1].epoch, end
 	case i == 0:
 		return epoch, entries[0].start
+	}
+	if seeded.Is(seeded.EpochEndOffByOne) {
+		return entries[i-1].epoch, entries[i].start + 1
 	}
 	return entries[i-1].epoch, entries[i].start
 }

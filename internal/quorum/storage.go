@@ -15,6 +15,7 @@ import (
 
 	"github.com/logbahn/logbahn/internal/commitlog"
 	"github.com/logbahn/logbahn/internal/record"
+	"github.com/logbahn/logbahn/internal/seeded"
 	"github.com/logbahn/logbahn/internal/vfs"
 	"github.com/logbahn/logbahn/internal/wire"
 )
@@ -246,7 +247,7 @@ func changesMembers(e *pb.Entry) bool { return e.GetType() != pb.EntryNormal }
 // be, others may lie still.
 func (s *storage) saveHardState(hard *pb.HardState) error {
 	old := s.saved.hard
-	if old.GetTerm() != hard.GetTerm() || old.GetVote() != hard.GetVote() {
+	if (old.GetTerm() != hard.GetTerm() || old.GetVote() != hard.GetVote()) && !seeded.Is(seeded.VoteBeforeSync) {
 		onDisk := s.saved
 		onDisk.hard = &pb.HardState{Term: new(hard.GetTerm()), Vote: new(hard.GetVote()), Commit: new(old.GetCommit())}
 		if err := writeState(s.fs, s.dir, onDisk); err != nil {
@@ -300,8 +301,10 @@ func (s *storage) append(entries []*pb.Entry) error {
 	if _, err := s.log.AppendReplica(s.buffer); err != nil {
 		return err
 	}
-	if err := s.log.Flush(); err != nil {
-		return err
+	if !seeded.Is(seeded.AcknowledgeBeforeSync) {
+		if err := s.log.Flush(); err != nil {
+			return err
+		}
 	}
 	if err := s.acked.set(uint64(s.log.EndOffset())); err != nil {
 		return err

@@ -1,5 +1,7 @@
 package replica
 
+import "github.com/logbahn/logbahn/internal/seeded"
+
 // EpochEnd is a leader epoch and the offset where it ends, as OffsetForLeaderEpoch has it. Both are -1 when the epoch is
 // unknown.
 type EpochEnd struct {
@@ -23,6 +25,9 @@ func (m *Machine) FetchFrom() (offset int64, namesEpoch bool) {
 func (m *Machine) LeaderAnswered(highWatermark int64) Effects {
 	e := None
 	if !m.IsLeader() {
+		if seeded.Is(seeded.HighWatermarkBeyondEnd) {
+			m.raise(&e, highWatermark)
+		}
 		m.raise(&e, min(highWatermark, m.end))
 	}
 	return e
@@ -47,6 +52,10 @@ func (m *Machine) Diverged(leader, own EpochEnd, committed int32) Effects {
 	default:
 		to = m.highWatermark
 		m.unchecked = to
+	}
+	if seeded.Is(seeded.KeepDiverging) {
+		m.unchecked = m.end
+		return None
 	}
 	if to < m.end {
 		e.TruncateTo = to

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/logbahn/logbahn/internal/cluster"
+	"github.com/logbahn/logbahn/internal/seeded"
 	"github.com/logbahn/logbahn/internal/wire"
 )
 
@@ -65,6 +66,9 @@ func (m *Machine) FollowerFetched(r Fetch, nowMs int64) Effects {
 	f.brokerEpoch, f.start = max(f.brokerEpoch, r.BrokerEpoch), r.Start
 	f.end = max(f.end, r.End)
 	f.flushed = max(f.flushed, min(r.Flushed, r.End))
+	if seeded.Is(seeded.CountUnflushedFollower) {
+		f.flushed = f.end
+	}
 	f.reached(m.end, nowMs)
 	e := m.advance(None)
 	if r.Eligible && m.mayJoin(f) {
@@ -76,7 +80,7 @@ func (m *Machine) FollowerFetched(r Fetch, nowMs int64) Effects {
 // mayJoin reports whether a follower may be let into the in-sync set: it holds all that is committed, and has reached
 // this leader's own epoch, without which its tail may differ from the leader's.
 func (m *Machine) mayJoin(f *follower) bool {
-	return m.proposed == nil && !slices.Contains(m.isr, f.id) && f.flushed >= max(m.highWatermark, m.epochStart)
+	return m.proposed == nil && !slices.Contains(m.isr, f.id) && (f.flushed >= max(m.highWatermark, m.epochStart) || seeded.Is(seeded.JoinBeforeEpochStart))
 }
 
 // Admit proposes a follower that holds all it has to and was not eligible when it fetched last, or whose proposal was
@@ -173,6 +177,9 @@ func (m *Machine) ProposalRefused(c ISRChange) Effects {
 // Refuses tells whether a code with which the controller answers a proposal means that the change has not been made and
 // will not be. The others mean that it has been, or that the image of this broker is behind, whose next one answers.
 func Refuses(code int16) bool {
+	if seeded.Is(seeded.AnswerRefusesAll) {
+		return true
+	}
 	switch wire.Error(code) {
 	case wire.None, wire.FencedLeaderEpoch, wire.InvalidUpdateVersion, wire.NewLeaderElected, wire.UnknownTopicID, wire.UnknownTopicOrPartition:
 		return false
@@ -211,13 +218,16 @@ func (m *Machine) InSyncFrom(id cluster.NodeID, offset int64) (end int64, ok boo
 
 // advance moves a leader's high watermark to the least flushed end over the in-sync set and those being let in.
 func (m *Machine) advance(e Effects) Effects {
-	if !m.IsLeader() || !m.EnoughInSync() {
+	if !m.IsLeader() || !m.EnoughInSync() && !seeded.Is(seeded.CommitBelowMinISR) {
 		return e
 	}
 	hw := m.flushed
+	if seeded.Is(seeded.CountUnflushedLeader) {
+		hw = m.end
+	}
 	for i := range m.followers {
 		f := &m.followers[i]
-		if slices.Contains(m.isr, f.id) || slices.Contains(m.proposed, f.id) {
+		if slices.Contains(m.isr, f.id) || slices.Contains(m.proposed, f.id) && !seeded.Is(seeded.PassOverProposed) {
 			hw = min(hw, f.flushed)
 		}
 	}

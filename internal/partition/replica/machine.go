@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/logbahn/logbahn/internal/cluster"
+	"github.com/logbahn/logbahn/internal/seeded"
 )
 
 // Machine is the state of one replica. See the package comment.
@@ -143,6 +144,10 @@ func (m *Machine) Assigned(a Assignment, nowMs int64) Effects {
 	e.LostLeadership = wasLeader && e.Wake
 	if newEpoch {
 		m.unchecked = -1
+	}
+	if seeded.Is(seeded.TruncateToHighWatermark) && newEpoch && !m.IsLeader() && m.end > m.highWatermark {
+		e.TruncateTo = m.highWatermark
+		m.end, m.flushed = m.highWatermark, min(m.flushed, m.highWatermark)
 	}
 	if !m.IsLeader() {
 		m.followers = nil

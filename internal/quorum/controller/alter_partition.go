@@ -6,6 +6,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/logbahn/logbahn/internal/cluster"
+	"github.com/logbahn/logbahn/internal/seeded"
 	"github.com/logbahn/logbahn/internal/wire"
 )
 
@@ -117,7 +118,7 @@ func (asked proposal) check(img *cluster.Image, p *cluster.Partition, leader clu
 		return wire.FencedLeaderEpoch
 	case leader != p.Leader:
 		return wire.InvalidRequest
-	case asked.partitionEpoch < p.PartitionEpoch:
+	case asked.partitionEpoch < p.PartitionEpoch && !seeded.Is(seeded.PassOverPartitionEpoch):
 		return wire.InvalidUpdateVersion
 	case !slices.Contains(asked.isr, leader) && !asked.resigns(p):
 		return wire.InvalidRequest
@@ -148,5 +149,11 @@ func (asked proposal) resigns(p *cluster.Partition) bool {
 // otherwise never let in the replica that it waits for to hand over.
 func (asked proposal) mayJoin(img *cluster.Image, p *cluster.Partition, id cluster.NodeID, epoch int64) bool {
 	b, ok := img.Broker(id)
+	if seeded.Is(seeded.PassOverBrokerEpoch) {
+		epoch = -1
+	}
+	if seeded.Is(seeded.AdmitFenced) {
+		b.Fenced = false
+	}
 	return ok && (epoch == -1 || epoch == b.Epoch) && !b.Fenced && (!b.Draining || slices.Contains(p.ISR, id))
 }

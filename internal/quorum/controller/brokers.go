@@ -7,6 +7,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/logbahn/logbahn/internal/cluster"
+	"github.com/logbahn/logbahn/internal/seeded"
 	"github.com/logbahn/logbahn/internal/wire"
 )
 
@@ -76,6 +77,7 @@ func (m *Machine) loss(img *cluster.Image, old cluster.Broker, known bool, req *
 		return cluster.LostAll
 	case !known:
 		return cluster.LostNothing
+	case seeded.Is(seeded.BelieveEveryStop):
 	case m.cfg.FlushOS && req.PreviousBrokerEpoch != old.Epoch:
 		return cluster.LostUnflushed
 	}

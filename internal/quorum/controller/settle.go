@@ -5,6 +5,7 @@ import (
 
 	"github.com/logbahn/logbahn/internal/cluster"
 	"github.com/logbahn/logbahn/internal/config"
+	"github.com/logbahn/logbahn/internal/seeded"
 )
 
 // Every change of a partition goes through settle, whoever asks for it: a leader that wants another in-sync set, an
@@ -115,7 +116,7 @@ func (r rules) settle(old *cluster.Partition, next cluster.Partition) (cluster.P
 		next.LastKnownELR = nil
 	}
 	removed := slices.ContainsFunc(old.Replicas, func(id cluster.NodeID) bool { return !slices.Contains(next.Replicas, id) })
-	if next.Leader != old.Leader || unclean || removed { // who was removed must not go on fetching in this epoch
+	if (next.Leader != old.Leader || unclean || removed) && !seeded.Is(seeded.LeadInOldEpoch) { // who was removed must not go on fetching in this epoch
 		next.LeaderEpoch = old.LeaderEpoch + 1
 	}
 	if unclean {
@@ -194,6 +195,10 @@ func (r rules) elect(p *cluster.Partition) (unclean bool) {
 	}
 	lead := func(id cluster.NodeID) { p.Leader, p.ISR = id, []cluster.NodeID{id} }
 	if p.Leader != cluster.NoLeader && may(live, p.ISR)(p.Leader) {
+		return false
+	}
+	if i := slices.IndexFunc(p.Replicas, may(live, p.Replicas)); seeded.Is(seeded.ElectOutsideISR) && i >= 0 {
+		lead(p.Replicas[i])
 		return false
 	}
 	if i := slices.IndexFunc(p.Replicas, may(live, p.ISR)); i >= 0 {
