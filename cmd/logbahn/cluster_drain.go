@@ -45,7 +45,7 @@ func clusterDrain() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return carryOut(&moveRun{c: c, admin: admin, plan: plan, throttle: rate, wait: !noWait}, execute)
+		return carryOut(&moveRun{c: c, client: client, admin: admin, plan: plan, throttle: rate, wait: !noWait}, execute)
 	}
 	return c
 }
@@ -58,7 +58,7 @@ func drainPlan(c *cobra.Command, client *kgo.Client, admin *kadm.Client, broker 
 	if err != nil {
 		return nil, err
 	}
-	rows, err := clusterPartitionRows(ctx, admin, facts, nil)
+	rows, err := clusterPartitionRows(ctx, client, admin, facts, nil)
 	if err != nil {
 		return nil, err
 	}

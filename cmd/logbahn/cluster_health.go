@@ -82,7 +82,7 @@ func healthOf(ctx context.Context, client *kgo.Client, admin *kadm.Client) (heal
 		q, err := quorumOf(ctx, client)
 		check("quorum", quorumWrong(q, err, time.Now()), fmt.Sprintf("leader %d, %s", q.Leader, counted(len(q.Nodes), "node")))
 	}
-	rows, err := clusterPartitionRows(ctx, admin, facts, nil)
+	rows, err := clusterPartitionRows(ctx, client, admin, facts, nil)
 	if err != nil {
 		return healthObject{}, err
 	}

@@ -102,19 +102,19 @@ func (f *moveFlags) run(c *cobra.Command, client *kgo.Client, admin *kadm.Client
 	defer cancel()
 	switch {
 	case f.status:
-		plan, err := movesUnderWay(ctx, admin, topics)
+		plan, err := movesUnderWay(ctx, client, topics)
 		if err != nil {
 			return err
 		}
 		return showPlan(c, plan)
 	case f.cancel:
-		return f.callOff(ctx, c, admin, topics)
+		return f.callOff(ctx, c, client, topics)
 	}
 	plan, err := f.plan(ctx, client, admin, topics)
 	if err != nil {
 		return err
 	}
-	return carryOut(&moveRun{c: c, admin: admin, plan: plan, throttle: throttleOf(f.throttle), wait: !f.noWait}, f.execute)
+	return carryOut(&moveRun{c: c, client: client, admin: admin, plan: plan, throttle: throttleOf(f.throttle), wait: !f.noWait}, f.execute)
 }
 
 // throttleOf is parseRate of what was checked before.
@@ -162,7 +162,7 @@ func (f *moveFlags) plan(ctx context.Context, client *kgo.Client, admin *kadm.Cl
 	if err != nil {
 		return nil, err
 	}
-	all, err := clusterPartitionRows(ctx, admin, facts, nil)
+	all, err := clusterPartitionRows(ctx, client, admin, facts, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -236,29 +236,34 @@ func weigh(ctx context.Context, admin *kadm.Client, plan []moveRow) error {
 }
 
 // movesUnderWay lists what is being moved: all, or of the topics named.
-func movesUnderWay(ctx context.Context, admin *kadm.Client, topics chosen) ([]moveRow, error) {
-	moving, err := admin.ListPartitionReassignments(ctx, nil)
+func movesUnderWay(ctx context.Context, client *kgo.Client, topics chosen) ([]moveRow, error) {
+	moving, err := reassignmentsOf(ctx, client)
 	if err != nil {
 		return nil, err
 	}
 	plan := []moveRow{}
-	for _, m := range moving.Sorted() {
-		partitions, named := topics[m.Topic]
-		if len(topics) > 0 && !named || named && partitions != nil && !slices.Contains(partitions, m.Partition) {
+	for topic, of := range moving {
+		partitions, named := topics[topic]
+		if len(topics) > 0 && !named {
 			continue
 		}
-		r := moveRow{Topic: m.Topic, Partition: m.Partition, Leader: -1, Bytes: -1}
-		r.From = slices.DeleteFunc(slices.Clone(m.Replicas), func(id int32) bool { return slices.Contains(m.AddingReplicas, id) })
-		r.To = slices.DeleteFunc(slices.Clone(m.Replicas), func(id int32) bool { return slices.Contains(m.RemovingReplicas, id) })
-		plan = append(plan, r)
+		for _, m := range of {
+			if partitions != nil && !slices.Contains(partitions, m.Partition) {
+				continue
+			}
+			r := moveRow{Topic: topic, Partition: m.Partition, Leader: -1, Bytes: -1}
+			r.From = slices.DeleteFunc(slices.Clone(m.Replicas), func(id int32) bool { return slices.Contains(m.AddingReplicas, id) })
+			r.To = slices.DeleteFunc(slices.Clone(m.Replicas), func(id int32) bool { return slices.Contains(m.RemovingReplicas, id) })
+			plan = append(plan, r)
+		}
 	}
 	sortMoves(plan)
 	return plan, nil
 }
 
 // callOff ends moves that are under way.
-func (f *moveFlags) callOff(ctx context.Context, c *cobra.Command, admin *kadm.Client, topics chosen) error {
-	plan, err := movesUnderWay(ctx, admin, topics)
+func (f *moveFlags) callOff(ctx context.Context, c *cobra.Command, client *kgo.Client, topics chosen) error {
+	plan, err := movesUnderWay(ctx, client, topics)
 	if err != nil {
 		return err
 	}
@@ -277,7 +282,7 @@ func (f *moveFlags) callOff(ctx context.Context, c *cobra.Command, admin *kadm.C
 	for _, r := range plan {
 		req.CancelAssign(r.Topic, r.Partition)
 	}
-	answers, err := admin.AlterPartitionAssignments(ctx, req)
+	answers, err := kadm.NewClient(client).AlterPartitionAssignments(ctx, req)
 	if err != nil {
 		return err
 	}

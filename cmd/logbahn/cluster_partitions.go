@@ -9,7 +9,9 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 type clusterPartitionRow struct {
@@ -57,7 +59,7 @@ func clusterPartitions() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			rows, err := clusterPartitionRows(ctx, admin, facts, topics)
+			rows, err := clusterPartitionRows(ctx, client, admin, facts, topics)
 			if err != nil {
 				return err
 			}
@@ -100,7 +102,7 @@ func (f partitionFilter) keeps(r clusterPartitionRow) bool {
 
 // clusterPartitionRows returns the partitions of topics, all without any, by topic and number. What is being moved is left
 // unsaid where the broker does not tell.
-func clusterPartitionRows(ctx context.Context, admin *kadm.Client, facts clusterFacts, topics []string) ([]clusterPartitionRow, error) {
+func clusterPartitionRows(ctx context.Context, client *kgo.Client, admin *kadm.Client, facts clusterFacts, topics []string) ([]clusterPartitionRow, error) {
 	for _, name := range topics {
 		if t, ok := facts.topics[name]; !ok || t.Err != nil {
 			if _, err := findTopic(ctx, admin, name); err != nil {
@@ -112,7 +114,7 @@ func clusterPartitionRows(ctx context.Context, admin *kadm.Client, facts cluster
 	if err != nil {
 		return nil, err
 	}
-	moving, _ := admin.ListPartitionReassignments(ctx, nil)
+	moving, _ := reassignmentsOf(ctx, client)
 	rows := []clusterPartitionRow{}
 	facts.topics.EachPartition(func(p kadm.PartitionDetail) {
 		if len(topics) > 0 && !slices.Contains(topics, p.Topic) {
@@ -176,4 +178,31 @@ func minISROf(ctx context.Context, admin *kadm.Client, facts clusterFacts, topic
 		}
 	}
 	return least, nil
+}
+
+// reassigning has what is being moved, by topic and partition.
+type reassigning map[string]map[int32]kmsg.ListPartitionReassignmentsResponseTopicPartition
+
+// reassignmentsOf lists all that is being moved. The administrative client takes no topic for none of them.
+func reassignmentsOf(ctx context.Context, client kmsg.Requestor) (reassigning, error) {
+	req := kmsg.NewPtrListPartitionReassignmentsRequest()
+	resp, err := req.RequestWith(ctx, client)
+	if err != nil {
+		return nil, err
+	}
+	text := ""
+	if resp.ErrorMessage != nil {
+		text = *resp.ErrorMessage
+	}
+	if err := kerr.ErrorForCode(resp.ErrorCode); err != nil {
+		return nil, brokerSays(err, text)
+	}
+	moving := reassigning{}
+	for _, t := range resp.Topics {
+		moving[t.Topic] = map[int32]kmsg.ListPartitionReassignmentsResponseTopicPartition{}
+		for _, p := range t.Partitions {
+			moving[t.Topic][p.Partition] = p
+		}
+	}
+	return moving, nil
 }

@@ -25,11 +25,14 @@ type quorumMember struct {
 	End      int64  `json:"end_offset" doc:"end of its log"`
 	Lag      int64  `json:"lag" doc:"behind the leader, in entries"`
 	CaughtUp int64  `json:"last_caught_up_ms" doc:"Unix ms; -1: not known"`
+
+	directory [16]byte
 }
 
 func clusterQuorum() *cobra.Command {
 	c := &cobra.Command{Use: "quorum", Short: "Show the controllers and how far each of them is", Args: exactArgs(0), ValidArgsFunction: cobra.NoFileCompletions}
 	outputFlag(c)
+	c.AddCommand(quorumAdd(), quorumRemove())
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		return withClient(c, func(ctx context.Context, client *kgo.Client, _ *kadm.Client) error {
 			q, err := quorumOf(ctx, client)
@@ -78,7 +81,7 @@ func quorumOf(ctx context.Context, client kmsg.Requestor) (quorumObject, error) 
 	}
 	add := func(role string, states []kmsg.DescribeQuorumResponseTopicPartitionReplicaState) {
 		for _, s := range states {
-			m := quorumMember{Node: s.ReplicaID, Role: role, End: s.LogEndOffset, Lag: max(end-s.LogEndOffset, 0), CaughtUp: s.LastCaughtUpTimestamp}
+			m := quorumMember{Node: s.ReplicaID, Role: role, End: s.LogEndOffset, Lag: max(end-s.LogEndOffset, 0), CaughtUp: s.LastCaughtUpTimestamp, directory: s.ReplicaDirectoryID}
 			if s.ReplicaID == p.LeaderID {
 				m.Role = "leader"
 			}

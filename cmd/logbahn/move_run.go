@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
 )
 
 // How long the cluster is asked for between two looks at what is being moved.
@@ -21,6 +22,7 @@ const movePollInterval = 500 * time.Millisecond
 // moveRun carries out a plan.
 type moveRun struct {
 	c        *cobra.Command
+	client   *kgo.Client
 	admin    *kadm.Client
 	plan     []moveRow
 	throttle int64 // bytes a second of each broker; 0: none
@@ -128,7 +130,7 @@ func (m *moveRun) line(total int64, elapsed time.Duration) string {
 func (m *moveRun) look(ctx context.Context) (int, error) {
 	ctx, cancel := within(ctx)
 	defer cancel()
-	moving, err := m.admin.ListPartitionReassignments(ctx, nil)
+	moving, err := reassignmentsOf(ctx, m.client)
 	if err != nil {
 		return 0, err
 	}
@@ -146,7 +148,7 @@ func (m *moveRun) look(ctx context.Context) (int, error) {
 }
 
 // bytesLeft compares the new replicas with their leaders', -1 when the brokers do not tell.
-func (m *moveRun) bytesLeft(ctx context.Context, moving kadm.ListPartitionReassignmentsResponses) int64 {
+func (m *moveRun) bytesLeft(ctx context.Context, moving reassigning) int64 {
 	sizes, err := replicaSizes(ctx, m.admin)
 	if err != nil {
 		return -1
