@@ -16,7 +16,8 @@ type call struct {
 	into         []byte        // memory for the reply, nil for new memory
 	bytesMax     int           // of the reply
 	state        atomic.Int32
-	done         chan outcome // capacity 1
+	done         chan outcome    // capacity 1
+	arrived      chan<- struct{} // of a stream's Message
 }
 
 // outcome is a reply's body, in memory that is the caller's, or an error.
@@ -41,10 +42,17 @@ func (c *call) finish(o *outcome, err error) {
 		o = &outcome{err: err}
 	}
 	c.done <- *o
+	select {
+	case c.arrived <- struct{}{}:
+	default:
+	}
 }
 
 // wait returns the outcome. A context that ends before has the call forgotten when it has not been sent yet.
 func (c *call) wait(ctx context.Context) outcome {
+	if len(c.done) > 0 { // whoever asks a context of the listener's for Done has replies leave
+		return <-c.done
+	}
 	select {
 	case o := <-c.done:
 		return o

@@ -7,28 +7,36 @@ import (
 	"net"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
+	"github.com/logbahn/logbahn/internal/cluster"
 	"github.com/logbahn/logbahn/internal/wire"
 )
 
-// conn is one connection of a lane. Its lane's writer sends by it; a goroutine of its own reads the replies, which come in
+// conn is one connection to a node. One goroutine at a time sends by it; one of its own reads the replies, which come in
 // the order of the requests.
 type conn struct {
-	lane *lane
-	raw  net.Conn
+	peers    *Peers
+	node     cluster.NodeID
+	patience time.Duration // how long it may show no progress while something is asked
+	// unanswered counts the calls of those who send: what was given to send is counted, and no more when it is answered.
+	unanswered *atomic.Int32
+	raw        net.Conn
 
-	correlation int32 // of the latest request; the writer's
+	correlation int32 // of the latest request that is answered; the sender's
 
 	mu      sync.Mutex
 	pending []*call // sent, in order
 	dead    error   // why it has ended
 	useful  bool    // something was answered
+	oneWay  bool    // something was sent since then that is never answered
+	cut     bool    // something was not answered when it ended
 }
 
-func newConn(l *lane, raw net.Conn) *conn {
-	c := &conn{lane: l, raw: raw}
-	l.peers.running.Add(1)
+func newConn(p *Peers, node cluster.NodeID, patience time.Duration, unanswered *atomic.Int32, raw net.Conn) *conn {
+	c := &conn{peers: p, node: node, patience: patience, unanswered: unanswered, raw: raw}
+	p.running.Add(1)
 	go c.read()
 	return c
 }
@@ -49,10 +57,14 @@ func (c *conn) replied() bool {
 func (c *conn) send(call *call) {
 	c.correlation++
 	wire.SetCorrelationID(call.frame, c.correlation)
-	if !c.expect(call) {
-		return
+	if c.expect(call) {
+		c.writeFrame(call.frame)
 	}
-	for frame := call.frame; len(frame) > 0; {
+}
+
+// writeFrame writes a frame whole, or the connection ends.
+func (c *conn) writeFrame(frame []byte) {
+	for len(frame) > 0 {
 		chunk := frame[:min(len(frame), writeChunkBytes)]
 		if err := c.write(chunk); err != nil {
 			c.fail(err)
@@ -62,11 +74,11 @@ func (c *conn) send(call *call) {
 	}
 }
 
-// writeChunkBytes is how much of a long request the node must take within the lane's patience.
+// writeChunkBytes is how much of a long request the node must take within the connection's patience.
 const writeChunkBytes = 1 << 20
 
 func (c *conn) write(chunk []byte) error {
-	if err := c.raw.SetWriteDeadline(time.Now().Add(c.lane.patience())); err != nil {
+	if err := c.raw.SetWriteDeadline(time.Now().Add(c.patience)); err != nil {
 		return err
 	}
 	_, err := c.raw.Write(chunk)
@@ -81,8 +93,8 @@ func (c *conn) expect(call *call) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.dead != nil {
-		c.lane.unanswered.Add(-1)
-		call.finish(nil, notSent(c.lane.node, c.dead))
+		c.unanswered.Add(-1)
+		call.finish(nil, notSent(c.node, c.dead))
 		return false
 	}
 	c.pending = append(c.pending, call)
@@ -92,9 +104,17 @@ func (c *conn) expect(call *call) bool {
 	return true
 }
 
+// expectNothing notes that something is sent that is never answered, or returns why the connection has ended.
+func (c *conn) expectNothing() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.oneWay = c.oneWay || c.dead == nil
+	return c.dead
+}
+
 // await gives the reply that is due next its time. The caller holds the lock.
 func (c *conn) await(call *call) {
-	_ = c.raw.SetReadDeadline(time.Now().Add(c.lane.patience() + call.patience))
+	_ = c.raw.SetReadDeadline(time.Now().Add(c.patience + call.patience))
 }
 
 // answered takes the call that has been answered off, and begins to wait for the next one.
@@ -104,7 +124,7 @@ func (c *conn) answered() {
 	if c.dead != nil {
 		return
 	}
-	c.useful = true
+	c.useful, c.oneWay = true, false
 	c.pending = c.pending[1:]
 	if len(c.pending) > 0 {
 		c.await(c.pending[0])
@@ -131,20 +151,20 @@ func (c *conn) fail(err error) {
 		c.mu.Unlock()
 		return
 	}
-	c.dead = err
+	c.dead, c.cut = err, len(c.pending) > 0
 	pending := c.pending
 	c.pending = nil
 	c.mu.Unlock()
 	_ = c.raw.Close()
 	for _, call := range pending {
-		c.lane.unanswered.Add(-1)
-		call.finish(nil, noAnswer(c.lane.node, err))
+		c.unanswered.Add(-1)
+		call.finish(nil, noAnswer(c.node, err))
 	}
 }
 
 // read is the goroutine that reads the replies. It ends with the connection.
 func (c *conn) read() {
-	defer c.lane.peers.running.Done()
+	defer c.peers.running.Done()
 	for want := int32(1); ; want++ {
 		if err := c.readReply(want); err != nil {
 			switch {
@@ -185,7 +205,7 @@ func (c *conn) readReply(want int32) error {
 		return fmt.Errorf("a reply to request %d where one to %d is due", correlation, want)
 	}
 	c.answered()
-	c.lane.unanswered.Add(-1)
+	c.unanswered.Add(-1)
 	call.finish(&outcome{frame: frame, body: body}, nil)
 	return nil
 }

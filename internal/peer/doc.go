@@ -16,6 +16,13 @@
 // may take (Config.ReplyTimeout, Config.LivenessTimeout, a Fetch's own wait in addition); all requests that were sent by
 // it fail then. It also ends when the node's address changes.
 //
+// # Streams
+//
+// A [Stream] is a connection to a node for one user alone, that of a proxy's client: its requests are in order among each
+// other and wait for nobody else's. It is made by Open and never made again: when it ends, by the same rules, all that was
+// sent and not answered fails. EndStreams ends those to a node that the cluster holds for dead, so that nobody waits for the
+// end of a connection which nobody is left to close.
+//
 // Reply bytes are read into memory that grows with what has arrived, up to Config.ReplyBytesMax.
 //
 // # Raft

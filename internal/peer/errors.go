@@ -27,6 +27,7 @@ var (
 	errMoved  = errors.New("the node has another address now")
 	errIdle   = errors.New("nothing to ask")
 	errHungUp = errors.New("the node closed the connection")
+	errDead   = errors.New("the cluster holds the node for dead")
 )
 
 func notSent(node cluster.NodeID, err error) error {

@@ -276,7 +276,7 @@ func (l *lane) connect() (*conn, error) {
 		l.failures++
 		return nil, err
 	}
-	l.conn = newConn(l, raw)
+	l.conn = newConn(l.peers, l.node, l.patience(), &l.unanswered, raw)
 	return l.conn, nil
 }
 

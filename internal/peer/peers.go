@@ -77,8 +77,10 @@ type Peers struct {
 
 // peer is one node.
 type peer struct {
-	address string
-	lanes   [laneCount]*lane
+	address     string
+	lanes       [laneCount]*lane
+	streams     map[*Stream]struct{}
+	unreachable time.Time // when it could last not be connected to for a stream
 }
 
 // New returns Peers that know nobody.
@@ -99,7 +101,10 @@ func (p *Peers) SetAddress(node cluster.NodeID, address string) {
 	case !ok:
 		p.mu.nodes[node] = p.newPeer(node, address)
 	case known.address != address:
-		known.address = address
+		known.address, known.unreachable = address, time.Time{}
+		for _, s := range known.takeStreams() {
+			s.conn.fail(errMoved)
+		}
 		for _, l := range known.lanes {
 			l.move(address)
 		}
@@ -107,7 +112,7 @@ func (p *Peers) SetAddress(node cluster.NodeID, address string) {
 }
 
 func (p *Peers) newPeer(node cluster.NodeID, address string) *peer {
-	n := &peer{address: address}
+	n := &peer{address: address, streams: map[*Stream]struct{}{}}
 	for i := range n.lanes {
 		n.lanes[i] = newLane(p, node, Lane(i), address)
 	}
@@ -129,15 +134,22 @@ func (p *Peers) Forget(node cluster.NodeID) {
 	p.mu.Lock()
 	n := p.mu.nodes[node]
 	delete(p.mu.nodes, node)
+	var streams []*Stream
+	if n != nil {
+		streams = n.takeStreams()
+	}
 	p.mu.Unlock()
 	if n != nil {
-		n.close()
+		n.close(streams)
 	}
 }
 
-func (n *peer) close() {
+func (n *peer) close(streams []*Stream) {
 	for _, l := range n.lanes {
 		l.close()
+	}
+	for _, s := range streams {
+		s.conn.fail(ErrClosed)
 	}
 }
 
@@ -149,7 +161,7 @@ func (p *Peers) Close() {
 	p.mu.nodes = nil
 	p.mu.Unlock()
 	for _, n := range nodes {
-		n.close()
+		n.close(n.takeStreams()) // nobody else finds them any more
 	}
 	p.running.Wait()
 }

@@ -18,9 +18,14 @@ func (p *Peers) Request(ctx context.Context, node cluster.NodeID, lane Lane, req
 	if o.err != nil {
 		return nil, fmt.Errorf("%s: %w", wire.APIName(req.Key()), o.err)
 	}
+	return readReply(node, req, o.body)
+}
+
+// readReply decodes the reply to a request.
+func readReply(node cluster.NodeID, req kmsg.Request, body []byte) (kmsg.Response, error) {
 	resp := req.ResponseKind()
 	resp.SetVersion(req.GetVersion())
-	if err := resp.ReadFrom(o.body); err != nil {
+	if err := resp.ReadFrom(body); err != nil {
 		return nil, fmt.Errorf("%s: %w", wire.APIName(req.Key()), noAnswer(node, err))
 	}
 	return resp, nil
@@ -39,9 +44,13 @@ func (p *Peers) begin(node cluster.NodeID, lane Lane, c *call) {
 		l.begin(c)
 		return
 	}
-	err := ErrUnknownNode
+	c.finish(nil, notSent(node, p.unknown()))
+}
+
+// unknown says why there is no node.
+func (p *Peers) unknown() error {
 	if p.ctx.Err() != nil {
-		err = ErrClosed
+		return ErrClosed
 	}
-	c.finish(nil, notSent(node, err))
+	return ErrUnknownNode
 }
