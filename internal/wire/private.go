@@ -11,6 +11,7 @@ import (
 const (
 	KeyRaftMessages int16 = privateKeys
 	KeyHello        int16 = privateKeys + 1
+	KeyProxied      int16 = privateKeys + 2
 )
 
 const privateKeys = 31000
@@ -32,6 +33,9 @@ var private = [...]api{
 		{to: never, tag: -1, kind: kindString, nullable: true},
 		{to: never, tag: -1, kind: kindInt8},
 	}},
+	{name: "Proxied", size: unsafe.Sizeof(ProxiedRequest{}), fields: []field{
+		{to: never, tag: -1, kind: kindString},
+	}},
 }
 
 // NewRequest returns the request of a key that has one, Kafka's or ours, nil for others.
@@ -41,6 +45,8 @@ func NewRequest(key int16) kmsg.Request {
 		return &RaftMessagesRequest{}
 	case KeyHello:
 		return &HelloRequest{}
+	case KeyProxied:
+		return &ProxiedRequest{}
 	}
 	return kmsg.RequestForKey(key)
 }
@@ -60,10 +66,11 @@ func (v *version) GetVersion() int16 { return int16(*v) }
 // IsFlexible implements [kmsg.Request].
 func (*version) IsFlexible() bool { return true }
 
-// raftMessagesKey and helloKey give requests and responses their key.
+// These give requests and responses their key.
 type (
 	raftMessagesKey struct{}
 	helloKey        struct{}
+	proxiedKey      struct{}
 )
 
 // Key implements [kmsg.Request].
@@ -71,6 +78,9 @@ func (raftMessagesKey) Key() int16 { return KeyRaftMessages }
 
 // Key implements [kmsg.Request].
 func (helloKey) Key() int16 { return KeyHello }
+
+// Key implements [kmsg.Request].
+func (proxiedKey) Key() int16 { return KeyProxied }
 
 // RaftMessagesRequest carries messages of raft between two members of the metadata quorum.
 type RaftMessagesRequest struct {
@@ -232,6 +242,53 @@ func (r *HelloResponse) ReadFrom(src []byte) error {
 	}
 	b.skipTags()
 	return b.malformed(KeyHello, src)
+}
+
+// ProxiedRequest says that another node passes on what one client asks by this connection. It comes first, and again when a
+// Fetch that waits is to be answered with what there is.
+type ProxiedRequest struct {
+	version
+	proxiedKey
+	Client string // the client's address, host:port
+}
+
+// ProxiedResponse answers a Proxied.
+type ProxiedResponse struct {
+	version
+	proxiedKey
+	ErrorCode int16
+}
+
+// ResponseKind implements [kmsg.Request].
+func (*ProxiedRequest) ResponseKind() kmsg.Response { return &ProxiedResponse{} }
+
+// RequestKind implements [kmsg.Response].
+func (*ProxiedResponse) RequestKind() kmsg.Request { return &ProxiedRequest{} }
+
+// AppendTo implements [kmsg.Request].
+func (r *ProxiedRequest) AppendTo(dst []byte) []byte {
+	return append(appendString(dst, r.Client, true), 0)
+}
+
+// ReadFrom implements [kmsg.Request].
+func (r *ProxiedRequest) ReadFrom(src []byte) error {
+	b := weighed{reader: reader{src: src, flexible: true}}
+	r.Client = b.string()
+	b.skipTags()
+	return b.malformed(KeyProxied, src)
+}
+
+// AppendTo implements [kmsg.Response].
+func (r *ProxiedResponse) AppendTo(dst []byte) []byte {
+	return append(appendInt16(dst, r.ErrorCode), 0)
+}
+
+// ReadFrom implements [kmsg.Response].
+func (r *ProxiedResponse) ReadFrom(src []byte) error {
+	b := weighed{reader: reader{src: src, flexible: true}}
+	r.ErrorCode = b.int16()
+	b.skipTags()
+	return b.malformed(KeyProxied, src)
 }
 
 // malformed returns what is to be said of a message that was read from src.

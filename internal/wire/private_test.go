@@ -10,7 +10,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-var privateAPIs = []int16{KeyRaftMessages, KeyHello}
+var privateAPIs = []int16{KeyRaftMessages, KeyHello, KeyProxied}
 
 func TestPrivateMessagesReadWhatTheyWrite(t *testing.T) {
 	for _, key := range privateAPIs {
@@ -48,6 +48,7 @@ func TestPrivateMessagesCutOff(t *testing.T) {
 	messages := []kmsg.Request{
 		&RaftMessagesRequest{ClusterID: id, Messages: [][]byte{[]byte("m")}},
 		&HelloRequest{ClusterID: &id},
+		&ProxiedRequest{Client: "192.0.2.1:1234"},
 	}
 	for _, m := range messages {
 		body := m.AppendTo(nil)
@@ -77,6 +78,7 @@ func FuzzPrivate(f *testing.F) {
 	id := "cluster"
 	f.Add(KeyRaftMessages, (&RaftMessagesRequest{ClusterID: id, Messages: [][]byte{{1, 2}, nil}}).AppendTo(nil))
 	f.Add(KeyHello, (&HelloRequest{ClusterID: &id, Formed: true}).AppendTo(nil))
+	f.Add(KeyProxied, (&ProxiedRequest{Client: "192.0.2.1:1234"}).AppendTo(nil))
 	f.Add(KeyHello, (&HelloResponse{ClusterID: &id, Voters: []HelloVoter{{NodeID: 1, Address: "a:1"}}}).AppendTo(nil))
 	f.Fuzz(func(t *testing.T, key int16, body []byte) {
 		if key < privateKeys || int(key) >= privateKeys+len(private) {
