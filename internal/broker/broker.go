@@ -50,7 +50,7 @@ type Broker struct {
 	now          func() time.Time
 	log          *slog.Logger
 	sessions     *sessionCache
-	fetchMemory  fetchMemory
+	fetchMemory  *FetchMemory
 	produceCalls sync.Pool // of *produceCall
 	producerIDs  producerIDs
 	rotation     atomic.Uint32 // where the next fetch of a client without order of its own starts
@@ -65,7 +65,7 @@ func New(cfg Config) *Broker {
 	if b.log == nil {
 		b.log = slog.New(slog.DiscardHandler)
 	}
-	b.fetchMemory.total = fetchBytesTotal
+	b.fetchMemory = NewFetchMemory()
 	b.sessions = newSessionCache(cfg.Settings.FetchSessionsMax, b.now)
 	return b
 }
@@ -79,6 +79,9 @@ type Conn struct {
 	// Next returns a channel that receives when the client has sent a further request which waits for the present one;
 	// there may be a token from before, until Start has taken it out. nil: nobody says.
 	Next func() <-chan struct{}
+	// Proxied tells that another node speaks here for a client: RemoteAddr is the client's, and a Fetch that waits is
+	// answered when the next request is there.
+	Proxied bool
 	// ClientSoftware is what ApiVersions said (KIP-511), empty until then. Requests that pipeline do not touch it.
 	ClientSoftware        string
 	ClientSoftwareVersion string

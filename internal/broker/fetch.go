@@ -38,7 +38,7 @@ type fetchCall struct {
 	// reserved is what the reply has of the memory for fetches.
 	reserved int
 	follower follower        // who fetches, when it is a replica
-	next     <-chan struct{} // receives when a replica's next request is there; nil for clients
+	next     <-chan struct{} // receives when the next request of a replica, or a proxy, is there; nil for clients
 }
 
 // fetched is what is known of one item.
@@ -63,7 +63,7 @@ func (b *Broker) startFetch(_ context.Context, r *Request) Finish {
 }
 
 func (b *Broker) fetch(ctx context.Context, r *Request, req *wire.FetchRequest, next <-chan struct{}) wire.Response {
-	s, items, code := b.fetchItems(req)
+	s, items, code := b.sessions.items(req)
 	if code != wire.None {
 		return &wire.FetchResponse{Version: req.Version, Error: code}
 	}
@@ -76,16 +76,16 @@ func (b *Broker) fetch(ctx context.Context, r *Request, req *wire.FetchRequest, 
 	return c.respond(s)
 }
 
-// fetchItems finds the session of a request and what to read. The session is nil when the request is a full one: a new
+// items finds the session of a request and what to read. The session is nil when the request is a full one: a new
 // session is made, if one is wanted, when the first reply is known.
-func (b *Broker) fetchItems(req *wire.FetchRequest) (*fetchSession, []fetchItem, wire.Error) {
+func (c *sessionCache) items(req *wire.FetchRequest) (*fetchSession, []fetchItem, wire.Error) {
 	if req.Version < 7 || req.SessionEpoch == sessionEpochFull || req.SessionEpoch == sessionEpochFinal {
 		if req.Version >= 7 && req.SessionID != 0 {
-			b.sessions.remove(req.SessionID)
+			c.remove(req.SessionID)
 		}
 		return nil, requestedItems(req), wire.None
 	}
-	s, ok := b.sessions.get(req.SessionID)
+	s, ok := c.get(req.SessionID)
 	if !ok {
 		return nil, nil, wire.FetchSessionIDNotFound
 	}
@@ -94,10 +94,10 @@ func (b *Broker) fetchItems(req *wire.FetchRequest) (*fetchSession, []fetchItem,
 		return nil, nil, code
 	}
 	if size == 0 {
-		b.sessions.remove(s.id)
+		c.remove(s.id)
 		return nil, nil, wire.None
 	}
-	b.sessions.used(s, size)
+	c.used(s, size)
 	return s, items, wire.None
 }
 
@@ -217,8 +217,8 @@ func (c *fetchCall) reserve(n int) int {
 	if c.isReplica() {
 		return n // of which there are few, and clients must not hold them up
 	}
-	c.b.fetchMemory.release(c.reserved)
-	c.reserved = c.b.fetchMemory.reserve(n)
+	c.b.fetchMemory.Release(c.reserved)
+	c.reserved = c.b.fetchMemory.Reserve(n)
 	return c.reserved
 }
 
@@ -227,7 +227,7 @@ func (c *fetchCall) keep(n int) {
 	if c.isReplica() {
 		return
 	}
-	c.b.fetchMemory.release(c.reserved - n)
+	c.b.fetchMemory.Release(c.reserved - n)
 	c.reserved = n
 }
 
@@ -404,7 +404,7 @@ type fetchReply struct {
 // there to read it.
 func (r *fetchReply) Release() {
 	release(r.found)
-	r.b.fetchMemory.release(r.reserved)
+	r.b.fetchMemory.Release(r.reserved)
 }
 
 // AppendTo implements wire.Response. Partitions whose records turn out to be unreadable become errors; the others are

@@ -2,13 +2,16 @@ package broker
 
 import "sync/atomic"
 
-// fetchMemory bounds the record data of all Fetch replies between their reading and the end of their sending. Nobody
+// FetchMemory bounds the record data of all Fetch replies between their reading and the end of their sending. Nobody
 // waits for it: when it becomes scarce replies become smaller, which the protocol allows, down to a size that keeps every
 // consumer going. Clients that ask for much and do not read it so cost little more than that.
-type fetchMemory struct {
+type FetchMemory struct {
 	total int64
 	used  atomic.Int64
 }
+
+// NewFetchMemory returns memory that is free.
+func NewFetchMemory() *FetchMemory { return &FetchMemory{total: fetchBytesTotal} }
 
 const (
 	fetchBytesTotal = 128 << 20
@@ -18,8 +21,8 @@ const (
 	fetchBytesScarce = 64 << 10
 )
 
-// reserve takes memory for up to n bytes and returns how much it got.
-func (m *fetchMemory) reserve(n int) int {
+// Reserve takes memory for up to n bytes and returns how much it got.
+func (m *FetchMemory) Reserve(n int) int {
 	for {
 		used := m.used.Load()
 		got := min(int64(n), max((m.total-used)/fetchShare, fetchBytesScarce))
@@ -29,5 +32,5 @@ func (m *fetchMemory) reserve(n int) int {
 	}
 }
 
-// release gives memory back.
-func (m *fetchMemory) release(n int) { m.used.Add(-int64(n)) }
+// Release gives memory back.
+func (m *FetchMemory) Release(n int) { m.used.Add(-int64(n)) }

@@ -32,9 +32,10 @@ func followerOf(img *cluster.Image, req *wire.FetchRequest) follower {
 	}
 }
 
-// nextAfter returns the channel that tells of a replica's next request, nil for clients, which may send ahead.
+// nextAfter returns the channel that tells of a replica's next request, or of a proxy's, nil for clients, which may send
+// ahead.
 func nextAfter(conn *Conn, req *wire.FetchRequest) <-chan struct{} {
-	if req.ReplicaID < 0 || conn.Next == nil {
+	if req.ReplicaID < 0 && !conn.Proxied || conn.Next == nil {
 		return nil
 	}
 	next := conn.Next()
