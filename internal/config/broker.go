@@ -43,6 +43,7 @@ type Network struct {
 	Advertised          []Listener
 	InterBroker         string // the name of a listener, "" for a controller only
 	ControllerListeners []string
+	ProxyListeners      []string
 
 	RequestBytesMax        int32
 	QueuedRequestBytesMax  int64 // -1: the broker's own
@@ -288,7 +289,8 @@ func parseVoter(text string) (Voter, error) {
 
 func (r reader) network() (Network, error) {
 	n := Network{
-		ControllerListeners:   r.controllerListeners(),
+		ControllerListeners:   r.listenerNames("controller.listener.names"),
+		ProxyListeners:        r.listenerNames("proxy.listener.names"),
 		RequestBytesMax:       r.int32("socket.request.max.bytes"),
 		QueuedRequestBytesMax: r.int64("queued.max.request.bytes"),
 		ReceiveBufferBytes:    r.bufferBytes("socket.receive.buffer.bytes"),
@@ -307,11 +309,14 @@ func (r reader) network() (Network, error) {
 	if err = checkPorts(n.Listeners); err != nil {
 		return Network{}, err
 	}
+	if err = checkProxies(n.Listeners, n.ProxyListeners, n.ControllerListeners); err != nil {
+		return Network{}, err
+	}
 	protocols, err := parseProtocols(r.get("listener.security.protocol.map").text)
 	if err != nil {
 		return Network{}, err
 	}
-	if err = secure(n.Listeners, protocols, n.ControllerListeners, r.set("listener.security.protocol.map")); err != nil {
+	if err = secure(n.Listeners, protocols, n.ControllerListeners, n.ProxyListeners, r.set("listener.security.protocol.map")); err != nil {
 		return Network{}, err
 	}
 	if n.Advertised, err = advertise(n.Listeners, r.advertised(n.Listeners), n.ControllerListeners); err != nil {
@@ -325,7 +330,7 @@ func (r reader) network() (Network, error) {
 	case !broker:
 		return n, nil
 	}
-	n.InterBroker, err = r.interBroker(n.Advertised)
+	n.InterBroker, err = r.interBroker(n.Advertised, n.ProxyListeners)
 	return n, err
 }
 
@@ -338,8 +343,8 @@ func (r reader) bufferBytes(name string) int {
 	return -1
 }
 
-func (r reader) controllerListeners() []string {
-	names := r.list("controller.listener.names")
+func (r reader) listenerNames(key string) []string {
+	names := r.list(key)
 	for i := range names {
 		names[i] = strings.ToUpper(names[i])
 	}
@@ -376,14 +381,20 @@ func (r reader) advertised(listeners []Listener) []string {
 	return []string{first.Name + "://" + net.JoinHostPort(host, port)}
 }
 
-// interBroker returns the listener between brokers: the one that is named, else the first that clients are told.
-func (r reader) interBroker(advertised []Listener) (string, error) {
+// interBroker returns the listener between brokers: the one that is named, else the first that clients are told and that is
+// no proxy.
+func (r reader) interBroker(advertised []Listener, proxies []string) (string, error) {
+	isProxy := func(l Listener) bool { return slices.Contains(proxies, l.Name) }
 	name := strings.ToUpper(r.get("inter.broker.listener.name").text)
 	if name == "" {
-		return advertised[0].Name, nil
+		at := slices.IndexFunc(advertised, func(l Listener) bool { return !isProxy(l) })
+		if at < 0 {
+			return "", errors.New("all listeners for clients are in proxy.listener.names: brokers need one among each other")
+		}
+		return advertised[at].Name, nil
 	}
-	if !slices.ContainsFunc(advertised, func(l Listener) bool { return l.Name == name }) {
-		return "", fmt.Errorf("inter.broker.listener.name is %s, which is none of the advertised listeners", name)
+	if !slices.ContainsFunc(advertised, func(l Listener) bool { return l.Name == name && !isProxy(l) }) {
+		return "", fmt.Errorf("inter.broker.listener.name is %s, which is none of the advertised listeners, or a proxy", name)
 	}
 	return name, nil
 }

@@ -28,15 +28,15 @@ func TestShippedFiles(t *testing.T) {
 		"testdata/server-4.properties": {
 			NodeID: 1, LogDirs: []string{"/tmp/kraft-combined-logs"},
 			Network: Network{
-				Listeners:  []Listener{{"PLAINTEXT", "", 9092, "PLAINTEXT"}, {"CONTROLLER", "", 9093, "PLAINTEXT"}},
-				Advertised: []Listener{{"PLAINTEXT", "localhost", 9092, "PLAINTEXT"}},
+				Listeners:  []Listener{{"PLAINTEXT", "", 9092, "PLAINTEXT", false}, {"CONTROLLER", "", 9093, "PLAINTEXT", false}},
+				Advertised: []Listener{{"PLAINTEXT", "localhost", 9092, "PLAINTEXT", false}},
 			},
 		},
 		"testdata/server-0.8.properties": {
 			NodeID: 0, LogDirs: []string{"/tmp/kafka-logs"},
 			Network: Network{
-				Listeners:  []Listener{{"PLAINTEXT", "", 9092, "PLAINTEXT"}},
-				Advertised: []Listener{{"PLAINTEXT", "", 9092, "PLAINTEXT"}},
+				Listeners:  []Listener{{"PLAINTEXT", "", 9092, "PLAINTEXT", false}},
+				Advertised: []Listener{{"PLAINTEXT", "", 9092, "PLAINTEXT", true}},
 			},
 		},
 	} {
@@ -79,8 +79,18 @@ func TestBrokerSettings(t *testing.T) {
 			return o["127.0.0.1"] == 5 && o["::1"] == 6
 		}, ""},
 		{"log.retention.hours=-1", func(Broker) bool { return true }, ""},
+		{"listeners=PLAINTEXT://0.0.0.0:9092", func(b Broker) bool { return b.Network.Advertised[0].Reached && b.Network.Advertised[0].Host == "" }, ""},
+		{"listeners=PLAINTEXT://h:9092", func(b Broker) bool { return !b.Network.Advertised[0].Reached }, ""},
+		{"listeners=PLAINTEXT://:9092\nadvertised.listeners=PLAINTEXT://:9092", func(b Broker) bool { return !b.Network.Advertised[0].Reached }, ""},
+		{"listeners=ONE://:1,PLAINTEXT://:2\nproxy.listener.names=one", func(b Broker) bool {
+			return b.Network.InterBroker == "PLAINTEXT" && slices.Equal(b.Network.ProxyListeners, []string{"ONE"})
+		}, ""},
 
-		{"listeners=PLAINTEXT://0.0.0.0:9092", nil, "set advertised.listeners=PLAINTEXT://"},
+		{"listeners=PLAINTEXT://:9092\nadvertised.listeners=PLAINTEXT://0.0.0.0:9092", nil, "set advertised.listeners=PLAINTEXT://"},
+		{"proxy.listener.names=ONE", nil, "there is no listener ONE"},
+		{"proxy.listener.names=PLAINTEXT", nil, "brokers need one among each other"},
+		{"listeners=ONE://:1,PLAINTEXT://:2\nproxy.listener.names=ONE\ninter.broker.listener.name=ONE", nil, "or a proxy"},
+		{"listeners=PLAINTEXT://:1,CONTROLLER://:2\nproxy.listener.names=CONTROLLER", nil, "it is one or the other"},
 		{"listeners=SSL://h:1", nil, "listener SSL is SSL: TLS and SASL are not there yet"},
 		{"listeners=A://h:1", nil, "add A:PLAINTEXT to listener.security.protocol.map"},
 		{"listeners=PLAINTEXT://h:1,PLAINTEXT://h:2", nil, "is there twice"},

@@ -98,4 +98,5 @@ var ownDescriptions = map[string]string{
 	"broker ops.consumer.lag.enable":        "Logbahn's own",
 	"broker ops.listener":                   "Logbahn's own",
 	"broker ops.metrics.series.max":         "Logbahn's own",
+	"broker proxy.listener.names":           "Logbahn's own",
 }

@@ -16,6 +16,9 @@ type Listener struct {
 	Host     string // without brackets. "": every address, or when advertised, the name of this machine
 	Port     int    // 0: one that is free
 	Security string // PLAINTEXT
+	// Reached is for what is advertised: each client is told the address by which it has reached the node. Nobody has said
+	// another one, and Host is only this machine's name for itself.
+	Reached bool
 }
 
 func (l Listener) String() string {
@@ -109,12 +112,12 @@ func parseProtocols(text string) (map[string]string, error) {
 	return protocols, nil
 }
 
-// secure gives each listener its protocol. Those of controllers are PLAINTEXT when nothing else is said.
-func secure(listeners []Listener, protocols map[string]string, controllers []string, mapped bool) error {
+// secure gives each listener its protocol. Those of controllers and proxies are PLAINTEXT when nothing else is said.
+func secure(listeners []Listener, protocols map[string]string, controllers, proxies []string, mapped bool) error {
 	for i := range listeners {
 		l := &listeners[i]
 		protocol, ok := protocols[l.Name]
-		if !ok && !mapped && slices.Contains(controllers, l.Name) {
+		if !ok && (!mapped && slices.Contains(controllers, l.Name) || slices.Contains(proxies, l.Name)) {
 			protocol, ok = plaintext, true
 		}
 		if !ok {
@@ -147,10 +150,26 @@ func advertise(listeners []Listener, texts, controllers []string) ([]Listener, e
 			return nil, fmt.Errorf("advertised.listeners: there is no listener %s", a.Name)
 		}
 		a.Security = listeners[at].Security
-		if a.Host == "0.0.0.0" || a.Host == "::" {
+		switch {
+		case !given && wide(*a):
+			a.Host, a.Reached = "", true
+		case a.Host == "0.0.0.0" || a.Host == "::":
 			return nil, fmt.Errorf("clients cannot connect to %s: set advertised.listeners=%s://<name of this machine>:%d",
 				a.Host, a.Name, a.Port)
 		}
 	}
 	return advertised, nil
+}
+
+// checkProxies refuses proxies that are not there, or have another part to play.
+func checkProxies(listeners []Listener, proxies, controllers []string) error {
+	for _, name := range proxies {
+		switch {
+		case !slices.ContainsFunc(listeners, func(l Listener) bool { return l.Name == name }):
+			return fmt.Errorf("proxy.listener.names: there is no listener %s", name)
+		case slices.Contains(controllers, name):
+			return fmt.Errorf("listener %s is in proxy.listener.names and in controller.listener.names: it is one or the other", name)
+		}
+	}
+	return nil
 }
