@@ -33,6 +33,7 @@ var layers = [][]room{
 		{pkg: "internal/quorum", beside: []string{"internal/quorum/controller"}},
 	},
 	{{pkg: "internal/broker"}},
+	{{pkg: "internal/proxy"}},
 	{{pkg: "internal/listener"}},
 	{{pkg: "internal/ops"}},
 	{{pkg: "internal/node"}},

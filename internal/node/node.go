@@ -23,6 +23,7 @@ import (
 	"github.com/logbahn/logbahn/internal/ops"
 	"github.com/logbahn/logbahn/internal/partition"
 	"github.com/logbahn/logbahn/internal/peer"
+	"github.com/logbahn/logbahn/internal/proxy"
 	"github.com/logbahn/logbahn/internal/quorum"
 	"github.com/logbahn/logbahn/internal/vfs"
 )
@@ -61,6 +62,7 @@ type Node struct {
 	set     *partition.Set
 	groups  *coordinator.Groups
 	server  *broker.Broker
+	proxy   *proxy.Proxy
 	serves  chan struct{} // closed when clients are answered
 	serving []*serving
 
@@ -102,6 +104,8 @@ type Node struct {
 type serving struct {
 	config.Listener      // as bound: the port is the real one
 	controllers     bool // nodes may ask what only nodes may
+	brokers         bool // it is the one between brokers
+	proxy           bool // it shows its clients one node
 	sockets         []net.Listener
 	receiveBytes    int // of the connections' buffers, -1 for the system's own
 	sendBytes       int
@@ -264,6 +268,10 @@ func (n *Node) openReplicas(context.Context) error {
 		NodeID: n.broker.NodeID, Metadata: n.metadata(), Partitions: n.set, Groups: n.groups,
 		Settings: broker.SettingsOf(n.broker), Static: n.static, Log: n.log, Now: n.cfg.Now,
 		Dir: broker.LogDir{Path: n.dir.Path(), Free: func() (int64, error) { return n.fs.Free(n.dir.Path()) }},
+	})
+	n.proxy = proxy.New(proxy.Config{
+		NodeID: n.broker.NodeID, Image: n.quorum.Image, Peers: n.brokers, LogDir: n.dir.Path(), Log: n.log, Now: n.cfg.Now,
+		FetchBytesMax: int(n.broker.Fetch.BytesMax), SessionsMax: int(n.broker.Fetch.SessionsMax),
 	})
 	n.attachOps()
 	n.running.Add(1)

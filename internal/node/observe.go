@@ -8,13 +8,15 @@ import (
 	"github.com/logbahn/logbahn/internal/broker"
 	"github.com/logbahn/logbahn/internal/listener"
 	"github.com/logbahn/logbahn/internal/ops"
+	"github.com/logbahn/logbahn/internal/proxy"
 	"github.com/logbahn/logbahn/internal/wire"
 )
 
 // conn is what a node keeps of a client's connection.
 type conn struct {
 	broker.Conn
-	address string // of the client, without the port
+	address string      // of the client, without the port
+	proxied *proxy.Conn // of a client of a proxy, from its first request on
 
 	// Of the goroutine that answers. asked is what client was found by: a client that found no room is not looked for
 	// with every request.

@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"net"
 	"slices"
 	"strconv"
@@ -21,7 +22,9 @@ func (n *Node) openPeers(context.Context) error {
 		// A heartbeat that is not answered has to be sent elsewhere well within the session.
 		LivenessTimeout: milliseconds(int64(n.broker.Quorum.SessionTimeoutMs)) / 4,
 	}
-	n.controllers, n.brokers = peer.New(cfg), peer.New(cfg)
+	n.controllers = peer.New(cfg)
+	cfg.Dial = n.dialBroker
+	n.brokers = peer.New(cfg)
 	n.raft = peer.NewRaft(peer.RaftConfig{
 		Peers: n.controllers, Self: n.broker.NodeID, Address: n.controllerAddress(), ClusterID: n.dir.ClusterID, Log: n.log,
 	})
@@ -87,8 +90,10 @@ func (n *Node) brokersChanged(img *cluster.Image, d cluster.Delta) {
 		switch b := change.New; {
 		case b == nil:
 			n.brokers.Forget(change.Old.ID)
-		case b.ID == n.broker.NodeID:
 		default:
+			if b.Fenced {
+				n.brokers.EndStreams(b.ID) // which may wait for an answer that does not come
+			}
 			if e, ok := b.Endpoint(n.broker.Network.InterBroker); ok {
 				n.brokers.SetAddress(b.ID, endpointAddress(e))
 			} else {
@@ -98,6 +103,28 @@ func (n *Node) brokersChanged(img *cluster.Image, d cluster.Delta) {
 		}
 	}
 }
+
+// dialBroker connects to a broker, to this one inside the process.
+func (n *Node) dialBroker(ctx context.Context, address string) (net.Conn, error) {
+	for _, e := range n.advertised() {
+		if e.Name == n.broker.Network.InterBroker && endpointAddress(e) == address {
+			return n.dialSelf(ctx)
+		}
+	}
+	return n.cfg.Network.Dial(ctx, address)
+}
+
+// dialSelf connects to this node's listener between brokers.
+func (n *Node) dialSelf(ctx context.Context) (net.Conn, error) {
+	for _, s := range n.serving {
+		if server := s.server.Load(); s.brokers && server != nil {
+			return server.DialInProcess(ctx)
+		}
+	}
+	return nil, errNotServing
+}
+
+var errNotServing = errors.New("this node does not answer brokers yet")
 
 // controllerAddress is where other nodes reach this one as a controller.
 func (n *Node) controllerAddress() string { return endpointAddress(n.controllerEndpoint()) }

@@ -34,11 +34,15 @@ var inProcessEndpoint = cluster.Endpoint{Name: "PLAINTEXT", Host: "in-process", 
 // bind takes the addresses. Nothing is accepted before the node serves.
 func (n *Node) bind(context.Context) error {
 	if n.cfg.InProcess {
-		n.serving = append(n.serving, &serving{Listener: config.Listener{Name: inProcessEndpoint.Name}})
+		n.serving = append(n.serving, &serving{Listener: config.Listener{Name: inProcessEndpoint.Name}, brokers: true})
 		return nil
 	}
 	for _, l := range n.broker.Network.Listeners {
-		s := &serving{Listener: l, controllers: n.controls(l.Name), receiveBytes: n.broker.Network.ReceiveBufferBytes, sendBytes: n.broker.Network.SendBufferBytes}
+		s := &serving{
+			Listener: l, controllers: n.controls(l.Name),
+			brokers: l.Name == n.broker.Network.InterBroker, proxy: slices.Contains(n.broker.Network.ProxyListeners, l.Name),
+			receiveBytes: n.broker.Network.ReceiveBufferBytes, sendBytes: n.broker.Network.SendBufferBytes,
+		}
 		n.serving = append(n.serving, s)
 		if err := s.bind(n.cfg.Network); err != nil {
 			return err
@@ -157,10 +161,10 @@ func (n *Node) serveControllers(context.Context) error {
 	return nil
 }
 
-// serve begins to answer clients.
+// serve begins to answer clients, last those of proxies, which ask the others for them.
 func (n *Node) serve(context.Context) error {
 	close(n.serves)
-	for _, s := range n.serving {
+	for _, s := range n.proxiesLast() {
 		if s.server.Load() == nil {
 			if err := n.accepting(s); err != nil {
 				return err
@@ -171,11 +175,24 @@ func (n *Node) serve(context.Context) error {
 	return nil
 }
 
+// proxiesLast returns the listeners in the order of their start.
+func (n *Node) proxiesLast() []*serving {
+	return slices.SortedStableFunc(slices.Values(n.serving), func(a, b *serving) int {
+		switch {
+		case a.proxy == b.proxy:
+			return 0
+		case a.proxy:
+			return 1
+		}
+		return -1
+	})
+}
+
 // accepting begins to accept on a listener.
 func (n *Node) accepting(s *serving) error {
 	network := n.broker.Network
 	server, err := listener.New(listener.Config{
-		Handler:         handler{node: n, controllers: s.controllers},
+		Handler:         n.handlerOf(s),
 		Observer:        n.observer(),
 		Name:            s.Name,
 		RequestBytesMax: int(network.RequestBytesMax),
@@ -282,11 +299,20 @@ func (n *Node) Dial(ctx context.Context) (net.Conn, error) {
 	return n.serving[0].server.Load().DialInProcess(ctx)
 }
 
+// handlerOf returns what answers the requests of a listener.
+func (n *Node) handlerOf(s *serving) listener.Handler {
+	if s.proxy {
+		return proxyHandler{n, s.Name}
+	}
+	return handler{node: n, controllers: s.controllers, brokers: s.brokers}
+}
+
 // handler gives the requests of a listener to the broker, and of a listener for controllers to the node what only nodes may
 // ask.
 type handler struct {
 	node        *Node
 	controllers bool
+	brokers     bool
 }
 
 // plainBytesMax bounds the frames of everything but Produce. What describes topics, groups and offsets is far smaller.
@@ -307,6 +333,14 @@ func (h handler) Lookup(key, version int16) (listener.API, error) {
 			return listener.API{Pipelines: a.pipelines, BytesMax: a.bytesMax}, nil
 		}
 	}
+	if h.brokers && key == wire.KeyProxied {
+		return listener.API{BytesMax: plainBytesMax}, nil
+	}
+	return lookup(key, version)
+}
+
+// lookup tells how to treat requests of the broker's APIs.
+func lookup(key, version int16) (listener.API, error) {
 	api, ok := broker.Lookup(key)
 	if !ok {
 		return listener.API{}, broker.ErrNotServed
@@ -333,7 +367,11 @@ func (h handler) Start(ctx context.Context, c *listener.Conn, header wire.Reques
 			return nil, err
 		}
 	}
-	finish, err := h.node.server.Start(ctx, &broker.Request{Header: header, Body: body, Conn: &stateOf(c).Conn})
+	state := stateOf(c)
+	if header.Key == wire.KeyProxied {
+		return state.proxiedFor(body.(*wire.ProxiedRequest)), nil
+	}
+	finish, err := h.node.server.Start(ctx, &broker.Request{Header: header, Body: body, Conn: &state.Conn})
 	return listener.Finish(finish), err
 }
 

@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/logbahn/logbahn/internal/ops"
@@ -47,7 +48,7 @@ func (n *Node) shutdown(ctx context.Context) error {
 	if !n.alone() { // whose quorum is always there
 		defer time.AfterFunc(changeGrace, n.endChanges).Stop()
 	}
-	for _, s := range n.serving {
+	for _, s := range slices.Backward(n.proxiesLast()) {
 		errs = append(errs, s.shutdown(ctx))
 	}
 	n.running.Wait()

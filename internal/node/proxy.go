@@ -1,0 +1,88 @@
+package node
+
+import (
+	"context"
+	"net/netip"
+	"strings"
+
+	"github.com/logbahn/logbahn/internal/broker"
+	"github.com/logbahn/logbahn/internal/cluster"
+	"github.com/logbahn/logbahn/internal/listener"
+	"github.com/logbahn/logbahn/internal/proxy"
+	"github.com/logbahn/logbahn/internal/wire"
+)
+
+// proxyHandler gives the requests of a listener to the proxy, but for what is about the connection itself.
+type proxyHandler struct {
+	node *Node
+	name string // the listener's
+}
+
+// Lookup implements listener.Handler.
+func (h proxyHandler) Lookup(key, version int16) (listener.API, error) {
+	if key != wire.KeyApiVersions && !proxy.Serves(key) {
+		return listener.API{}, broker.ErrNotServed
+	}
+	return lookup(key, version)
+}
+
+// Start implements listener.Handler.
+func (h proxyHandler) Start(ctx context.Context, c *listener.Conn, header wire.RequestHeader, body any) (listener.Finish, error) {
+	state := stateOf(c)
+	if header.Key == wire.KeyApiVersions {
+		finish, err := h.node.server.Start(ctx, &broker.Request{Header: header, Body: body, Conn: &state.Conn})
+		return listener.Finish(finish), err
+	}
+	if state.proxied == nil {
+		state.proxied = h.node.proxy.Connect(ctx, proxy.Client{Address: state.RemoteAddr, Told: h.node.told(&state.Conn)})
+	}
+	finish, err := state.proxied.Start(ctx, header, body)
+	return listener.Finish(finish), err
+}
+
+// told returns where the client of a proxy is told that this node is: what is advertised, else the address that it has
+// reached.
+func (n *Node) told(c *broker.Conn) cluster.Endpoint {
+	for _, e := range n.advertised() {
+		if e.Name == c.Listener {
+			if reached, ok := n.reached(c.Listener, c.LocalAddr); ok {
+				return reached
+			}
+			return e
+		}
+	}
+	reached, _ := endpointAt(c.Listener, c.LocalAddr)
+	return reached
+}
+
+// reached returns the address by which a client has reached a listener of which nobody has said where it is. False when
+// somebody has, or the address is none that others could use.
+func (n *Node) reached(name, localAddr string) (cluster.Endpoint, bool) {
+	for _, a := range n.broker.Network.Advertised {
+		if a.Name == name && a.Reached {
+			return endpointAt(name, localAddr)
+		}
+	}
+	return cluster.Endpoint{}, false
+}
+
+func endpointAt(name, address string) (cluster.Endpoint, bool) {
+	at, err := netip.ParseAddrPort(address)
+	if err != nil || at.Addr().IsUnspecified() {
+		return cluster.Endpoint{Name: name}, false
+	}
+	return cluster.Endpoint{Name: name, Host: at.Addr().Unmap().String(), Port: at.Port()}, true
+}
+
+// clientAddressBytes is how much of a client's address another node may tell.
+const clientAddressBytes = 256
+
+// proxiedFor notes for whom another node speaks by this connection. A Fetch that waits has ended when this is answered.
+func (c *conn) proxiedFor(req *wire.ProxiedRequest) listener.Finish {
+	c.Proxied = true
+	if req.Client != "" && len(req.Client) <= clientAddressBytes {
+		c.RemoteAddr = strings.Clone(req.Client)
+		c.address = hostOf(c.RemoteAddr)
+	}
+	return replied(req, &wire.ProxiedResponse{})
+}
