@@ -127,6 +127,7 @@ func TestCheck(t *testing.T) {
 		{"a commit that may have happened", History{Commits: []Commit{commit(3, OK, 0), commit(5, Info, 2)}, Fetched: []Fetched{fetched(5, 9)}}, nil},
 		{"a commit that came late", History{Commits: []Commit{commit(3, Info, 0), commit(5, OK, 2)}, Fetched: []Fetched{fetched(3, 9)}}, nil},
 		{"two commits at once", History{Commits: []Commit{commit(3, OK, 2), commit(5, OK, 2)}, Fetched: []Fetched{fetched(3, 9)}}, nil},
+		{"a commit of unknown fate that came late", History{Commits: []Commit{commit(3, Info, 0), commit(5, OK, 2)}, Fetched: []Fetched{fetched(3, 9)}}, nil},
 		{"a commit by nobody", History{Commits: []Commit{commit(3, OK, 0)}, Fetched: []Fetched{fetched(4, 9)}}, []Kind{CommitPhantom}},
 		{"a commit from the future", History{Commits: []Commit{commit(4, OK, 20)}, Fetched: []Fetched{fetched(4, 9)}}, []Kind{CommitPhantom}},
 		{"committed past what nobody got", History{
