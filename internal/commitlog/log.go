@@ -40,6 +40,7 @@ type Log struct {
 	epochs   atomic.Pointer[[]epochEntry]
 	failure  atomic.Pointer[error]
 	queued   atomic.Bool // the flusher knows
+	full     atomic.Bool // there was no room for the last write
 
 	headUnsynced atomic.Bool // removed segments may come back in a power cut: the start offset must be on disk
 
@@ -53,7 +54,6 @@ type Log struct {
 		closed        bool
 		deleted       bool
 		told          bool // Hooks.Failed was called
-		full          bool // there was no room for the last write
 		active        activeSegment
 		producers     producers
 		infos         []batchInfo    // scratch of appends
@@ -101,6 +101,9 @@ func (l *Log) EndOffset() int64 { return l.end.Load() }
 
 // FlushedOffset returns the offset up to which records survive a power cut; with FlushOS, a crash of the process.
 func (l *Log) FlushedOffset() int64 { return l.flushed.Load() }
+
+// Full tells whether there was no room for the last write: ErrNoSpace.
+func (l *Log) Full() bool { return l.full.Load() }
 
 // Size returns the bytes of all segments.
 func (l *Log) Size() int64 {

@@ -25,6 +25,9 @@ func (p *Partition) position() (wire.FetchPartition, bool) {
 		Partition: p.index, FetchOffset: offset, CurrentLeaderEpoch: m.LeaderEpoch(), LastFetchedEpoch: AnyEpoch,
 		LogStartOffset: p.log.StartOffset(), HighWatermark: m.HighWatermark(), FlushedOffset: m.Flushed(),
 	}
+	if p.log.Full() {
+		want.FlushedOffset = 0 // it cannot keep up: it is not let in again before it has written what comes next
+	}
 	if namesEpoch {
 		want.LastFetchedEpoch = p.log.EpochAt(offset - 1)
 	}

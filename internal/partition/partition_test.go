@@ -9,6 +9,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -320,6 +321,49 @@ func TestFollowerMovesTheHighWatermark(t *testing.T) {
 	asking := <-asked
 	if c := asking.Topics[0].Partitions[0]; len(c.NewEpochISR) != 1 || c.NewEpochISR[0].BrokerID != 1 || c.LeaderEpoch != 1 {
 		t.Fatalf("asked for %+v, want 1 alone", c)
+	}
+}
+
+// A leader without room for a record leaves its place to the other one, and promises nothing until it has copied the next
+// record.
+func TestLeaderWithoutRoom(t *testing.T) {
+	faults := vfs.Inject(vfs.NewMem())
+	n := startNode(t, faults)
+	n.apply(cluster.RegisterBroker{Broker: cluster.Broker{ID: 2, Epoch: n.img.NextBrokerEpoch()}})
+	asked := make(controller, 1)
+	n.set.cfg.Controller = asked
+	t.Cleanup(n.set.Close)
+	two := cluster.Partition{Replicas: ids(1, 2), ISR: ids(1, 2), Leader: 1, LeaderEpoch: 1}
+	p := n.create(topicID, nil, two)
+	if _, err := p.Append(batch("a"), AppendOptions{LeaderEpoch: AnyEpoch}); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.log.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	p.flushed()
+	full := func(op vfs.Op, name string) bool { return op == vfs.OpWrite && strings.HasSuffix(name, ".log") }
+	faults.Add(vfs.Rule{Match: full, Fault: vfs.Fault{Err: syscall.ENOSPC}})
+	if _, err := p.Append(batch("b"), AppendOptions{LeaderEpoch: AnyEpoch}); !errors.Is(err, commitlog.ErrNoSpace) {
+		t.Fatalf("append: %v, want ErrNoSpace", err)
+	}
+	asking := <-asked
+	if c := asking.Topics[0].Partitions[0]; len(c.NewEpochISR) != 1 || c.NewEpochISR[0].BrokerID != 2 {
+		t.Fatalf("asked for %+v, want 2 alone", c.NewEpochISR)
+	}
+	two.ISR, two.Leader, two.LeaderEpoch, two.PartitionEpoch = ids(2), 2, 2, 1
+	n.apply(cluster.ChangePartition{TopicID: topicID, Index: 0, Partition: two})
+	if at, follows := p.position(); !follows || at.FlushedOffset != 0 {
+		t.Fatalf("without room it asks for %+v, %v", at, follows)
+	}
+	faults.Clear()
+	next := batch("b")
+	record.PatchOffsets(next, 1, 2)
+	if _, err := p.log.AppendReplica(next); err != nil {
+		t.Fatal(err)
+	}
+	if at, follows := p.position(); !follows || at.FlushedOffset != 1 {
+		t.Fatalf("with room it asks for %+v, %v", at, follows)
 	}
 }
 
