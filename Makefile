@@ -1,6 +1,6 @@
 # Counts and ranges: SEEDS=from:to, SCENARIO=one-node-kill, FUZZTIME=10m, KILLS=200,
 # STATES=1000000, SECTION=latency,raw, ROUNDS=3, BUDGET=40m,
-# DURATION=1h, SEED=7, FAULTS=kill-leader,power-all.
+# DURATION=1h, SEED=7, FAULTS=kill-leader,power-all, DOCUMENT=../docs/reliability.md.
 SEEDS    ?= 0:10000
 SCENARIO ?= .*
 RACE     ?=
@@ -15,6 +15,7 @@ BUDGET   ?= 40m
 DURATION ?= 10m
 SEED     ?= 0
 FAULTS   ?=
+DOCUMENT ?=
 
 .PHONY: build check test race crash sim sim-wasm explore seeded fuzz hostile interop interop-golden kill chaos bench figures clean
 
@@ -83,7 +84,7 @@ bin/chaos: FORCE
 
 chaos: build bin/chaos ## three real processes that are killed, cut off and robbed of unsynced writes under three clients; needs root
 	interop/install.sh
-	cd chaos && go test ./... && ../bin/chaos -duration $(DURATION) -seed $(SEED) -faults '$(FAULTS)'
+	cd chaos && go test ./... && ../bin/chaos -duration $(DURATION) -seed $(SEED) -faults '$(FAULTS)' -document '$(DOCUMENT)'
 
 # The benchmark is a module of its own, so that the peers' code is no dependency of Logbahn's, nor Logbahn's one of it.
 bin/bench: FORCE

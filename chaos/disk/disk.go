@@ -41,7 +41,7 @@ func Mount(dir string, size int64) (*Disk, error) {
 		MountOptions: fuse.MountOptions{
 			DirectMountStrict: true,
 			DirectMountFlags:  syscall.MS_NOSUID | syscall.MS_NODEV | syscall.MS_NOATIME,
-			MaxWrite:          1 << 20,
+			MaxWrite:          512 << 10,
 			FsName:            "logbahn-chaos",
 			Name:              "logbahn-chaos",
 			DisableXAttrs:     true,
