@@ -112,7 +112,15 @@ type serving struct {
 	server          atomic.Pointer[listener.Server] // nil until it serves
 }
 
-const tickInterval = 5 * time.Second
+// How often replicas see time pass. A follower that lags leaves its in-sync set a quarter of the lag time late at most.
+const (
+	tickIntervalMin = 100 * time.Millisecond
+	tickIntervalMax = 5 * time.Second
+)
+
+func (n *Node) tickInterval() time.Duration {
+	return min(tickIntervalMax, max(tickIntervalMin, milliseconds(n.broker.Replication.LagTimeMaxMs)/4))
+}
 
 // Start starts a node; the context bounds the start only.
 func Start(ctx context.Context, cfg Config) (_ *Node, err error) {
@@ -286,11 +294,11 @@ func changesBrokers(d cluster.Delta) bool {
 // tick is the goroutine that lets replicas see time pass, and listeners new limits.
 func (n *Node) tick() {
 	defer n.running.Done()
-	t := time.NewTicker(tickInterval)
+	t := time.NewTicker(n.tickInterval())
 	defer t.Stop()
 	warned := false
 	n.warnOfSpace(&warned)
-	for ticks := 1; ; ticks++ {
+	for checked := time.Now(); ; {
 		select {
 		case <-n.stop:
 			return
@@ -298,8 +306,9 @@ func (n *Node) tick() {
 			n.limitConnections()
 		case now := <-t.C:
 			n.set.Tick(now)
-			if ticks%spaceCheckTicks == 0 {
+			if now.Sub(checked) >= spaceCheckInterval {
 				n.warnOfSpace(&warned)
+				checked = now
 			}
 		}
 	}

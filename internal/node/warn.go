@@ -19,11 +19,11 @@ import (
 )
 
 const (
-	openFilesWarn     = 10_000
-	advertisedWait    = 5 * time.Second
-	spaceCheckTicks   = 12 // ticks of tickInterval: once a minute
-	replyBytesMax     = 1 << 20
-	correlationOfSelf = 7
+	openFilesWarn      = 10_000
+	advertisedWait     = 5 * time.Second
+	spaceCheckInterval = time.Minute
+	replyBytesMax      = 1 << 20
+	correlationOfSelf  = 7
 )
 
 // warn says what is going to be trouble though the node runs. It is a goroutine: asking for names can take its time.
