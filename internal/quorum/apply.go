@@ -99,6 +99,7 @@ func (q *Quorum) applyMembers(e *pb.Entry) error {
 	if e.GetIndex() > q.storage.saved.confIndex {
 		q.storage.saved.conf, q.storage.saved.confIndex = q.raft.ApplyConfChange(change), e.GetIndex()
 	}
+	q.log.Info("the members of the metadata quorum have changed", "offset", e.GetIndex()-1, "voters", voterList(q.votersNow()))
 	if change.GetNodeId() == q.cfg.Self.RaftID() && !q.member() {
 		q.loop.follower.deaf = deafTicks // removed: nobody sends it the log any more
 	}

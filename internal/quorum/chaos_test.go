@@ -195,7 +195,8 @@ func (s *simulated) changeMembers(n *simNode) {
 	}
 	ctx, cancel := context.WithTimeout(s.t.Context(), time.Second)
 	defer cancel()
-	_, _ = q.Do(ctx, req)
+	resp, err := q.Do(ctx, req)
+	s.note(leader.id, "asked to change the members: %+v: %+v %v", req, resp, err)
 }
 
 func addVoter(v Voter) *kmsg.AddRaftVoterRequest {

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"log/slog"
 	"maps"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -38,6 +40,35 @@ type simulated struct {
 	cut   map[[2]cluster.NodeID]bool
 	loss  float64
 	check checker
+	trace []string
+}
+
+// traceMax is how many of the last events are printed when a seed fails.
+const traceMax = 4000
+
+func (s *simulated) note(id cluster.NodeID, format string, args ...any) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.trace) == traceMax {
+		s.trace = slices.Delete(s.trace, 0, traceMax/4)
+	}
+	s.trace = append(s.trace, fmt.Sprintf("%s node %d: %s", time.Now().Format("05.000"), id, fmt.Sprintf(format, args...)))
+}
+
+// traced is a node's logger, into the trace.
+type traced struct {
+	slog.Handler
+	s  *simulated
+	id cluster.NodeID
+}
+
+func (h traced) Enabled(context.Context, slog.Level) bool { return true }
+
+func (h traced) Handle(_ context.Context, r slog.Record) error {
+	text := r.Message
+	r.Attrs(func(a slog.Attr) bool { text += " " + a.String(); return true })
+	h.s.note(h.id, "%s", text)
+	return nil
 }
 
 type simNode struct {
@@ -96,6 +127,7 @@ func (s *simulated) start(n *simNode) error {
 	v, err := openVoter(s.t, n.disk, n.id, func(c *Config) {
 		c.Voters, c.SnapshotBytes, c.Machine, c.Transport = s.begun, 1500, chain{}, simPort{s, n}
 		c.Fetch, c.Request = simPort{s, n}.fetch, simPort{s, n}.request
+		c.Logger = slog.New(traced{slog.DiscardHandler, s, n.id})
 		if s.change != nil {
 			s.change(c)
 		}
@@ -103,6 +135,8 @@ func (s *simulated) start(n *simNode) error {
 	if err != nil {
 		return fmt.Errorf("node %d: %w", n.id, err)
 	}
+	st := v.q.Status()
+	s.note(n.id, "started: raft id %x epoch %d committed %d end %d", n.self.RaftID(), st.Epoch, st.HighWatermark, st.EndOffset)
 	s.mu.Lock()
 	n.v = v
 	s.mu.Unlock()
@@ -148,6 +182,7 @@ func (s *simulated) stop(n *simNode, how func(*vfs.Mem) *vfs.Mem) {
 		ordered = true
 	}
 	s.mu.Unlock()
+	s.note(n.id, "stopped, in order: %v", ordered)
 	v.q.Close()
 	if err := v.dir.Close(); err != nil && ordered {
 		s.check.fail("node %d stops: %v", n.id, err)
@@ -579,7 +614,12 @@ func (c *checker) complete(id cluster.NodeID, img *cluster.Image) {
 func bubble(t *testing.T, seed uint64, voters int, f func(s *simulated)) {
 	synctest.Test(t, func(t *testing.T) {
 		s := simulate(t, seed, voters)
-		defer s.stopAll()
+		defer func() {
+			if t.Failed() {
+				t.Log(strings.Join(s.trace, "\n"))
+			}
+			s.stopAll()
+		}()
 		f(s)
 	})
 }

@@ -41,6 +41,7 @@ type loopState struct {
 	voters  map[uint64]Voter
 
 	running      bool // Open has returned
+	ended        bool // in order, with Close
 	snapshotting bool // a snapshot is being written beside the loop
 
 	// What was proposed here and committed, for Status.
@@ -110,6 +111,7 @@ func (q *Quorum) runLoop() {
 		var err error
 		select {
 		case <-q.stop:
+			q.loop.ended = true
 			return
 		case <-ticks(q.timers.raft):
 			q.raft.Tick()
@@ -128,6 +130,8 @@ func (q *Quorum) runLoop() {
 			err = q.covered(r)
 		case r := <-q.fetches:
 			err = q.fetched(r)
+		case <-q.resigns:
+			q.resign()
 		}
 		if err == nil {
 			err = q.drain()

@@ -100,22 +100,19 @@ func (q *Quorum) advanceJoining() {
 	if j == nil || !s.leading || !s.ready || s.changeIndex != 0 {
 		return
 	}
-	waits := j.request != nil && j.request.ctx.Err() == nil
-	if q.caughtUp(j.voter.RaftID()) {
-		if q.proposeMembers(pending{request: j.request, resp: j.resp}, pb.ConfChangeAddNode, j.voter) == nil {
+	p := pending{request: j.request, resp: j.resp}
+	switch gone := j.request != nil && j.request.ctx.Err() != nil; {
+	case q.caughtUp(j.voter.RaftID()):
+		if q.proposeMembers(p, pb.ConfChangeAddNode, j.voter) == nil {
 			s.joining = nil
 		}
-		return
-	}
-	if j.request != nil && !waits || q.now().After(j.deadline) {
-		if q.proposeMembers(pending{}, pb.ConfChangeRemoveNode, j.voter) != nil {
-			return
-		}
-		s.joining = nil
-		if waits {
+	case gone || q.now().After(j.deadline):
+		if j.request != nil {
 			text := fmt.Sprintf("Aborted add voter operation for %v since it is lagging behind", j.voter)
 			j.resp.ErrorCode, j.resp.ErrorMessage = wire.RequestTimedOut.Code(), &text
-			j.request.answer <- answer{resp: j.resp}
+		}
+		if q.proposeMembers(p, pb.ConfChangeRemoveNode, j.voter) == nil {
+			s.joining = nil
 		}
 	}
 }

@@ -110,6 +110,7 @@ type Quorum struct {
 	inbox      chan *pb.Message
 	snapshots  chan snapshotResult // capacity 1: one is written at a time
 	fetches    chan fetchResult    // capacity 1: one is made at a time
+	resigns    chan struct{}       // capacity 1
 	ctx        context.Context     // ends with stop
 	cancel     context.CancelFunc
 	stop       chan struct{}
@@ -130,6 +131,7 @@ func Open(cfg Config) (*Quorum, error) {
 		inbox:     make(chan *pb.Message, messagesQueued),
 		snapshots: make(chan snapshotResult, 1),
 		fetches:   make(chan fetchResult, 1),
+		resigns:   make(chan struct{}, 1),
 		stop:      make(chan struct{}),
 		failed:    make(chan struct{}),
 	}
@@ -305,7 +307,23 @@ func (q *Quorum) Step(m *pb.Message) {
 
 // Close ends all goroutines. The log stays open.
 func (q *Quorum) Close() {
-	q.stopOnce.Do(func() { close(q.stop); q.cancel() })
+	q.stopOnce.Do(func() {
+		close(q.stop)
+		q.cancel()
+		q.done.Wait()
+		q.rememberCommitted()
+		_ = q.storage.acked.close() // nothing in it has to be kept
+	})
 	q.done.Wait()
-	_ = q.storage.acked.close() // nothing in it has to be kept; a second Close finds it closed
+}
+
+// rememberCommitted spares the next start asking others what is committed, before it has an image of all that this one had.
+// A voter that is alone finds out by itself.
+func (q *Quorum) rememberCommitted() {
+	if !q.loop.ended || q.alone() || q.storage.saved.hard.GetTerm() == 0 {
+		return
+	}
+	if err := q.storage.saveState(); err != nil {
+		q.log.Warn("what is committed was not noted down", "err", err)
+	}
 }

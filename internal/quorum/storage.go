@@ -39,6 +39,9 @@ type storage struct {
 	written, snapshotBytes int64
 	// opened is the snapshot that was there at the start, until it is used.
 	opened *pb.Snapshot
+	// settled is the last but one change of the members in the log that was opened. It is committed, since a leader makes no
+	// change before the one before it is: and it must be known, since votes are counted among the members of the last.
+	settled uint64
 	// wanted says that a follower needs a snapshot which knows the members of now.
 	wanted bool
 	// newest names the newest snapshot, for any goroutine; nil without one.
@@ -126,6 +129,7 @@ func (s *storage) readEntries(covered uint64) error {
 		return nil
 	}
 	var entries []*pb.Entry
+	var before uint64 // the last change of the members so far
 	for batch, err := range s.log.Batches(int64(covered)) {
 		if err != nil {
 			return fmt.Errorf("metadata log: %w", err)
@@ -136,6 +140,9 @@ func (s *storage) readEntries(covered uint64) error {
 		}
 		if want := covered + uint64(len(entries)) + 1; e.GetIndex() != want {
 			return fmt.Errorf("metadata log: %w: offset %d where %d should be", errDamaged, e.GetIndex()-1, want-1)
+		}
+		if changesMembers(e) {
+			s.settled, before = before, e.GetIndex()
 		}
 		entries = append(entries, e)
 		s.written += int64(len(batch))
@@ -167,7 +174,7 @@ func (s *storage) reconcile() error {
 	if term := s.saved.hard.GetTerm(); term < lastTerm {
 		return fmt.Errorf("%s: %w: it is of term %d or missing, and the metadata log has entries of term %d: this node no longer knows how it voted; as the only voter it can be started from a backup of the data directory, among others remove it and add it again with an empty one", path.Join(s.dir, stateFile), errDamaged, term, lastTerm)
 	}
-	s.saved.hard.Commit = new(max(s.saved.hard.GetCommit(), s.covered))
+	s.saved.hard.Commit = new(max(s.saved.hard.GetCommit(), s.covered, s.settled))
 	return s.memory.SetHardState(s.saved.hard)
 }
 

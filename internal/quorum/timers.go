@@ -18,7 +18,7 @@ type timers struct {
 // setTimers starts and stops the timers as the members, the leadership and the brokers demand. It runs in the loop.
 func (q *Quorum) setTimers() {
 	t := &q.timers
-	t.raft = running(t.raft, !q.alone() && (q.member() || !q.follows()), q.cfg.TickInterval)
+	t.raft = running(t.raft, !(q.alone() && q.loop.leading) && (q.member() || !q.follows()), q.cfg.TickInterval)
 	t.machine = running(t.machine, q.watchesBrokers(), machineInterval)
 }
 
@@ -34,7 +34,11 @@ func running(t *time.Ticker, needed bool, d time.Duration) *time.Ticker {
 }
 
 func (t *timers) stop() {
-	t.raft, t.machine = running(t.raft, false, 0), running(t.machine, false, 0)
+	for _, ticker := range []*time.Ticker{t.raft, t.machine} {
+		if ticker != nil {
+			ticker.Stop()
+		}
+	}
 }
 
 func ticks(t *time.Ticker) <-chan time.Time {
