@@ -18,6 +18,14 @@
 //	failed     the log or the vote could not be written: every request is refused with ErrFailed, Failed is closed, and
 //	           the node has to stop, since a voter must never forget what it has promised
 //
+// # Members
+//
+// A node is a voter, a learner (is sent the log and does not count), or an observer (fetches what is committed). The log
+// decides, and that changes at run time: AddRaftVoter makes a learner, then a voter, RemoveRaftVoter an observer, one change at a
+// time (members.go). A voter is a node id with a directory id, from which its raft id derives: with an emptied disk it is
+// somebody else, who follows as observer until it is added, and never votes with what was forgotten. A member that hears of
+// no leader for two seconds fetches as observers do (observe.go): it may have been removed.
+//
 // # Storage
 //
 // Raft's entry i is one batch of one record at offset i-1 of the log, its term the batch's leader epoch (entry.go).
@@ -29,6 +37,6 @@
 //
 // Every method may be called by any goroutine, and none from within a subscriber. A Quorum owns two goroutines: the loop
 // (loop.go) is the only one that touches raft, the machine and the storage; the publisher (publish.go) calls the
-// subscribers in order and then answers those who wait for them. A third one runs while a snapshot is written
-// (snapshot.go). All end with Close.
+// subscribers in order and then answers those who wait for them. Others run while a snapshot is written (snapshot.go) and
+// while the log is fetched (observe.go). All end with Close.
 package quorum

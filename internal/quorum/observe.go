@@ -295,16 +295,18 @@ func (q *Quorum) feed(r fetchResult) error {
 	})
 }
 
-// diverged begins again at what is known to be committed here. Where the leader does not have that either, one of the two
-// has lost what was committed, and which one is not for this node to guess.
+// diverged begins again at what is known to be committed here. Where a leader of a later epoch does not have that either, one
+// of the two has lost what was committed, and which one is not for this node to guess. One of the same epoch or an earlier one
+// may have been overruled and not know it yet.
 func (q *Quorum) diverged(r fetchResult) error {
 	f := &q.loop.follower
 	if !f.behind {
 		f.behind = true
 		return nil
 	}
-	if r.node != r.leader {
+	if r.node != r.leader || int64(r.epoch) <= int64(r.term) || r.index > q.raft.BasicStatus().GetCommit() {
 		f.failures++
+		f.shunned = shunnedFetches
 		return nil
 	}
 	return fmt.Errorf("%w: the metadata log of this node has an entry of epoch %d at offset %d that was committed, and the leader, node %d, does not have it: one of the two has lost data or is of another cluster; when it is this node, empty its metadata folder and start it again",

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 
 	"github.com/logbahn/logbahn/internal/cluster"
 	"github.com/logbahn/logbahn/internal/record"
+	"github.com/logbahn/logbahn/internal/vfs"
 	"github.com/logbahn/logbahn/internal/wire"
 )
 
@@ -218,7 +220,7 @@ func TestFetchServesWhatIsCommitted(t *testing.T) {
 		last := int64(-1)
 		for more := true; more; { // a segment at a time
 			all := fetch(func(_ *wire.FetchRequest, p *wire.FetchPartition) { p.FetchOffset = last + 1 })
-			more = all.Records != nil
+			before := last
 			for b, _ := all.Records.(wire.RecordBytes); len(b) > 0; {
 				h, err := record.ReadHeader(b)
 				if err != nil {
@@ -226,6 +228,7 @@ func TestFetchServesWhatIsCommitted(t *testing.T) {
 				}
 				last, b = h.LastOffset(), b[h.Size():]
 			}
+			more = last > before
 		}
 		if last != q.Status().HighWatermark-1 {
 			t.Errorf("served up to offset %d, committed is what is below %d", last, q.Status().HighWatermark)
@@ -301,5 +304,30 @@ func FuzzFetchedEntries(f *testing.F) {
 		if n := len(r.entries); !ordered || n > 0 && r.entries[n-1].GetIndex() > highWatermark {
 			t.Fatalf("%d entries up to %d, committed up to %d", n, r.entries[n-1].GetIndex(), highWatermark)
 		}
+	})
+}
+
+// TestStaleLeaderIsNoJudge asks a leader whose disk is full, and which does not know that it was deposed, about entries that
+// the next leader has committed: its word is not taken.
+func TestStaleLeaderIsNoJudge(t *testing.T) {
+	bubble(t, 8, 3, func(s *simulated) {
+		s.startAll()
+		s.mustDo("a")
+		stale := s.leader()
+		stale.disk.Add(vfs.Rule{
+			Match: func(op vfs.Op, name string) bool { return op == vfs.OpWrite && strings.HasSuffix(name, ".log") },
+			Fault: vfs.Fault{Err: syscall.ENOSPC},
+		})
+		go func() { _, _ = stale.v.q.Do(s.t.Context(), set("stuck")) }()
+		var next *simNode
+		s.await(5*time.Second, "another leader", func() bool { next = s.leader(); return next != nil && next != stale })
+		if _, err := next.v.q.Do(s.t.Context(), removeVoter(next.self)); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(10 * time.Second)
+		if err := next.v.q.Err(); err != nil {
+			t.Fatal(err)
+		}
+		s.settle()
 	})
 }

@@ -96,6 +96,10 @@ func (q *Quorum) read(s *Status, want *wire.FetchPartition, bytesMax int32) (rep
 		return reply, true
 	case offset > 0 && want.LastFetchedEpoch >= 0 && log.EpochAt(offset-1) != want.LastFetchedEpoch:
 		epoch, end := log.EpochEndOffset(want.LastFetchedEpoch, s.HighWatermark)
+		if epoch < 0 && log.EpochAt(offset-1) < 0 { // a snapshot is taking the place of the log just now
+			reply.Error = wire.OffsetNotAvailable
+			return reply, true
+		}
 		reply.DivergingEpoch = wire.EpochEnd{Epoch: max(epoch, 0), EndOffset: min(max(end, 0), offset-1)}
 		return reply, true
 	case offset == s.HighWatermark:
