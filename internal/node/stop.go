@@ -10,7 +10,8 @@ import (
 )
 
 // Stop stops the node: no new requests, an end to those in flight as long as the context allows, then everything that
-// Start has started, backwards. It may be called more than once, and returns when all is stopped.
+// Start has started, backwards. It may be called more than once, and returns when all is stopped. That requests had to be
+// cut off is no error.
 func (n *Node) Stop(ctx context.Context) error {
 	return n.end(ctx, nil)
 }
@@ -48,10 +49,19 @@ func (n *Node) shutdown(ctx context.Context) error {
 	if !n.alone() { // whose quorum is always there
 		defer time.AfterFunc(changeGrace, n.endChanges).Stop()
 	}
+	cutOff := false
 	for _, s := range slices.Backward(n.proxiesLast()) {
-		errs = append(errs, s.shutdown(ctx))
+		err := s.shutdown(ctx)
+		if err != nil && errors.Is(err, ctx.Err()) {
+			cutOff = true
+			continue
+		}
+		errs = append(errs, err)
 	}
 	n.running.Wait()
+	if cutOff && n.failure == nil && !n.killed.Load() {
+		n.log.Warn("requests were cut off that waited for what did not come in time, as for replicas that have stopped before")
+	}
 	if n.server != nil { // else nobody ever was
 		n.log.Info("no client is connected any more", "after", time.Since(begin).Round(time.Millisecond).String())
 	}
