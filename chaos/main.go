@@ -3,6 +3,7 @@
 // Command chaos breaks a cluster of real processes while real clients use it, and judges what they have seen.
 //
 //	chaos [-duration 10m] [-seed n] [-binary ../bin/logbahn]
+//	chaos -judge DIR      judges the histories that a run has kept once more
 //
 // Each node is a process in a network namespace of its own, with its data on a file system which can lose power, fail,
 // fill up and become slow. franz-go, librdkafka and the Java client write, read and commit through it all, while faults
@@ -49,6 +50,7 @@ type options struct {
 	interop  string
 	clients  string
 	flushOS  bool
+	judge    string
 }
 
 func main() {
@@ -56,6 +58,9 @@ func main() {
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "error:", err)
 		os.Exit(exitCannot)
+	}
+	if o.judge != "" {
+		os.Exit(exitCode(judgeKept(o.judge)))
 	}
 	if err := sandbox.Missing("ip@iproute2", "nft@nftables", "nsenter@util-linux", "java@default-jre-headless"); err != nil {
 		fmt.Fprintln(os.Stderr, "error:", err)
@@ -69,16 +74,19 @@ func main() {
 	if !within {
 		os.Exit(code)
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	fine, err := chaos(ctx, o)
+	ctx, _ := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	os.Exit(exitCode(chaos(ctx, o)))
+}
+
+func exitCode(fine bool, err error) int {
 	switch {
 	case err != nil:
 		fmt.Fprintln(os.Stderr, "error:", err)
-		os.Exit(exitCannot)
+		return exitCannot
 	case !fine:
-		os.Exit(exitAnomaly)
+		return exitAnomaly
 	}
+	return 0
 }
 
 // seedVariable hands the seed that was drawn outside to the run inside the sandbox.
@@ -98,6 +106,7 @@ func parse() (*options, error) {
 	flag.StringVar(&o.interop, "interop", os.Getenv("LOGBAHN_INTEROP"), "where interop/install.sh has put the clients")
 	flag.StringVar(&o.clients, "clients", "franz,librdkafka,java", "the clients, separated by commas")
 	flag.BoolVar(&o.flushOS, "flush-os", false, "run the nodes with flush=os")
+	flag.StringVar(&o.judge, "judge", "", "a directory with histories to judge once more, instead of a run")
 	flag.Parse()
 	if flag.NArg() > 0 {
 		return nil, fmt.Errorf("unexpected argument %q", flag.Arg(0))
@@ -114,6 +123,9 @@ func parse() (*options, error) {
 	}
 	if o.seed == 0 {
 		o.seed = uint64(rand.Uint32N(1e6)) + 1
+	}
+	if o.judge != "" {
+		return &o, nil
 	}
 	o.keep = o.out != ""
 	return &o, o.complete()
