@@ -29,7 +29,7 @@ var started = time.Now()
 
 func startCommand() *cobra.Command {
 	var overrides, voters []string
-	var nodeID string
+	var nodeID, proxy string
 	var strict bool
 	var logs logFlags
 	c := &cobra.Command{
@@ -42,11 +42,13 @@ func startCommand() *cobra.Command {
 			"address in it. They find each other, whichever is first; a node whose disk was lost is started as before.",
 		Example: "  logbahn start\n" +
 			"  logbahn start server.properties --override log.retention.hours=24\n" +
-			"  logbahn start --node-id 1 --voters 1@alpha:9092,2@beta:9092,3@gamma:9092",
+			"  logbahn start --node-id 1 --voters 1@alpha:9092,2@beta:9092,3@gamma:9092\n" +
+			"  logbahn start --node-id 1 --voters 1@alpha:9092,2@beta:9092,3@gamma:9092 --proxy-listener :9094",
 		Args: checkArgs(func(n int) bool { return n <= 1 }),
 	}
 	c.Flags().StringVar(&nodeID, "node-id", "", "this node's number in the cluster (node.id)")
 	c.Flags().StringSliceVar(&voters, "voters", nil, "the nodes that are the cluster's controllers, ID@HOST:PORT each (controller.quorum.voters)")
+	c.Flags().StringVar(&proxy, "proxy-listener", "", "HOST:PORT of one more listener, whose clients see the whole cluster as this one node (proxy.listener.names)")
 	c.Flags().StringArrayVar(&overrides, "override", nil, "a setting, key=value (repeatable)")
 	c.Flags().BoolVar(&strict, "strict", false, "refuse settings that are not known instead of warning")
 	c.RunE = func(c *cobra.Command, args []string) error {
@@ -59,7 +61,7 @@ func startCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return start(c, settings, strict, log)
+		return start(c, settings, proxy, strict, log)
 	}
 	logs.register(c)
 	return c
@@ -137,7 +139,7 @@ func checkSettings(settings config.Settings, strict bool, log *slog.Logger) erro
 	return nil
 }
 
-func start(c *cobra.Command, settings config.Settings, strict bool, log *slog.Logger) error {
+func start(c *cobra.Command, settings config.Settings, proxy string, strict bool, log *slog.Logger) error {
 	if err := checkSettings(settings, strict, log); err != nil {
 		return err
 	}
@@ -145,6 +147,9 @@ func start(c *cobra.Command, settings config.Settings, strict bool, log *slog.Lo
 	voters := configuredVoters(values)
 	if !listens(values) {
 		values["listeners"] = "PLAINTEXT://" + addressAmong(voters, values)
+	}
+	if err := addProxy(values, proxy); err != nil {
+		return err
 	}
 	dir := values["log.dirs"]
 	if dir == "" {
@@ -179,6 +184,26 @@ func metricsURL(node *logbahn.Node) string {
 // listens tells whether the settings name an address, in today's words or in those of the oldest configurations.
 func listens(values map[string]string) bool {
 	return values["listeners"] != "" || values["port"] != "" || values["host.name"] != ""
+}
+
+// proxyListener is the name of the listener that --proxy-listener makes.
+const proxyListener = "PROXY"
+
+// addProxy adds the listener of --proxy-listener to the settings, none for "".
+func addProxy(values map[string]string, address string) error {
+	switch {
+	case address == "":
+		return nil
+	case values["listeners"] == "":
+		return usageErrorf("--proxy-listener goes with listeners, not with the older keys port and host.name")
+	}
+	names := values["proxy.listener.names"]
+	if names != "" {
+		names += ","
+	}
+	values["listeners"] += "," + proxyListener + "://" + address
+	values["proxy.listener.names"] = names + proxyListener
+	return nil
 }
 
 // startError gives an error of Start its exit code and a way out.

@@ -76,6 +76,9 @@ type Conn struct {
 	Listener   string // the name of the listener it came in by, as in advertised.listeners
 	LocalAddr  string
 	RemoteAddr string
+	// Reached is where the client is told that this broker is, instead of the registered address: nobody has said that one, and
+	// this one the client has reached. nil: it is told the registered one.
+	Reached *cluster.Endpoint
 	// Next returns a channel that receives when the client has sent a further request which waits for the present one;
 	// there may be a token from before, until Start has taken it out. nil: nobody says.
 	Next func() <-chan struct{}

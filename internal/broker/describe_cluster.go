@@ -30,7 +30,7 @@ func (b *Broker) describeCluster(_ context.Context, r *Request, req *kmsg.Descri
 		resp.ClusterAuthorizedOperations = clusterOperations
 	}
 	for _, node := range img.Brokers() {
-		e, ok := node.Endpoint(r.Conn.Listener)
+		e, ok := b.endpoint(&node, r.Conn)
 		if !ok || node.Fenced && !req.IncludeFencedBrokers {
 			continue
 		}

@@ -41,7 +41,7 @@ func (b *Broker) coordinatorOf(ctx context.Context, r *Request, kind int8, key s
 	var code wire.Error
 	switch kind {
 	case groupCoordinator:
-		code = b.groupCoordinator(ctx, r.Conn.Listener, &c)
+		code = b.groupCoordinator(ctx, r.Conn, &c)
 	case transactionCoordinator:
 		code = wire.TransactionalIDAuthorizationFailed
 		c.ErrorMessage = kmsg.StringPtr("transactions are not served")
@@ -54,7 +54,7 @@ func (b *Broker) coordinatorOf(ctx context.Context, r *Request, kind int8, key s
 }
 
 // groupCoordinator fills in the node that coordinates the group c.Key.
-func (b *Broker) groupCoordinator(ctx context.Context, listener string, c *kmsg.FindCoordinatorResponseCoordinator) wire.Error {
+func (b *Broker) groupCoordinator(ctx context.Context, conn *Conn, c *kmsg.FindCoordinatorResponseCoordinator) wire.Error {
 	b.ensureOffsetsTopic(ctx)
 	img := b.cfg.Metadata.Image()
 	t, ok := img.Topic(offsetsTopic)
@@ -62,12 +62,12 @@ func (b *Broker) groupCoordinator(ctx context.Context, listener string, c *kmsg.
 		return wire.CoordinatorNotAvailable
 	}
 	p := &t.Partitions[coordinator.PartitionFor(c.Key, int32(len(t.Partitions)))]
-	leader, code := leaderOn(img, p, listener)
+	leader, code := leaderOn(img, p, conn.Listener)
 	if code != wire.None {
 		return wire.CoordinatorNotAvailable
 	}
 	node, _ := img.Broker(leader)
-	e, _ := node.Endpoint(listener)
+	e, _ := b.endpoint(&node, conn)
 	c.NodeID, c.Host, c.Port = leader, e.Host, int32(e.Port)
 	return wire.None
 }

@@ -32,7 +32,7 @@ func (b *Broker) metadata(ctx context.Context, r *Request, req *kmsg.MetadataReq
 	resp := kmsg.NewPtrMetadataResponse()
 	resp.ClusterID = kmsg.StringPtr(img.ClusterID())
 	resp.ControllerID = liveController(img)
-	resp.Brokers = m.brokers()
+	resp.Brokers = b.metadataBrokers(img, r.Conn)
 	if req.IncludeClusterAuthorizedOperations {
 		resp.AuthorizedOperations = clusterOperations
 	}
@@ -68,15 +68,15 @@ func liveController(img *cluster.Image) int32 {
 	return cluster.NoLeader
 }
 
-func (m *metadataReply) brokers() []kmsg.MetadataResponseBroker {
+func (b *Broker) metadataBrokers(img *cluster.Image, conn *Conn) []kmsg.MetadataResponseBroker {
 	var list []kmsg.MetadataResponseBroker
-	for _, b := range m.img.Brokers() {
-		e, ok := b.Endpoint(m.listener)
-		if b.Fenced || !ok {
+	for _, node := range img.Brokers() {
+		e, ok := b.endpoint(&node, conn)
+		if node.Fenced || !ok {
 			continue
 		}
 		rb := kmsg.NewMetadataResponseBroker()
-		rb.NodeID, rb.Host, rb.Port, rb.Rack = b.ID, e.Host, int32(e.Port), nullable(b.Rack)
+		rb.NodeID, rb.Host, rb.Port, rb.Rack = node.ID, e.Host, int32(e.Port), nullable(node.Rack)
 		list = append(list, rb)
 	}
 	return list

@@ -80,6 +80,15 @@ func nodeEndpoints(list []wire.NodeEndpoint, img *cluster.Image, listener string
 	return append(list, wire.NodeEndpoint{NodeID: broker.ID, Host: e.Host, Port: int32(e.Port), Rack: nullable(broker.Rack)})
 }
 
+// endpoint returns where a client is told that a broker is, false when it has no listener of the client's.
+func (b *Broker) endpoint(node *cluster.Broker, conn *Conn) (cluster.Endpoint, bool) {
+	e, ok := node.Endpoint(conn.Listener)
+	if ok && node.ID == b.cfg.NodeID && conn.Reached != nil {
+		return *conn.Reached, true
+	}
+	return e, ok
+}
+
 // nullable returns nil for an empty string, as Kafka sends what is not set.
 func nullable(s string) *string {
 	if s == "" {

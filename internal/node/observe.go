@@ -17,6 +17,7 @@ type conn struct {
 	broker.Conn
 	address string      // of the client, without the port
 	proxied *proxy.Conn // of a client of a proxy, from its first request on
+	placed  bool        // Reached is known
 
 	// Of the goroutine that answers. asked is what client was found by: a client that found no room is not looked for
 	// with every request.

@@ -66,6 +66,17 @@ func (n *Node) reached(name, localAddr string) (cluster.Endpoint, bool) {
 	return cluster.Endpoint{}, false
 }
 
+// place finds out where the client of a connection is told that this node is, once.
+func (n *Node) place(c *conn) {
+	if c.placed {
+		return
+	}
+	c.placed = true
+	if reached, ok := n.reached(c.Listener, c.LocalAddr); ok {
+		c.Reached = &reached
+	}
+}
+
 func endpointAt(name, address string) (cluster.Endpoint, bool) {
 	at, err := netip.ParseAddrPort(address)
 	if err != nil || at.Addr().IsUnspecified() {
