@@ -3,10 +3,12 @@ package node
 import (
 	"context"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/logbahn/logbahn/internal/broker"
 	"github.com/logbahn/logbahn/internal/cluster"
+	"github.com/logbahn/logbahn/internal/config"
 	"github.com/logbahn/logbahn/internal/listener"
 	"github.com/logbahn/logbahn/internal/proxy"
 	"github.com/logbahn/logbahn/internal/wire"
@@ -58,12 +60,15 @@ func (n *Node) told(c *broker.Conn) cluster.Endpoint {
 // reached returns the address by which a client has reached a listener of which nobody has said where it is. False when
 // somebody has, or the address is none that others could use.
 func (n *Node) reached(name, localAddr string) (cluster.Endpoint, bool) {
-	for _, a := range n.broker.Network.Advertised {
-		if a.Name == name && a.Reached {
-			return endpointAt(name, localAddr)
-		}
+	if n.tellsReached(name) {
+		return endpointAt(name, localAddr)
 	}
 	return cluster.Endpoint{}, false
+}
+
+// tellsReached tells whether clients of a listener are told the address that they have reached.
+func (n *Node) tellsReached(name string) bool {
+	return slices.ContainsFunc(n.broker.Network.Advertised, func(l config.Listener) bool { return l.Name == name && l.Reached })
 }
 
 // place finds out where the client of a connection is told that this node is, once.

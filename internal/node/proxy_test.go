@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"slices"
 	"sync"
@@ -185,6 +186,37 @@ func (c *testCluster) administer(ctx context.Context, admin *kadm.Client) {
 	}
 	if _, err := admin.DeleteTopics(ctx, "orders"); err != nil {
 		t.Error(err)
+	}
+}
+
+// Who has said nothing of addresses has clients told the one that they have reached; whoever has said one is believed.
+func TestAddressThatIsReached(t *testing.T) {
+	for _, c := range []struct{ listeners, advertised, local, want string }{
+		{"PLAINTEXT://:0", "", "192.0.2.7:9092", "192.0.2.7:9092"},
+		{"PLAINTEXT://0.0.0.0:0", "", "[::ffff:192.0.2.7]:9092", "192.0.2.7:9092"},
+		{"PLAINTEXT://[::]:0", "", "[2001:db8::7]:9092", "[2001:db8::7]:9092"},
+		{"PLAINTEXT://:0", "", "in memory", ""},
+		{"PLAINTEXT://:0", "", "0.0.0.0:9092", ""},
+		{"PLAINTEXT://:0", "PLAINTEXT://told:1234", "192.0.2.7:9092", ""},
+		{"PLAINTEXT://127.0.0.1:0", "", "127.0.0.1:9092", ""},
+	} {
+		more := []string{"listeners", c.listeners}
+		if c.advertised != "" {
+			more = append(more, "advertised.listeners", c.advertised)
+		}
+		n := &Node{cfg: Config{Settings: settings(more...)}, log: slog.New(slog.DiscardHandler)}
+		if err := n.configure(); err != nil {
+			t.Fatal(err)
+		}
+		client := &conn{Conn: broker.Conn{Listener: "PLAINTEXT", LocalAddr: c.local}}
+		n.place(client)
+		got := ""
+		if client.Reached != nil {
+			got = endpointAddress(*client.Reached)
+		}
+		if got != c.want {
+			t.Errorf("%+v: told %q", c, got)
+		}
 	}
 }
 

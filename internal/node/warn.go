@@ -50,6 +50,9 @@ func (n *Node) warn() {
 		}
 	}()
 	for _, e := range n.advertised() {
+		if n.alone() && n.tellsReached(e.Name) {
+			continue // nobody is told e
+		}
 		address := net.JoinHostPort(e.Host, strconv.Itoa(int(e.Port)))
 		if err := n.answersAt(ctx, address); err != nil && !n.stopping() {
 			n.log.Warn("clients are told to connect to an address that this node is not reached at from here; if they fail, set advertised.listeners",
