@@ -1,6 +1,6 @@
 # Counts and ranges: SEEDS=from:to, SCENARIO=one-node-kill, FUZZTIME=10m, KILLS=200,
 # STATES=1000000, SECTION=latency,raw, ROUNDS=3, BUDGET=40m,
-# DURATION=1h, SEED=7, FAULTS=kill-leader,power-all, DOCUMENT=../docs/reliability.md.
+# NODES=3, DURATION=1h, SEED=7, FAULTS=kill-leader,power-all, DOCUMENT=../docs/reliability.md.
 SEEDS    ?= 0:10000
 SCENARIO ?= .*
 RACE     ?=
@@ -12,6 +12,7 @@ BIN      := bin/logbahn
 SECTION  ?=
 ROUNDS   ?= 3
 BUDGET   ?= 40m
+NODES    ?= 1
 DURATION ?= 10m
 SEED     ?= 0
 FAULTS   ?=
@@ -67,13 +68,13 @@ hostile: ## ten thousand hostile connections, bombs and a reconnect storm for a 
 	LOGBAHN_HOSTILE=10000 LOGBAHN_HOSTILE_SECONDS=60 go test -count=1 -timeout 20m -v -run TestHostileClients ./internal/node/
 
 interop interop-golden: export LOGBAHN_INTEROP ?= $(HOME)/.cache/logbahn-interop
-interop: ## every real client against the built binary and Apache Kafka; writes docs/compatibility.md
+interop: ## every real client against the built binary and Apache Kafka; writes docs/compatibility.md; NODES=3 against three nodes
 	interop/install.sh
-	LOGBAHN_MATRIX=all LOGBAHN_REQUIRE=1 go test -count=1 -timeout 60m ./interop/...
+	LOGBAHN_NODES=$(NODES) LOGBAHN_MATRIX=all LOGBAHN_REQUIRE=1 go test -count=1 -timeout 60m ./interop/...
 
 interop-golden: ## what the clients see of Apache Kafka, for continuous integration to compare with
 	interop/install.sh
-	LOGBAHN_MATRIX=golden LOGBAHN_REQUIRE=1 go test -count=1 -timeout 60m -run TestMatrix ./interop/
+	LOGBAHN_NODES=$(NODES) LOGBAHN_MATRIX=golden LOGBAHN_REQUIRE=1 go test -count=1 -timeout 60m -run TestMatrix ./interop/
 
 kill: ## kill -9 under load
 	LOGBAHN_KILLS=$(KILLS) go test -count=1 -timeout 2h -v -run TestKillUnderLoad ./interop/

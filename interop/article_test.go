@@ -5,6 +5,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -36,6 +38,40 @@ func TestArticle(t *testing.T) {
 	s = start(t, dir, "")
 	if got := run(t, "", old, python, "testdata/article_consume.py", s.addr, "1"); got != second {
 		t.Fatalf("after a restart the group read %q, want to resume at %q", got, second)
+	}
+}
+
+// TestArticleThreeNodes types the walk-through on three nodes: the topic by Kafka's command, with three replicas of three
+// partitions, among which the article's producer takes turns; the group resumes after each node has been restarted.
+func TestArticleThreeNodes(t *testing.T) {
+	python, old := client(t, "python", "bin", "python"), []string{"PYTHONPATH=" + client(t, "python095")}
+	path, err := binary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := startNodes(t, 3)
+	created := run(t, "", nil, path, "kafka-topics", "--create", "--bootstrap-server", c.bootstrap(), "--replication-factor", "3", "--partitions", "3", "--topic", "telematics")
+	if created != "Created topic telematics.\n" {
+		t.Fatalf("kafka-topics printed %q", created)
+	}
+	described := run(t, "", nil, path, "kafka-topics", "--describe", "--bootstrap-server", c.addrs[2], "--topic", "telematics")
+	if want := "PartitionCount: 3\tReplicationFactor: 3"; !strings.Contains(described, want) {
+		t.Fatalf("kafka-topics --describe printed\n%s\nwant %q", described, want)
+	}
+
+	// The producer begins at a partition that it draws, so that the two records may be in any two.
+	produced := run(t, "", old, python, "testdata/article_produce.py", c.bootstrap())
+	acked := regexp.MustCompile(`(?m)^\[ProduceResponse\(topic=b?'telematics', partition=([012]), error=0, offset=0\)\]$`).FindAllStringSubmatch(produced, -1)
+	if len(acked) != 2 || acked[0][1] == acked[1][1] {
+		t.Fatalf("send_messages printed\n%s\nwant offset 0 of two partitions", produced)
+	}
+	first := run(t, "", old, python, "testdata/article_consume.py", c.bootstrap(), "1")
+	c.roll()
+	second := run(t, "", old, python, "testdata/article_consume.py", c.bootstrap(), "1")
+	want := []string{"0 ID-203216 60 5-15-2015 00:08:13 -74.006683,40.731781\n", "0 ID-203217 80 5-15-2015 00:08:13 -73.978165,40.757977\n"}
+	got := []string{first, second}
+	if slices.Sort(got); !slices.Equal(got, want) {
+		t.Fatalf("before and after the restarts the group read %q, want one of %q each time", got, want)
 	}
 }
 

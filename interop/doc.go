@@ -24,6 +24,14 @@
 // for instance, and with LOGBAHN_RESTART=command that command restarts it; nothing is written then. LOGBAHN_CLIENTS and
 // LOGBAHN_CHECKS, comma-separated patterns, pick some.
 //
+// # Several nodes
+//
+// LOGBAHN_NODES=3, make interop NODES=3, points the drivers at three nodes of this tree: three processes, three replicas of
+// each topic, min.insync.replicas=2; a restart is one of each node, one after the other. What Kafka answers is then what
+// three brokers of it answer, so make interop-golden NODES=3 asks these. testdata/golden/3-brokers holds the answers that are
+// not those of one broker. The results are kept in testdata/matrix-3-nodes.json and are a section of
+// docs/compatibility.md.
+//
 // # The rest
 //
 // The article's walk-through, a group that clients of four languages share, Kafka's own tools reading the data

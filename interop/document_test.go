@@ -30,26 +30,23 @@ is run by the unmodified library against both, and compared fact by fact, error 
 `
 
 // renderDocument writes docs/compatibility.md from what a run of the suite has found.
-func renderDocument(all map[string]column, listed []difference) string {
+func renderDocument(all, three map[string]column, listed []difference) string {
 	var out strings.Builder
 	out.WriteString(legend)
-	var names []string
-	for _, l := range libraries {
-		if _, run := all[l.name]; run {
-			names = append(names, l.name)
-		}
-	}
+	names := namesOf(all)
+	out.WriteString("## Clients\n\n")
 	renderClients(&out, all, names, listed)
+	renderThree(&out, three, listed)
 	notes := renderChecks(&out, all, names, listed)
 	renderNotes(&out, notes, listed)
-	renderRed(&out, all, names, listed)
+	renderRed(&out, "What is wrong", all, names, listed)
 	renderLater(&out, all, names)
 	return out.String()
 }
 
 // renderClients gives the versions, and the sum of each client's cells.
 func renderClients(out *strings.Builder, all map[string]column, names []string, listed []difference) {
-	out.WriteString("## Clients\n\n| Client | Version | Compared on Kafka | ✓ | ≠ | ○ | – | ✗ |\n|---|---|---|---|---|---|---|---|\n")
+	out.WriteString("| Client | Version | Compared on Kafka | ✓ | ≠ | ○ | – | ✗ |\n|---|---|---|---|---|---|---|---|\n")
 	for _, name := range names {
 		sum := map[string]int{}
 		for check, c := range all[name].Cells {
@@ -62,6 +59,41 @@ func renderClients(out *strings.Builder, all map[string]column, names []string, 
 		}
 		out.WriteString("\n")
 	}
+}
+
+// renderThree says which clients were run against three nodes, and what came of it.
+func renderThree(out *strings.Builder, three map[string]column, listed []difference) {
+	names := namesOf(three)
+	if len(names) == 0 {
+		return
+	}
+	var green []string
+	for _, name := range names {
+		wrong := func(check string) bool {
+			c, run := three[name].Cells[check]
+			outcome, _, _ := c.outcome(check, name, listed)
+			return !run || outcome == red
+		}
+		if !slices.ContainsFunc(checks, wrong) {
+			green = append(green, name)
+		}
+	}
+	fmt.Fprintf(out, "\n## Three nodes\n\nThe same checks against three nodes, with three replicas of each topic and min.insync.replicas=2; between group.commit and "+
+		"group.resume each node is restarted, one after the other. What is compared is what three brokers of Apache Kafka answer. `make interop NODES=3` runs this. "+
+		"Green in all %d checks: %s.\n\n", len(checks), strings.Join(green, ", "))
+	renderClients(out, three, names, listed)
+	renderRed(out, "What is wrong with three nodes", three, names, listed)
+}
+
+// namesOf are the clients that were run, in the order of the table.
+func namesOf(all map[string]column) []string {
+	var names []string
+	for _, l := range libraries {
+		if _, run := all[l.name]; run {
+			names = append(names, l.name)
+		}
+	}
+	return names
 }
 
 // renderChecks gives the table itself and returns the differences that it points to, in the order of their numbers.
@@ -109,7 +141,7 @@ func code(value string) string {
 	return "`" + value + "`"
 }
 
-func renderRed(out *strings.Builder, all map[string]column, names []string, listed []difference) {
+func renderRed(out *strings.Builder, title string, all map[string]column, names []string, listed []difference) {
 	var lines []string
 	for _, check := range checks {
 		for _, name := range names {
@@ -130,7 +162,7 @@ func renderRed(out *strings.Builder, all map[string]column, names []string, list
 		}
 	}
 	if len(lines) > 0 {
-		fmt.Fprintf(out, "\n## What is wrong\n\n%s\n", strings.Join(lines, "\n"))
+		fmt.Fprintf(out, "\n## %s\n\n%s\n", title, strings.Join(lines, "\n"))
 	}
 }
 
@@ -154,13 +186,15 @@ func renderLater(out *strings.Builder, all map[string]column, names []string) {
 // TestCompatibilityDocument holds docs/compatibility.md to the stored results and differences.txt, and each listed
 // difference to a cell that needs it. LOGBAHN_UPDATE=1 writes the page anew, for instance after a reason was added.
 func TestCompatibilityDocument(t *testing.T) {
-	all, listed := readResults(t), readDifferences(t)
+	all, three, listed := readResults(t, 1), readResults(t, 3), readDifferences(t)
 	needed := map[int]bool{}
-	for name, c := range all {
-		for check, cell := range c.Cells {
-			_, needs, _ := cell.outcome(check, name, listed)
-			for _, n := range needs {
-				needed[n] = true
+	for _, results := range []map[string]column{all, three} {
+		for name, c := range results {
+			for check, cell := range c.Cells {
+				_, needs, _ := cell.outcome(check, name, listed)
+				for _, n := range needs {
+					needed[n] = true
+				}
 			}
 		}
 	}
@@ -169,7 +203,7 @@ func TestCompatibilityDocument(t *testing.T) {
 			t.Errorf("differences.txt: no cell needs %s | %s | %s | %s | %s", d.check, d.client, d.fact, d.logbahn, d.kafka)
 		}
 	}
-	want := renderDocument(all, listed)
+	want := renderDocument(all, three, listed)
 	if os.Getenv("LOGBAHN_UPDATE") != "" {
 		if err := os.WriteFile(documentFile, []byte(want), 0o644); err != nil {
 			t.Fatal(err)

@@ -63,6 +63,7 @@ type params struct {
 	Topic          string `json:"topic"`
 	Group          string `json:"group"`
 	TimeoutMS      int64  `json:"timeout_ms"`
+	Replicas       int    `json:"replication_factor"`
 	TopicSmall     string `json:"topic_small,omitempty"`
 	TopicLogAppend string `json:"topic_log_append,omitempty"`
 }

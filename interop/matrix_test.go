@@ -3,7 +3,9 @@ package interop
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"math/rand/v2"
 	"os"
@@ -29,10 +31,20 @@ type golden struct {
 	Answers map[string]answer `json:"answers"`
 }
 
-const resultsFile = "testdata/matrix.json"
+// resultsFile is where the results with so many nodes are kept.
+func resultsFile(nodes int) string {
+	if nodes == 1 {
+		return "testdata/matrix.json"
+	}
+	return fmt.Sprintf("testdata/matrix-%d-nodes.json", nodes)
+}
 
-func goldenFile(library string) string {
-	return filepath.Join("testdata", "golden", library+".json")
+// goldenFile is where Kafka's answers are kept; those of several brokers only where they are not those of one.
+func goldenFile(library string, brokers int) string {
+	if brokers == 1 {
+		return filepath.Join("testdata", "golden", library+".json")
+	}
+	return filepath.Join("testdata", "golden", fmt.Sprintf("%d-brokers", brokers), library+".json")
 }
 
 // TestMatrix asks each client library the same questions of Logbahn and of Apache Kafka; what the two answer must be the
@@ -43,6 +55,9 @@ func goldenFile(library string) string {
 //	         docs/compatibility.md, and testdata/golden
 //	golden   every client against those brokers only; writes testdata/golden
 //
+// With LOGBAHN_NODES=3 the clients are pointed at three nodes, and compared with what three brokers of Kafka are known to
+// answer; all then means every client, one after the other.
+//
 // LOGBAHN_CLIENTS and LOGBAHN_CHECKS, comma-separated patterns, restrict it; what is written is then merged into what is
 // there.
 func TestMatrix(t *testing.T) {
@@ -51,10 +66,12 @@ func TestMatrix(t *testing.T) {
 		t.Fatalf("LOGBAHN_MATRIX=%q, want all, golden or nothing", mode)
 	}
 	client(t)
+	nodes := nodeCount(t)
 	m := &matrix{
 		mode:    mode,
+		nodes:   nodes,
 		run:     fmt.Sprintf("%08x", rand.Uint32()),
-		kafkas:  &oracles{t: t, brokers: map[string]*kafka.Broker{}},
+		kafkas:  &oracles{t: t, count: nodes, brokers: map[string]*kafka.Broker{}},
 		listed:  readDifferences(t),
 		drivers: make(chan struct{}, 2),
 		columns: map[string]column{},
@@ -65,7 +82,9 @@ func TestMatrix(t *testing.T) {
 				continue
 			}
 			t.Run(l.name, func(t *testing.T) {
-				t.Parallel()
+				if nodes == 1 {
+					t.Parallel()
+				}
 				m.client(t, l)
 			})
 		}
@@ -78,6 +97,7 @@ func TestMatrix(t *testing.T) {
 // matrix is one run of the suite.
 type matrix struct {
 	mode    string
+	nodes   int
 	run     string // makes the names of this run its own
 	kafkas  *oracles
 	listed  []difference
@@ -126,8 +146,8 @@ func (m *matrix) client(t *testing.T, l library) {
 		result.Cells[check] = c
 		m.report(t, l, check, c)
 	}
-	if m.mode != "" {
-		writeGolden(t, l, version, kafkas.answers)
+	if kafkas.target != nil {
+		m.writeGolden(t, l, version, kafkas.answers)
 	}
 	if m.mode == "all" {
 		m.mu.Lock()
@@ -140,8 +160,8 @@ func (m *matrix) client(t *testing.T, l library) {
 // Kafka's where they are read.
 func (m *matrix) sides(t *testing.T, l library) (ours, kafkas *side, err error) {
 	ours, kafkas = &side{answers: map[string]answer{}}, &side{answers: map[string]answer{}}
-	if m.mode == "" {
-		g, err := readGolden(l.name)
+	if m.mode == "" || m.mode == "all" && m.nodes > 1 {
+		g, err := readGolden(l.name, m.nodes)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -151,7 +171,7 @@ func (m *matrix) sides(t *testing.T, l library) (ours, kafkas *side, err error) 
 		if err != nil {
 			return nil, nil, err
 		}
-		kafkas.target = &target{addr: b.Addr, quotas: &m.kafkas.quotas}
+		kafkas.target = &target{addr: b.Addr, replicas: m.nodes, quotas: &m.kafkas.quotas}
 		if err := kafkas.makeTopics(t.Context(), b, l.name+"-"+m.run); err != nil {
 			return nil, nil, err
 		}
@@ -187,7 +207,7 @@ func (m *matrix) ask(t *testing.T, l library, check string, x *target) answer {
 		}()
 	}
 	return l.ask(context.WithoutCancel(t.Context()), check, params{
-		Bootstrap: x.addr, Topic: name, Group: name + "-g", TopicSmall: x.smallTopic, TopicLogAppend: x.logAppendTopic,
+		Bootstrap: x.addr, Topic: name, Group: name + "-g", Replicas: x.replicas, TopicSmall: x.smallTopic, TopicLogAppend: x.logAppendTopic,
 	})
 }
 
@@ -208,9 +228,9 @@ func (m *matrix) report(t *testing.T, l library, check string, c cell) {
 // write merges the run into the stored results and renders the document.
 func (m *matrix) write(t *testing.T) {
 	if os.Getenv("LOGBAHN_BOOTSTRAP") != "" {
-		return // the document is about one node of this tree
+		return // the document is about nodes of this tree
 	}
-	all := readResults(t)
+	all := readResults(t, m.nodes)
 	for name, c := range m.columns {
 		merged := all[name].Cells
 		if merged == nil {
@@ -220,16 +240,17 @@ func (m *matrix) write(t *testing.T) {
 		c.Cells = merged
 		all[name] = c
 	}
-	writeJSON(t, resultsFile, all)
-	if err := os.WriteFile(documentFile, []byte(renderDocument(all, m.listed)), 0o644); err != nil {
+	writeJSON(t, resultsFile(m.nodes), all)
+	if err := os.WriteFile(documentFile, []byte(renderDocument(readResults(t, 1), readResults(t, 3), m.listed)), 0o644); err != nil {
 		t.Error(err)
 	}
 }
 
-func readResults(t testing.TB) map[string]column {
+func readResults(t testing.TB, nodes int) map[string]column {
 	t.Helper()
+	file := resultsFile(nodes)
 	all := map[string]column{}
-	text, err := os.ReadFile(resultsFile)
+	text, err := os.ReadFile(file)
 	if os.IsNotExist(err) {
 		return all
 	}
@@ -237,34 +258,59 @@ func readResults(t testing.TB) map[string]column {
 		err = json.Unmarshal(text, &all)
 	}
 	if err != nil {
-		t.Fatalf("%s: %v", resultsFile, err)
+		t.Fatalf("%s: %v", file, err)
 	}
 	return all
 }
 
-func readGolden(library string) (golden, error) {
-	var g golden
-	text, err := os.ReadFile(goldenFile(library))
+// readGolden is what so many brokers of Kafka are known to answer: as one does, unless their own file says something else.
+func readGolden(library string, brokers int) (golden, error) {
+	g, err := readGoldenFile(goldenFile(library, 1))
+	if err != nil {
+		return g, fmt.Errorf("what make interop-golden writes: %w", err)
+	}
+	if brokers == 1 {
+		return g, nil
+	}
+	own, err := readGoldenFile(goldenFile(library, brokers))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return g, err
+	}
+	maps.Copy(g.Answers, own.Answers)
+	return g, nil
+}
+
+func readGoldenFile(path string) (golden, error) {
+	g := golden{Answers: map[string]answer{}}
+	text, err := os.ReadFile(path)
 	if err == nil {
 		err = json.Unmarshal(text, &g)
 	}
 	if err != nil {
-		return g, fmt.Errorf("%s, which make interop-golden writes: %w", goldenFile(library), err)
+		return g, fmt.Errorf("%s: %w", path, err)
 	}
 	return g, nil
 }
 
-func writeGolden(t *testing.T, l library, version string, answers map[string]answer) {
-	g := golden{}
-	if old, err := readGolden(l.name); err == nil {
-		g = old
-	}
-	if g.Answers == nil {
-		g.Answers = map[string]answer{}
+// writeGolden merges what Kafka has answered into the client's file.
+func (m *matrix) writeGolden(t *testing.T, l library, version string, answers map[string]answer) {
+	path := goldenFile(l.name, m.nodes)
+	g, err := readGoldenFile(path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		t.Error(err)
+		return
 	}
 	g.Version, g.Kafka = version, l.oracle
 	maps.Copy(g.Answers, answers)
-	writeJSON(t, goldenFile(l.name), g)
+	if m.nodes > 1 {
+		one, err := readGolden(l.name, 1)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		maps.DeleteFunc(g.Answers, func(check string, a answer) bool { return jsonText(a) == jsonText(one.Answers[check]) })
+	}
+	writeJSON(t, path, g)
 }
 
 func writeJSON(t testing.TB, path string, v any) {

@@ -47,25 +47,37 @@ type server struct {
 	addr string // host:port of the Kafka listener
 	log  *syncBuffer
 	done chan struct{}
+
+	address chan string // what the ready line says
 }
+
+const startTimeout = 20 * time.Second
 
 var ready = regexp.MustCompile(`kafka=([^\s]+)`)
 
 // start runs `logbahn start` on dir and waits until it says that it is ready. addr "" means a free port.
 func start(t testing.TB, dir, addr string, overrides ...string) *server {
 	t.Helper()
+	if addr == "" {
+		addr = "127.0.0.1:0"
+	}
+	s := spawn(t, dir, addr, overrides...)
+	s.await()
+	return s
+}
+
+// spawn runs `logbahn start` on dir and does not wait for it.
+func spawn(t testing.TB, dir, addr string, overrides ...string) *server {
+	t.Helper()
 	path, err := binary()
 	if err != nil {
 		t.Fatal(err)
-	}
-	if addr == "" {
-		addr = "127.0.0.1:0"
 	}
 	args := []string{"start", "--override", "listeners=PLAINTEXT://" + addr, "--override", "log.dirs=" + dir}
 	for _, o := range overrides {
 		args = append(args, "--override", o)
 	}
-	s := &server{t: t, dir: dir, log: &syncBuffer{}, done: make(chan struct{})}
+	s := &server{t: t, dir: dir, log: &syncBuffer{}, done: make(chan struct{}), address: make(chan string, 1)}
 	s.cmd = exec.Command(path, args...)
 	stderr, err := s.cmd.StderrPipe()
 	if err != nil {
@@ -74,33 +86,37 @@ func start(t testing.TB, dir, addr string, overrides ...string) *server {
 	if err := s.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	address := make(chan string, 1)
-	go s.read(stderr, address)
+	go s.read(stderr)
 	t.Cleanup(func() {
 		s.kill()
 		if t.Failed() {
 			t.Logf("server log:\n%s", s.log.tail(8<<10))
 		}
 	})
-	select {
-	case s.addr = <-address:
-	case <-s.done:
-		t.Fatalf("logbahn start ended:\n%s", s.log.tail(8<<10))
-	case <-time.After(20 * time.Second):
-		t.Fatalf("logbahn start is not ready after 20 s:\n%s", s.log.tail(8<<10))
-	}
 	return s
 }
 
+// await returns when the server has said that it is ready.
+func (s *server) await() {
+	s.t.Helper()
+	select {
+	case s.addr = <-s.address:
+	case <-s.done:
+		s.t.Fatalf("logbahn start ended:\n%s", s.log.tail(8<<10))
+	case <-time.After(startTimeout):
+		s.t.Fatalf("logbahn start is not ready after %v:\n%s", startTimeout, s.log.tail(8<<10))
+	}
+}
+
 // read copies the server's log and reports the address of its ready line. It ends with the process.
-func (s *server) read(stderr io.Reader, address chan<- string) {
+func (s *server) read(stderr io.Reader) {
 	defer close(s.done)
 	lines := bufio.NewScanner(stderr)
 	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {
 		fmt.Fprintln(s.log, lines.Text())
 		if m := ready.FindStringSubmatch(lines.Text()); m != nil && strings.Contains(lines.Text(), "ready") {
-			address <- m[1]
+			s.address <- m[1]
 		}
 	}
 	_ = s.cmd.Wait()

@@ -19,26 +19,27 @@ import (
 func TestSharedGroup(t *testing.T) {
 	kcat, python, java := tool(t, "kcat"), client(t, "python", "bin", "python"), tool(t, "java")
 	jars := filepath.Join(client(t, "java", "lib"), "*")
-	s := start(t, t.TempDir(), "", "num.partitions=8")
+	c := startNodes(t, nodeCount(t), "num.partitions=8")
+	addr := c.bootstrap()
 	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer cancel()
-	admin := kadm.NewClient(newClient(t, s.addr))
-	if _, err := admin.CreateTopic(ctx, 8, 1, nil, "shared"); err != nil {
+	admin := kadm.NewClient(newClient(t, addr))
+	if _, err := admin.CreateTopic(ctx, 8, int16(len(c.addrs)), nil, "shared"); err != nil {
 		t.Fatal(err)
 	}
 
 	read := make(chan string, 10_000)
-	member(t, read, kcat, "-b", s.addr, "-G", "team", "-X", "auto.offset.reset=earliest", "-X", "client.id=kcat", "-u", "-q", "-f", "%s\n", "shared")
-	member(t, read, python, "testdata/python_member.py", s.addr, "shared", "team")
-	member(t, read, java, "-cp", jars, "-Xmx256m", "org.apache.kafka.tools.consumer.ConsoleConsumer", "--bootstrap-server", s.addr,
+	member(t, read, kcat, "-b", addr, "-G", "team", "-X", "auto.offset.reset=earliest", "-X", "client.id=kcat", "-u", "-q", "-f", "%s\n", "shared")
+	member(t, read, python, "testdata/python_member.py", addr, "shared", "team")
+	member(t, read, java, "-cp", jars, "-Xmx256m", "org.apache.kafka.tools.consumer.ConsoleConsumer", "--bootstrap-server", addr,
 		"--topic", "shared", "--group", "team", "--from-beginning", "--command-property", "partition.assignment.strategy=org.apache.kafka.clients.consumer.RangeAssignor")
-	own := newClient(t, s.addr, kgo.ConsumerGroup("team"), kgo.ConsumeTopics("shared"), kgo.Balancers(kgo.RangeBalancer()),
+	own := newClient(t, addr, kgo.ConsumerGroup("team"), kgo.ConsumeTopics("shared"), kgo.Balancers(kgo.RangeBalancer()),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.ClientID("franz-go"))
 	go poll(ctx, own, read)
 
 	awaitMembers(ctx, t, admin, 4)
 	const records = 800
-	producer := newClient(t, s.addr, kgo.RecordPartitioner(kgo.RoundRobinPartitioner()))
+	producer := newClient(t, addr, kgo.RecordPartitioner(kgo.RoundRobinPartitioner()))
 	for i := range records {
 		producer.Produce(ctx, &kgo.Record{Topic: "shared", Value: fmt.Append(nil, "v", i)}, func(_ *kgo.Record, err error) {
 			if err != nil {

@@ -7,6 +7,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -26,8 +29,9 @@ var compared = []string{
 
 // target is a broker that drivers are pointed at.
 type target struct {
-	addr    string
-	restart func(testing.TB) // nil: it is not restarted
+	addr     string           // host:port, of several brokers with commas between
+	replicas int              // of the topics that checks make
+	restart  func(testing.TB) // nil: it is not restarted
 
 	smallTopic, logAppendTopic string
 
@@ -36,7 +40,7 @@ type target struct {
 
 // dropQuota takes back what later.quotas has set, which the next client would count.
 func (x *target) dropQuota(ctx context.Context, clientID string) error {
-	client, err := kgo.NewClient(kgo.SeedBrokers(x.addr))
+	client, err := kgo.NewClient(kgo.SeedBrokers(strings.Split(x.addr, ",")...))
 	if err != nil {
 		return err
 	}
@@ -48,12 +52,12 @@ func (x *target) dropQuota(ctx context.Context, clientID string) error {
 	return err
 }
 
-// logbahn is a broker of this tree, or the one that LOGBAHN_BOOTSTRAP names, which may be one of a cluster or a
+// logbahn is a cluster of this tree, or the one that LOGBAHN_BOOTSTRAP names, by one address or by all; an address may be a
 // listener in proxy mode. LOGBAHN_RESTART is then the command that restarts it.
 func logbahn(t *testing.T) *target {
 	t.Helper()
 	if addr := os.Getenv("LOGBAHN_BOOTSTRAP"); addr != "" {
-		out := &target{addr: addr}
+		out := &target{addr: addr, replicas: nodeCount(t)}
 		if command := os.Getenv("LOGBAHN_RESTART"); command != "" {
 			out.restart = func(t testing.TB) {
 				if printed, err := exec.Command("sh", "-c", command).CombinedOutput(); err != nil {
@@ -63,12 +67,8 @@ func logbahn(t *testing.T) *target {
 		}
 		return out
 	}
-	dir := t.TempDir()
-	s := start(t, dir, "", compared...)
-	return &target{addr: s.addr, restart: func(t testing.TB) {
-		s.stop()
-		s = start(t, dir, s.addr, compared...)
-	}}
+	c := startNodes(t, nodeCount(t), compared...)
+	return &target{addr: c.bootstrap(), replicas: len(c.addrs), restart: func(testing.TB) { c.roll() }}
 }
 
 // makeTopics makes the topics with a configuration that some checks need, of this client's own.
@@ -78,10 +78,10 @@ func (x *target) makeTopics(ctx context.Context, old *kafka.Broker, prefix strin
 		// It has no request that creates a topic, and no timestamps.
 		x.logAppendTopic = ""
 		_, err := old.Run(ctx, "kafka.admin.TopicCommand", "--zookeeper", old.ZooKeeper, "--create", "--topic", x.smallTopic,
-			"--partitions", "1", "--replication-factor", "1", "--config", "max.message.bytes=10000")
+			"--partitions", "1", "--replication-factor", strconv.Itoa(x.replicas), "--config", "max.message.bytes=10000")
 		return err
 	}
-	client, err := kgo.NewClient(kgo.SeedBrokers(x.addr))
+	client, err := kgo.NewClient(kgo.SeedBrokers(strings.Split(x.addr, ",")...))
 	if err != nil {
 		return err
 	}
@@ -99,9 +99,10 @@ func (x *target) makeTopics(ctx context.Context, old *kafka.Broker, prefix strin
 	return nil
 }
 
-// oracles are the running brokers of Apache Kafka, one of a release.
+// oracles are the running clusters of Apache Kafka, one of a release.
 type oracles struct {
 	t       *testing.T
+	count   int // brokers of each
 	quotas  sync.Mutex
 	mu      sync.Mutex
 	brokers map[string]*kafka.Broker
@@ -120,7 +121,7 @@ func (o *oracles) broker(version string) (*kafka.Broker, error) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 	defer cancel()
-	b, err := kafka.Start(ctx, client(o.t), version, filepath.Join(dir, "broker"), compared...)
+	b, err := kafka.Start(ctx, client(o.t), version, filepath.Join(dir, "broker"), o.count, slices.Concat(compared, replicated(o.count))...)
 	if err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
@@ -157,7 +158,7 @@ func warm(ctx context.Context, b *kafka.Broker) error {
 
 // useAll makes a transaction and asks for the offsets of a group.
 func useAll(ctx context.Context, addr string) error {
-	producer, err := kgo.NewClient(kgo.SeedBrokers(addr), kgo.TransactionalID("warm"), kgo.AllowAutoTopicCreation())
+	producer, err := kgo.NewClient(kgo.SeedBrokers(strings.Split(addr, ",")...), kgo.TransactionalID("warm"), kgo.AllowAutoTopicCreation())
 	if err != nil {
 		return err
 	}

@@ -187,7 +187,7 @@ func (r *tools) runAlone(t *testing.T, class, stdin string, args []string) trans
 // replicas on, its cluster has a min.insync.replicas of its own.
 func startKafka(t *testing.T) string {
 	t.Helper()
-	b, err := kafka.Start(t.Context(), client(t), kafka.V43, t.TempDir(), "offsets.topic.num.partitions=1",
+	b, err := kafka.Start(t.Context(), client(t), kafka.V43, t.TempDir(), 1, "offsets.topic.num.partitions=1",
 		"transaction.state.log.num.partitions=1", "group.initial.rebalance.delay.ms=0", "num.partitions=1")
 	if err != nil {
 		t.Fatal(err)

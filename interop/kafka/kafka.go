@@ -9,9 +9,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kversion"
 )
@@ -26,34 +29,35 @@ const (
 // startTimeout is how long a broker may take until it answers; on a busy machine a JVM needs most of it.
 const startTimeout = 2 * time.Minute
 
-// Broker is one running Apache Kafka.
+// Broker is one running Apache Kafka, or a cluster of them.
 type Broker struct {
 	Version   string
-	Addr      string // host:port of the client listener
+	Addr      string // host:port of the client listener, of several brokers with commas between
 	ZooKeeper string // host:port, 0.9.0.1 only
 
 	jars      string
 	processes []*process // in the order of their start
 }
 
-// Start runs the release from installed, the directory that install.sh has filled, with its data in dir. properties are
-// lines of server.properties that are added to what one node needs.
-func Start(ctx context.Context, installed, version, dir string, properties ...string) (*Broker, error) {
-	ports, err := freePorts(2)
+// Start runs so many brokers of the release from installed, the directory that install.sh has filled, with their data in
+// dir. properties are lines of server.properties that are added to what each broker needs.
+func Start(ctx context.Context, installed, version, dir string, brokers int, properties ...string) (*Broker, error) {
+	ports, err := freePorts(2 * brokers)
 	if err != nil {
 		return nil, err
 	}
-	b := &Broker{Version: version, Addr: ports[0]}
+	addrs, others := ports[:brokers], ports[brokers:]
+	b := &Broker{Version: version, Addr: strings.Join(addrs, ",")}
 	switch version {
 	case V43:
 		b.jars = filepath.Join(installed, "java", "lib", "*")
-		err = b.startKRaft(dir, ports[1], properties)
+		err = b.startKRaft(dir, addrs, others, properties)
 	case V39:
 		b.jars = filepath.Join(installed, "java-3.9", "lib", "*")
-		err = b.startKRaft(dir, ports[1], properties)
+		err = b.startKRaft(dir, addrs, others, properties)
 	case V09:
-		b.jars, b.ZooKeeper = filepath.Join(installed, "kafka-"+V09, "libs", "*"), ports[1]
-		err = b.startWithZooKeeper(ctx, dir, properties)
+		b.jars, b.ZooKeeper = filepath.Join(installed, "kafka-"+V09, "libs", "*"), others[0]
+		err = b.startWithZooKeeper(ctx, dir, addrs, properties)
 	default:
 		return nil, fmt.Errorf("kafka %s: install.sh has no such release", version)
 	}
@@ -76,35 +80,52 @@ func (b *Broker) Stop() error {
 	return err
 }
 
-func (b *Broker) startKRaft(dir, controller string, properties []string) error {
-	file, err := writeProperties(dir, "server.properties", append([]string{
-		"process.roles=broker,controller",
-		"node.id=1",
-		"controller.quorum.voters=1@" + controller,
-		"controller.listener.names=CONTROLLER",
-		"listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
-		"listeners=PLAINTEXT://" + b.Addr + ",CONTROLLER://" + controller,
-		"advertised.listeners=PLAINTEXT://" + b.Addr,
-		"log.dirs=" + filepath.ToSlash(filepath.Join(dir, "data")),
-		// On a busy machine the controller would take its own broker for dead.
-		"broker.session.timeout.ms=60000",
-		"offsets.topic.replication.factor=1",
-		"transaction.state.log.replication.factor=1",
-		"transaction.state.log.min.isr=1",
-		"share.coordinator.state.topic.replication.factor=1",
-		"share.coordinator.state.topic.min.isr=1",
-	}, properties...))
-	if err != nil {
-		return err
+func (b *Broker) startKRaft(dir string, addrs, controllers, properties []string) error {
+	var voters []string
+	for i, controller := range controllers {
+		voters = append(voters, fmt.Sprintf("%d@%s", i+1, controller))
 	}
-	format := exec.Command("java", "-cp", b.jars, "-Xmx256m", "kafka.tools.StorageTool", "format", "-t", "bG9nYmFobiBpbnRlcm9wIQ", "-c", file)
-	if out, err := format.CombinedOutput(); err != nil {
-		return fmt.Errorf("format: %w\n%s", err, out)
+	for i, addr := range addrs {
+		own := filepath.Join(dir, strconv.Itoa(i+1))
+		file, err := writeProperties(own, "server.properties", slices.Concat([]string{
+			"process.roles=broker,controller",
+			"node.id=" + strconv.Itoa(i+1),
+			"controller.quorum.voters=" + strings.Join(voters, ","),
+			"controller.listener.names=CONTROLLER",
+			"listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
+			"listeners=PLAINTEXT://" + addr + ",CONTROLLER://" + controllers[i],
+			"advertised.listeners=PLAINTEXT://" + addr,
+			"log.dirs=" + filepath.ToSlash(filepath.Join(own, "data")),
+			// On a busy machine the controller would take its own broker for dead.
+			"broker.session.timeout.ms=60000",
+		}, internalTopics(len(addrs)), properties))
+		if err != nil {
+			return err
+		}
+		format := exec.Command("java", "-cp", b.jars, "-Xmx256m", "kafka.tools.StorageTool", "format", "-t", "bG9nYmFobiBpbnRlcm9wIQ", "-c", file)
+		if out, err := format.CombinedOutput(); err != nil {
+			return fmt.Errorf("format: %w\n%s", err, out)
+		}
+		if err := b.start("kafka.Kafka", file); err != nil {
+			return err
+		}
 	}
-	return b.start("kafka.Kafka", file)
+	return nil
 }
 
-func (b *Broker) startWithZooKeeper(ctx context.Context, dir string, properties []string) error {
+// internalTopics gives the topics that Kafka makes for itself as many replicas as there are brokers for.
+func internalTopics(brokers int) []string {
+	replicas, inSync := strconv.Itoa(min(brokers, 3)), strconv.Itoa(min(brokers, 2))
+	return []string{
+		"offsets.topic.replication.factor=" + replicas,
+		"transaction.state.log.replication.factor=" + replicas,
+		"transaction.state.log.min.isr=" + inSync,
+		"share.coordinator.state.topic.replication.factor=" + replicas,
+		"share.coordinator.state.topic.min.isr=" + inSync,
+	}
+}
+
+func (b *Broker) startWithZooKeeper(ctx context.Context, dir string, addrs, properties []string) error {
 	host, port, _ := strings.Cut(b.ZooKeeper, ":")
 	file, err := writeProperties(dir, "zookeeper.properties", []string{
 		"dataDir=" + filepath.ToSlash(filepath.Join(dir, "zookeeper")), "clientPort=" + port, "clientPortAddress=" + host,
@@ -118,16 +139,22 @@ func (b *Broker) startWithZooKeeper(ctx context.Context, dir string, properties 
 	if err := b.await(ctx, func(ctx context.Context) error { return dial(ctx, b.ZooKeeper) }); err != nil {
 		return err
 	}
-	file, err = writeProperties(dir, "server.properties", append([]string{
-		"broker.id=1",
-		"zookeeper.connect=" + b.ZooKeeper,
-		"listeners=PLAINTEXT://" + b.Addr,
-		"log.dirs=" + filepath.ToSlash(filepath.Join(dir, "data")),
-	}, properties...))
-	if err != nil {
-		return err
+	for i, addr := range addrs {
+		own := filepath.Join(dir, strconv.Itoa(i+1))
+		file, err := writeProperties(own, "server.properties", append([]string{
+			"broker.id=" + strconv.Itoa(i+1),
+			"zookeeper.connect=" + b.ZooKeeper,
+			"listeners=PLAINTEXT://" + addr,
+			"log.dirs=" + filepath.ToSlash(filepath.Join(own, "data")),
+		}, properties...))
+		if err != nil {
+			return err
+		}
+		if err := b.start("kafka.Kafka", file); err != nil {
+			return err
+		}
 	}
-	return b.start("kafka.Kafka", file)
+	return nil
 }
 
 // Run runs a class of the release, for instance one of its tools, and returns what it printed.
@@ -155,21 +182,32 @@ func (b *Broker) start(class, properties string) error {
 	return nil
 }
 
-// awaitAnswer returns when the broker has answered a request. 0.9 knows no ApiVersions and closes the connection that
-// asks for it.
+// awaitAnswer returns when each broker has answered a request and knows all others. 0.9 knows no ApiVersions and closes the
+// connection that asks for it.
 func (b *Broker) awaitAnswer(ctx context.Context) error {
-	opts := []kgo.Opt{kgo.SeedBrokers(b.Addr)}
-	if b.Version == V09 {
-		opts = append(opts, kgo.MaxVersions(kversion.V0_9_0()))
-	}
-	return b.await(ctx, func(ctx context.Context) error {
-		client, err := kgo.NewClient(opts...)
+	addrs := strings.Split(b.Addr, ",")
+	for _, addr := range addrs {
+		opts := []kgo.Opt{kgo.SeedBrokers(addr)}
+		if b.Version == V09 {
+			opts = append(opts, kgo.MaxVersions(kversion.V0_9_0()))
+		}
+		err := b.await(ctx, func(ctx context.Context) error {
+			client, err := kgo.NewClient(opts...)
+			if err != nil {
+				return err
+			}
+			defer client.Close()
+			known, err := kadm.NewClient(client).ListBrokers(ctx)
+			if err == nil && len(known) != len(addrs) {
+				err = fmt.Errorf("%s knows brokers %v", addr, known.NodeIDs())
+			}
+			return err
+		})
 		if err != nil {
 			return err
 		}
-		defer client.Close()
-		return client.Ping(ctx)
-	})
+	}
+	return nil
 }
 
 // await tries until attempt succeeds, the youngest process ends, or the time is up.

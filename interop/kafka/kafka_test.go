@@ -19,7 +19,7 @@ func TestStart(t *testing.T) {
 	}
 	for _, version := range []string{kafka.V43, kafka.V39, kafka.V09} {
 		t.Run(version, func(t *testing.T) {
-			b, err := kafka.Start(t.Context(), installed, version, t.TempDir(), "num.partitions=4")
+			b, err := kafka.Start(t.Context(), installed, version, t.TempDir(), 1, "num.partitions=4")
 			if err != nil {
 				t.Fatal(err)
 			}

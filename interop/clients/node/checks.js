@@ -8,7 +8,7 @@ const hour = 3600_000
 async function topicCreate(run) {
   await run.create(run.topic, 3)
   run.facts.partitions = 3
-  await run.fact('again', () => run.library.createTopic(run.topic, 3, 1, {}))
+  await run.fact('again', () => run.library.createTopic(run.topic, 3, run.replicas, {}))
   await run.fact('invalid_name', () => run.library.createTopic('a/b', 1, 1, {}))
   await run.fact('replication_factor_3', () => run.library.createTopic(run.topic + '-three', 1, 3, {}))
 }

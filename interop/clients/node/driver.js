@@ -76,7 +76,7 @@ Object.assign(Library.prototype, {
 // Run is one check under way.
 class Run {
   constructor(library, params) {
-    Object.assign(this, { library, params, topic: params.topic, group: params.group, facts: {} })
+    Object.assign(this, { library, params, topic: params.topic, group: params.group, replicas: params.replication_factor ?? 1, facts: {} })
     this.deadline = Date.now() + params.timeout_ms * 0.9
   }
 
@@ -121,7 +121,7 @@ class Run {
 
   // create creates a topic and waits until metadata shows all of it.
   async create(topic, partitions, configs = {}) {
-    await this.library.createTopic(topic, partitions, 1, configs)
+    await this.library.createTopic(topic, partitions, this.replicas, configs)
     await this.shown(topic, partitions)
   }
 

@@ -78,7 +78,7 @@ class KafkaJS extends Library {
   noNullHeaders = true
 
   async open() {
-    this.kafka = new Kafka({ brokers: [this.params.bootstrap], clientId: 'interop', logLevel: logLevel.NOTHING, retry: { initialRetryTime: 50, retries: 3 } })
+    this.kafka = new Kafka({ brokers: this.params.bootstrap.split(','), clientId: 'interop', logLevel: logLevel.NOTHING, retry: { initialRetryTime: 50, retries: 3 } })
     this.admin = this.kafka.admin()
     await this.admin.connect()
   }

@@ -87,7 +87,7 @@ class Platformatic extends Library {
 
   options(more) {
     const defined = Object.fromEntries(Object.entries(more).filter(([, v]) => v !== undefined))
-    return { clientId: 'interop', bootstrapBrokers: [this.params.bootstrap], retries: 3, retryDelay: 50, timeout: 10_000, metadataMaxAge: 50, autocreateTopics: false, ...defined }
+    return { clientId: 'interop', bootstrapBrokers: this.params.bootstrap.split(','), retries: 3, retryDelay: 50, timeout: 10_000, metadataMaxAge: 50, autocreateTopics: false, ...defined }
   }
 
   // The broker's error is somewhere below what is thrown.

@@ -9,7 +9,7 @@ GROUP_PARTITIONS = 4
 def topic_create(run):
     run.facts["partitions"] = run.create(run.topic, 3)
     if run.library.creates_topics:
-        run.fact("again", run.library.create_topic, run.topic, 3)
+        run.fact("again", run.library.create_topic, run.topic, 3, run.replicas)
         run.fact("invalid_name", run.library.create_topic, "a/b", 1)
         run.fact("replication_factor_3", run.library.create_topic, run.topic + "-three", 1, 3)
 

@@ -261,6 +261,7 @@ class Run:
     def __init__(self, library, params):
         self.library, self.params, self.facts = library, params, {}
         self.topic, self.group = params["topic"], params["group"]
+        self.replicas = params.get("replication_factor", 1)
         self.deadline = time.monotonic() + params["timeout_ms"] / 1000 * 0.9
 
     def until(self, what, holds):
@@ -310,7 +311,7 @@ class Run:
         """Creates a topic and waits until metadata shows all of it; returns how many partitions there are."""
         if not self.library.creates_topics and configs:
             raise Unsupported("no API to create topics with configs")
-        self.library.create_topic(topic, partitions, 1, configs)
+        self.library.create_topic(topic, partitions, self.replicas, configs)
         return self.shown(topic, partitions if self.library.creates_topics else None)
 
     def shown(self, topic, partitions):

@@ -77,7 +77,8 @@ type Cluster struct {
 	Operations      []string
 }
 
-// LogDirAdmin describes the log directories: how many, how many partitions of the topic, and their size.
+// LogDirAdmin describes the log directories: how many, how many partitions of the topic have a
+// replica in them, and the size of those.
 type LogDirAdmin interface {
 	DescribeLogDirs(ctx context.Context, topic string) (dirs, partitions int, bytes int64, err error)
 }

@@ -28,9 +28,13 @@ type Params struct {
 	Topic          string `json:"topic"`
 	Group          string `json:"group"`
 	TimeoutMillis  int    `json:"timeout_ms"`
+	Replicas       int    `json:"replication_factor"` // of the topics that a check makes
 	TopicLogAppend string `json:"topic_log_append"`
 	TopicSmall     string `json:"topic_small"`
 }
+
+// Addresses are the brokers of Bootstrap.
+func (p Params) Addresses() []string { return strings.Split(p.Bootstrap, ",") }
 
 type answer struct {
 	Status string `json:"status"`
@@ -48,7 +52,7 @@ func Main(client, module string, open func(context.Context, Params) (Library, er
 		fmt.Fprintf(os.Stderr, "usage: %s CHECK PARAMS | version\n", client)
 		os.Exit(2)
 	}
-	var params Params
+	params := Params{Replicas: 1}
 	if err := json.Unmarshal([]byte(os.Args[2]), &params); err != nil {
 		fmt.Fprintln(os.Stderr, "PARAMS:", err)
 		os.Exit(2)

@@ -4,7 +4,7 @@ import "fmt"
 
 // create creates a topic and waits until metadata shows all of it.
 func (r *Run) create(topic string, partitions int, configs map[string]string) error {
-	if err := r.Library.CreateTopic(r.Context, topic, partitions, 1, configs); err != nil {
+	if err := r.Library.CreateTopic(r.Context, topic, partitions, r.Replicas, configs); err != nil {
 		return fmt.Errorf("create %s: %w", topic, err)
 	}
 	return r.shown(topic, partitions)
@@ -23,7 +23,7 @@ func topicCreate(r *Run) error {
 		return err
 	}
 	r.Facts["partitions"] = 3
-	r.Facts["again"] = r.Name(r.Library.CreateTopic(r.Context, r.Topic, 3, 1, nil))
+	r.Facts["again"] = r.Name(r.Library.CreateTopic(r.Context, r.Topic, 3, r.Replicas, nil))
 	r.Facts["invalid_name"] = r.Name(r.Library.CreateTopic(r.Context, "a/b", 1, 1, nil))
 	r.Facts["replication_factor_3"] = r.Name(r.Library.CreateTopic(r.Context, r.Topic+"-three", 1, 3, nil))
 	return nil

@@ -49,7 +49,13 @@ final class AdminCluster {
             r.write(producer, 0, 100);
         }
         int broker = Library.get(admin.describeCluster().nodes()).iterator().next().id();
-        Map<String, LogDirDescription> dirs = Library.get(admin.describeLogDirs(Arrays.asList(broker)).allDescriptions()).get(broker);
+        while (logDirs(r, Library.get(admin.describeLogDirs(Arrays.asList(broker)).allDescriptions()).get(broker)) < 3) {
+            r.waiting("all partitions in the directories"); // Kafka makes them after its answer
+        }
+    }
+
+    /** Notes what the directories hold and returns how many of the topic's partitions that are. */
+    private static int logDirs(Run r, Map<String, LogDirDescription> dirs) {
         int partitions = 0;
         long bytes = 0;
         String error = "NONE";
@@ -68,6 +74,7 @@ final class AdminCluster {
         r.facts.put("dirs", dirs.size());
         r.facts.put("partitions", partitions);
         r.facts.put("size_positive", bytes > 0);
+        return partitions;
     }
 
     private static void producers(Run r, Admin admin) throws Exception {

@@ -44,7 +44,7 @@ final class AdminTopics {
     private static void create(Run r, Admin admin) throws Exception {
         Library.create(r, admin, r.topic, 3, Collections.emptyMap());
         r.facts.put("partitions", Library.describe(admin, r.topic).partitions().size());
-        r.error("again", () -> Library.get(admin.createTopics(Arrays.asList(new NewTopic(r.topic, 3, (short) 1))).all()));
+        r.error("again", () -> Library.get(admin.createTopics(Arrays.asList(new NewTopic(r.topic, 3, r.replicas))).all()));
         r.error("invalid_name", () -> Library.get(admin.createTopics(Arrays.asList(new NewTopic("a/b", 1, (short) 1))).all()));
         r.error("replication_factor_3", () -> Library.get(admin.createTopics(Arrays.asList(new NewTopic(r.topic + "-3", 1, (short) 3))).all()));
     }

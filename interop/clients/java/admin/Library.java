@@ -51,7 +51,7 @@ final class Library {
     }
 
     static void create(Run r, Admin admin, String topic, int partitions, Map<String, String> configs) throws Exception {
-        get(admin.createTopics(Arrays.asList(new NewTopic(topic, partitions, (short) 1).configs(configs))).all());
+        get(admin.createTopics(Arrays.asList(new NewTopic(topic, partitions, r.replicas).configs(configs))).all());
         while (true) {
             try {
                 if (describe(admin, topic).partitions().size() == partitions) {

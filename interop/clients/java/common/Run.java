@@ -26,6 +26,7 @@ final class Run {
     final String bootstrap;
     final String topic;
     final String group;
+    final short replicas; // of the topics that a check makes
     final Map<String, Object> facts = new TreeMap<>();
     private final long deadline;
 
@@ -34,6 +35,7 @@ final class Run {
         bootstrap = params.get("bootstrap");
         topic = params.get("topic");
         group = params.get("group");
+        replicas = Short.parseShort(params.getOrDefault("replication_factor", "1"));
         deadline = System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(Long.parseLong(params.get("timeout_ms")));
     }
 

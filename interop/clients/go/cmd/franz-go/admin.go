@@ -145,13 +145,16 @@ func (l *library) DescribeLogDirs(ctx context.Context, topic string) (dirs, part
 	s := set(topic)
 	s.Add(topic, 1, 2)
 	all, err := l.DescribeAllLogDirs(ctx, s)
+	replicated := map[int32]bool{}
 	all.Each(func(dir kadm.DescribedLogDir) {
 		dirs++
-		partitions += len(dir.Topics[topic])
+		for partition := range dir.Topics[topic] {
+			replicated[partition] = true
+		}
 		size += dir.Size()
 		err = errors.Join(err, dir.Err)
 	})
-	return dirs, partitions, size, err
+	return dirs, len(replicated), size, err
 }
 
 func (l *library) DescribeProducers(ctx context.Context, topic string) ([]driver.Producer, error) {

@@ -18,7 +18,7 @@ import (
 
 func main() {
 	driver.Main("franz-go", "github.com/twmb/franz-go", func(_ context.Context, params driver.Params) (driver.Library, error) {
-		l := &library{seeds: kgo.SeedBrokers(params.Bootstrap)}
+		l := &library{seeds: kgo.SeedBrokers(params.Addresses()...)}
 		cl, err := kgo.NewClient(l.seeds, kgo.MetadataMinAge(10*time.Millisecond))
 		if err != nil {
 			return nil, err

@@ -14,16 +14,16 @@ import (
 
 func main() {
 	driver.Main("kafka-go", "github.com/segmentio/kafka-go", func(_ context.Context, params driver.Params) (driver.Library, error) {
-		addr, err := net.ResolveTCPAddr("tcp", params.Bootstrap)
+		addr := kafka.TCP(params.Addresses()...)
 		transport := &kafka.Transport{MetadataTTL: 50 * time.Millisecond}
-		return &library{addr: addr, bootstrap: params.Bootstrap, Client: &kafka.Client{Addr: addr, Transport: transport}}, err
+		return &library{addr: addr, bootstrap: params.Addresses(), Client: &kafka.Client{Addr: addr, Transport: transport}}, nil
 	})
 }
 
 type library struct {
 	*kafka.Client
 	addr      net.Addr
-	bootstrap string
+	bootstrap []string
 }
 
 func (l *library) ErrorCode(err error) (int16, bool) {
@@ -124,7 +124,7 @@ func record(m kafka.Message) driver.Record {
 type reader struct{ *kafka.Reader }
 
 func (l *library) Read(ctx context.Context, topic string, at driver.Position, options driver.ReadOptions) (driver.Reader, error) {
-	config := kafka.ReaderConfig{Brokers: []string{l.bootstrap}, Topic: topic, MaxWait: 100 * time.Millisecond, MinBytes: 1, MaxBytes: 1 << 20}
+	config := kafka.ReaderConfig{Brokers: l.bootstrap, Topic: topic, MaxWait: 100 * time.Millisecond, MinBytes: 1, MaxBytes: 1 << 20}
 	if options.PartitionBytesMax > 0 {
 		config.MaxBytes = int(options.PartitionBytesMax)
 	}

@@ -13,7 +13,7 @@ import (
 // member is a ConsumerGroup, which shows what it is assigned, with a Reader for each partition of a generation.
 type member struct {
 	group     *kafka.ConsumerGroup
-	bootstrap string
+	bootstrap []string
 	topic     string
 	stop      context.CancelFunc
 	ended     chan struct{}
@@ -34,7 +34,7 @@ func (l *library) Join(_ context.Context, options driver.MemberOptions) (driver.
 		return nil, driver.Unsupported("no static membership")
 	}
 	group, err := kafka.NewConsumerGroup(kafka.ConsumerGroupConfig{
-		ID: options.Group, Brokers: []string{l.bootstrap}, Topics: []string{options.Topic}, StartOffset: kafka.FirstOffset,
+		ID: options.Group, Brokers: l.bootstrap, Topics: []string{options.Topic}, StartOffset: kafka.FirstOffset,
 		GroupBalancers: []kafka.GroupBalancer{kafka.RangeGroupBalancer{}}, HeartbeatInterval: 200 * time.Millisecond,
 	})
 	if err != nil {
@@ -82,7 +82,7 @@ func (m *member) begin(generation *kafka.Generation) {
 
 func (m *member) read(ctx context.Context, assignment kafka.PartitionAssignment) {
 	r := kafka.NewReader(kafka.ReaderConfig{
-		Brokers: []string{m.bootstrap}, Topic: m.topic, Partition: assignment.ID, MaxWait: 100 * time.Millisecond, MinBytes: 1, MaxBytes: 1 << 20,
+		Brokers: m.bootstrap, Topic: m.topic, Partition: assignment.ID, MaxWait: 100 * time.Millisecond, MinBytes: 1, MaxBytes: 1 << 20,
 	})
 	defer r.Close()
 	if err := r.SetOffset(assignment.Offset); err != nil {

@@ -18,7 +18,7 @@ func main() {
 		sarama.Logger = log.New(os.Stderr, "", log.Lmicroseconds)
 	}
 	driver.Main("sarama", "github.com/IBM/sarama", func(_ context.Context, params driver.Params) (driver.Library, error) {
-		l := &library{addrs: []string{params.Bootstrap}}
+		l := &library{addrs: params.Addresses()}
 		var err error
 		if l.client, err = sarama.NewClient(l.addrs, config()); err != nil {
 			return nil, err
