@@ -39,8 +39,11 @@ func (q *Quorum) Fetch(ctx context.Context, req *wire.FetchRequest) *wire.FetchR
 	return resp
 }
 
+// serveWaitMax bounds how long a fetch of the metadata waits for news, whatever it asks for.
+const serveWaitMax = 30 * time.Second
+
 func (q *Quorum) serve(ctx context.Context, req *wire.FetchRequest, want *wire.FetchPartition) wire.FetchPartitionReply {
-	timer := time.NewTimer(time.Duration(req.MaxWaitMillis) * time.Millisecond)
+	timer := time.NewTimer(min(time.Duration(req.MaxWaitMillis)*time.Millisecond, serveWaitMax))
 	defer timer.Stop()
 	for first := true; ; first = false {
 		changed := q.progressed.raised()
@@ -48,7 +51,7 @@ func (q *Quorum) serve(ctx context.Context, req *wire.FetchRequest, want *wire.F
 		if req.ReplicaID >= 0 && first {
 			q.observers.saw(Voter{NodeID: req.ReplicaID, DirectoryID: want.ReplicaDirectoryID}, want.FetchOffset, status.HighWatermark, q.now())
 		}
-		reply, news := q.read(status, want, min(req.MaxBytes, want.PartitionMaxBytes))
+		reply, news := q.read(status, want, min(req.MaxBytes, want.PartitionMaxBytes, fetchBytesMax))
 		if news {
 			return reply
 		}
@@ -127,22 +130,23 @@ func readCommitted(log *commitlog.Log, offset, end int64, bytesMax int) (wire.Re
 	return chunk.AppendTo(nil)
 }
 
-// FetchSnapshot serves a part of the newest snapshot (KIP-630).
+// FetchSnapshot serves a part of the newest snapshot (KIP-630), one part in an answer: a request that names more of them is
+// refused, since each takes memory.
 func (q *Quorum) FetchSnapshot(req *kmsg.FetchSnapshotRequest) *kmsg.FetchSnapshotResponse {
 	resp := req.ResponseKind().(*kmsg.FetchSnapshotResponse)
 	if req.ClusterID != nil && *req.ClusterID != q.cfg.ClusterID {
 		resp.ErrorCode = wire.InconsistentClusterID.Code()
 		return resp
 	}
-	for i := range req.Topics {
-		t := &req.Topics[i]
-		rt := kmsg.NewFetchSnapshotResponseTopic()
-		rt.Topic = t.Topic
-		for j := range t.Partitions {
-			rt.Partitions = append(rt.Partitions, q.snapshotPart(t.Topic, &t.Partitions[j], req.MaxBytes))
-		}
-		resp.Topics = append(resp.Topics, rt)
+	if len(req.Topics) != 1 || len(req.Topics[0].Partitions) != 1 {
+		resp.ErrorCode = wire.InvalidRequest.Code()
+		return resp
 	}
+	t := &req.Topics[0]
+	rt := kmsg.NewFetchSnapshotResponseTopic()
+	rt.Topic = t.Topic
+	rt.Partitions = append(rt.Partitions, q.snapshotPart(t.Topic, &t.Partitions[0], req.MaxBytes))
+	resp.Topics = append(resp.Topics, rt)
 	return resp
 }
 
