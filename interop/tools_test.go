@@ -48,6 +48,9 @@ var toolClasses = map[string]struct {
 	"kafka-storage":             {"kafka.tools.StorageTool", true},
 	"kafka-cluster":             {"org.apache.kafka.tools.ClusterTool", true},
 	"kafka-features":            {"org.apache.kafka.tools.FeatureCommand", true},
+	"kafka-leader-election":     {"org.apache.kafka.tools.LeaderElectionCommand", false},
+	"kafka-metadata-quorum":     {"org.apache.kafka.tools.MetadataQuorumCommand", true},
+	"kafka-reassign-partitions": {"org.apache.kafka.tools.reassign.ReassignPartitionsCommand", false},
 }
 
 // everyRun are the transcripts that run each time: they need one JVM. LOGBAHN_MATRIX=all runs the others too.

@@ -240,6 +240,18 @@ func (c *call) fail(program string, table []argument, err error) error {
 	return exitError(1)
 }
 
+// leading counts the words before the subcommand: names with a dash and their values.
+func leading(args []string) int {
+	i := 0
+	for i < len(args) && strings.HasPrefix(args[i], "-") && args[i] != "-h" && args[i] != "--help" {
+		i++ // the name
+		if i < len(args) && !strings.Contains(args[i-1], "=") {
+			i++ // and its value
+		}
+	}
+	return i
+}
+
 // choose reads the subcommand of a tool and its arguments. done says that everything has been said, with the exit code in
 // err.
 func (c *call) choose(commands []subcommand, args []string, helpCode int) (name string, a *arguments, done bool, err error) {

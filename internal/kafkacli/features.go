@@ -39,13 +39,7 @@ var featureCommands = []subcommand{
 }
 
 func runFeatures(ctx context.Context, c *call, args []string) error {
-	i := 0
-	for i < len(args) && strings.HasPrefix(args[i], "-") && args[i] != "-h" && args[i] != "--help" {
-		i++ // the name
-		if i < len(args) && !strings.Contains(args[i-1], "=") {
-			i++ // and its value
-		}
-	}
+	i := leading(args)
 	where, err := parseArguments(featuresConnection, args[:i])
 	if err == nil && i == len(args) {
 		err = argumentErrorf("too few arguments")

@@ -17,6 +17,8 @@ var (
 	lineEnds   = regexp.MustCompile(` +\n`)
 	// Kafka does not name the default of a setting that has another unit than the broker's.
 	derived     = regexp.MustCompile(`(, )?DEFAULT_CONFIG:log\.(retention\.hours|flush\.scheduler\.interval\.ms|roll\.jitter\.hours|roll\.hours)=\d+`)
+	tracedClass = regexp.MustCompile(`^([a-z]\w*\.)+[A-Z][\w$]*(Exception|Error): `)
+	dirList     = regexp.MustCompile(`"log_dirs":\["/[^"\]]*"(,"/[^"\]]*")*\]`)
 	dataDir     = regexp.MustCompile(`"logDir":"[^"]*"`)
 	millis      = regexp.MustCompile(`\b1[78]\d{11}\b`)
 	dateTime    = regexp.MustCompile(`\d{4}-\d{2}-\d{2} \d{2}:\d{2}:\d{2}:\d{3}`)
@@ -24,7 +26,7 @@ var (
 	number      = regexp.MustCompile(`-?\d+(\.\d+)?|NaN|Infinity`)
 	blanks      = regexp.MustCompile(` +`)
 	logLine     = regexp.MustCompile(`^\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}\] (WARN|ERROR) `)
-	stackLine   = regexp.MustCompile(`^(\s+at |\s+\.\.\. \d+ more|Caused by: )`)
+	stackLine   = regexp.MustCompile(`^(\s+at |\s+\.\.\. \d+ more|Caused by: |\tSuppressed: )`)
 	className   = regexp.MustCompile(`^(Exception in thread "main" )?(([a-z]\w*\.)+[A-Z][\w$]*(Exception|Error|Failure)(: |$))+`)
 	deprecation = regexp.MustCompile(`(is|has been) deprecated and will be removed in a future version|^Warning: --messages is deprecated`)
 	hashList    = regexp.MustCompile(`\[(\[[a-z-]+\](, )?)+\]|(Valid (states|types) are|Unexpected config names|takes (at most )?(one of these|the following) options): .*`)
@@ -49,13 +51,18 @@ func (m mask) result(r Result, st *step) Result {
 	return r
 }
 
-// stdout takes the warnings of old spellings out, which here are on standard error.
+// stdout takes the warnings of old spellings out, which here are on standard error, and stack traces.
 func (m mask) stdout(s string) (rest, moved string) {
 	var keep strings.Builder
+	traced := false
 	for line := range strings.Lines(s) {
-		if deprecation.MatchString(line) {
+		switch {
+		case deprecation.MatchString(line):
 			moved += line
-		} else {
+		case tracedClass.MatchString(line), stackLine.MatchString(line):
+			traced = true
+		case traced && line == "\n": // behind a stack trace
+		default:
 			keep.WriteString(line)
 		}
 	}
@@ -105,6 +112,7 @@ func (m mask) values(s string, st *step) string {
 	s = derived.ReplaceAllString(s, "")
 	s = noSuchFile.ReplaceAllString(s, "")
 	s = dataDir.ReplaceAllString(s, `"logDir":"{dir}"`)
+	s = dirList.ReplaceAllString(s, `"log_dirs":["{dir}"]`)
 	s = millis.ReplaceAllString(s, "{ms}")
 	s = clientHost.ReplaceAllString(s, "/{host}")
 	s = hashList.ReplaceAllStringFunc(s, sortList)
