@@ -20,6 +20,7 @@ type call struct {
 type answer struct {
 	response kmsg.Response
 	end      int64
+	appended bool // records went to the log after the request had come
 	err      error
 }
 
@@ -54,6 +55,9 @@ func (c *call) wait(ctx context.Context) (kmsg.Response, error) {
 			c.shard.unload(err)
 		}
 		return nil, err
+	}
+	if !a.appended && !c.shard.log.Confirmed() {
+		return nil, errUnconfirmed
 	}
 	return a.response, nil
 }

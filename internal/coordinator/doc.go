@@ -7,8 +7,22 @@
 // group.Machine, which it loads from the partition's log when it is first asked for something. It takes requests one at a
 // time, replays the records that the machine returns, and appends those of all requests that were waiting as one batch;
 // nothing waits for company. A reply leaves once the high watermark covers the end of the log as the request saw it, for
-// reads too, so that nobody sees what could still be lost. The wait is the caller's (see Finish), so the shard goes on
+// reads too, so that nobody sees what could still be lost. The wait is the caller's (see Requests), so the shard goes on
 // meanwhile and one flush serves many requests.
+//
+// # Who was deposed and does not know it
+//
+// A shard whose broker is cut off from the controller goes on in an epoch that is over, while its successor commits
+// offsets that it does not have. What it appends then is never committed: those who are in sync under the next epoch refuse
+// its own. So a reply that waits for records which were appended after its request had come proves, when it leaves, that
+// nobody else led when the request came. One that does not (OffsetFetch, a heartbeat, a description) proves nothing, and
+// leaves only while the broker is confirmed: the controller has answered a heartbeat so lately that it cannot have elected
+// another for this one's silence. Else it is refused as what passes (COORDINATOR_NOT_AVAILABLE).
+//
+// That is more than Kafka promises, which answers OffsetFetch from memory as long as the broker has not heard of another
+// leader, and less than linearizable: where the controller replaces a broker that lives (a reassignment that ends, an
+// unclean election by hand) and that broker is cut off in the very moment, its reads may be old until its confirmation
+// runs out. A broker that hands over what it leads in order to stop is not confirmed while it asks to.
 //
 //	loading ----> serving ----> gone
 //	   |                          ^

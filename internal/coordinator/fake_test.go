@@ -26,6 +26,7 @@ type fakePartition struct {
 	held     bool // flushes are held back
 	failing  int  // so many appends fail
 	broken   bool // waits fail
+	unsure   bool // the broker is not confirmed
 	maxBytes int  // of a batch
 	gate     chan struct{}
 	loadGate chan struct{}
@@ -135,6 +136,12 @@ func (l fakeLog) Append(batch []byte) (end int64, err error) {
 		}
 	})
 	return end, err
+}
+
+func (l fakeLog) Confirmed() bool {
+	l.p.mu.Lock()
+	defer l.p.mu.Unlock()
+	return !l.p.unsure
 }
 
 func (l fakeLog) Wait(ctx context.Context, end int64) error {

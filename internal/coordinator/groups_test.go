@@ -172,6 +172,22 @@ func TestLeadershipChange(t *testing.T) {
 	})
 }
 
+// TestUnconfirmedShardTellsNothing: a coordinator that may have been replaced says nothing from its memory, and
+// acknowledges what its log has taken meanwhile.
+func TestUnconfirmedShardTellsNothing(t *testing.T) {
+	ctx := t.Context()
+	f := newFixture(t)
+	expect(t, f.commit(ctx, "t", 0, 1), "ok")
+	f.log.change(func() { f.log.unsure = true })
+	expect(t, f.fetch(ctx, "t", 0), "NOT_COORDINATOR")
+	expect(t, heartbeat(ctx, f, &kmsg.JoinGroupResponse{MemberID: "m", Generation: 1}), "COORDINATOR_NOT_AVAILABLE")
+	list := f.ListGroups(ctx, Client{}, kmsg.NewPtrListGroupsRequest())(ctx)
+	expect(t, errorName(list.ErrorCode), "COORDINATOR_NOT_AVAILABLE")
+	expect(t, f.commit(ctx, "t", 1, 2), "ok")
+	f.log.change(func() { f.log.unsure = false })
+	expect(t, f.fetch(ctx, "", 0), "ok t-0=1 ok t-1=2 ok")
+}
+
 // TestLateAnswerOfLead: a caller that was told the former epoch and comes late does not unload the shard of the present.
 func TestLateAnswerOfLead(t *testing.T) {
 	ctx := t.Context()

@@ -3,6 +3,7 @@ package coordinator
 import (
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -23,6 +24,9 @@ type Log interface {
 	// Wait returns when the high watermark has reached endOffset. It fails when the epoch is over, when the log fails, and
 	// with ctx's error.
 	Wait(ctx context.Context, endOffset int64) error
+	// Confirmed tells whether nobody else can lead the partition yet for want of a sign of life from this broker. That the
+	// epoch is not known to be over does not say so: a broker that is cut off does not hear of its end.
+	Confirmed() bool
 }
 
 // Errors that a Log, and Config.Lead, return. Any other error of theirs is a failing log: NOT_COORDINATOR.
@@ -36,6 +40,8 @@ var (
 var (
 	errLoading = errors.New("the group coordinator is loading")
 	errClosed  = errors.New("the group coordinator is closed")
+	// errUnconfirmed: what the shard remembers may be older than what its successor has committed.
+	errUnconfirmed = fmt.Errorf("%w: this broker does not hear from the controller, which may have replaced it", ErrUnavailable)
 )
 
 // codeOf is the code that clients get for an error of the runtime.

@@ -58,6 +58,8 @@ func (r replica) Wait(ctx context.Context, endOffset int64) error {
 	return nil
 }
 
+func (r replica) Confirmed() bool { return r.partition.Confirmed() }
+
 func logError(doing string, err error) error {
 	switch {
 	case errors.Is(err, partition.ErrNotLeader), errors.Is(err, partition.ErrFencedLeaderEpoch):

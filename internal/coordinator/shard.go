@@ -43,8 +43,9 @@ type shard struct {
 
 // round is what the calls taken since the last append have decided.
 type round struct {
-	builder *record.Builder
-	replies []reply
+	builder  *record.Builder
+	replies  []reply
+	appended bool // anything
 }
 
 type reply struct {
@@ -253,10 +254,10 @@ func (s *shard) endRound() error {
 		return err
 	}
 	for i, r := range s.round.replies {
-		r.call.answer <- answer{response: r.response, end: s.end}
+		r.call.answer <- answer{response: r.response, end: s.end, appended: s.round.appended}
 		s.round.replies[i] = reply{}
 	}
-	s.round.replies = s.round.replies[:0]
+	s.round.replies, s.round.appended = s.round.replies[:0], false
 	return nil
 }
 
@@ -271,6 +272,6 @@ func (s *shard) append() error {
 	if err != nil {
 		return err
 	}
-	s.end = end
+	s.end, s.round.appended = end, true
 	return nil
 }

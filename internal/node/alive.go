@@ -32,8 +32,8 @@ type liveness struct {
 	// soon has the offset of an image that the controller waits for all brokers to have: one of them hands over what it leads.
 	soon chan int64
 
-	// confirmed is when the latest heartbeat was sent that the controller has answered with "not fenced". Any goroutine reads
-	// it.
+	// confirmed is when the latest heartbeat was sent that the controller has answered with "not fenced"; nil while the broker
+	// asks others to take over. Any goroutine reads it.
 	confirmed atomic.Pointer[time.Time]
 
 	drain   chan struct{} // closed: hand everything over
@@ -181,11 +181,23 @@ func (n *Node) beat(ctx context.Context) error {
 	return nil
 }
 
-// confirmed tells whether this broker's session lasts: until it ends, the controller elects nobody in its place for its
-// silence.
+// deposedMax is for how long a controller may answer heartbeats while the next one leads, which gives every broker a whole
+// session from then on: a leader of the quorum that hears from no majority steps down that much after others may elect.
+const deposedMax = 2 * time.Second
+
+// confirmed tells whether this broker's session lasts: until it ends, no controller elects anybody in its place for its
+// silence. A machine that was suspended may not have counted that time, but its wall clock shows it.
 func (n *Node) confirmed() bool {
+	if n.alone() { // the controller is this node: its image shows whoever else leads
+		return true
+	}
 	sent := n.alive.confirmed.Load()
-	return sent != nil && time.Since(*sent) < milliseconds(int64(n.broker.Quorum.SessionTimeoutMs))
+	if sent == nil {
+		return false
+	}
+	session := milliseconds(int64(n.broker.Quorum.SessionTimeoutMs))
+	now, lasts := time.Now(), session-min(deposedMax, session/2)
+	return now.Sub(*sent) < lasts && now.Round(0).Sub(sent.Round(0)) < lasts
 }
 
 // live is the goroutine that sends heartbeats. It ends when everything is handed over, or with the node.
@@ -251,8 +263,16 @@ func (n *Node) handOver(ctx context.Context) {
 func (n *Node) askToStop(ctx context.Context) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, drainSilence)
 	defer cancel()
+	n.alive.confirmed.Store(nil) // others may lead before this broker's image says so
+	sent := time.Now()
 	resp, err := n.heartbeat(ctx, true)
-	return err == nil && resp.ShouldShutdown, err
+	if err != nil {
+		return false, err
+	}
+	if !resp.IsFenced { // the image shows who leads now
+		n.alive.confirmed.Store(&sent)
+	}
+	return resp.ShouldShutdown, nil
 }
 
 // drain hands everything that this broker leads to others, as long as the context allows, leaving some time to finish what

@@ -108,6 +108,9 @@ func (p *Partition) Leading() (epoch int32, ok bool) {
 	return p.mu.machine.LeaderEpoch(), p.mu.machine.IsLeader() && p.mu.offline == nil
 }
 
+// Confirmed tells whether this broker can be sure that no other one leads for its silence (Config.Confirmed).
+func (p *Partition) Confirmed() bool { return p.cfg.Confirmed() }
+
 // Leader returns who leads the partition, in which epoch, as far as this replica knows; -1 when nobody does.
 func (p *Partition) Leader() (cluster.NodeID, int32) {
 	p.mu.Lock()
