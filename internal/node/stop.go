@@ -43,6 +43,7 @@ func (n *Node) shutdown(ctx context.Context) error {
 	begin := time.Now()
 	if n.failure == nil && ctx.Err() == nil && !n.undrained.Load() {
 		n.drain(ctx)
+		n.resign(ctx)
 	}
 	close(n.stop)
 	defer n.endChanges()
@@ -83,6 +84,22 @@ func (n *Node) shutdown(ctx context.Context) error {
 		n.log.Info("everything is on disk", "after", time.Since(begin).Round(time.Millisecond).String())
 	}
 	return errors.Join(errs...)
+}
+
+// resignPatience bounds how long a stop waits for another controller: about as long as the others would take to elect one
+// without being asked.
+const resignPatience = 2 * time.Second
+
+// resign lets another node be the controller, if this one is: so that nobody has to notice its silence first.
+func (n *Node) resign(ctx context.Context) {
+	if n.quorum == nil || n.alone() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, resignPatience)
+	defer cancel()
+	if err := n.quorum.Resign(ctx); err != nil {
+		n.log.Warn("no other controller took over: one is elected when this one is missed", "err", err)
+	}
 }
 
 func (s *serving) shutdown(ctx context.Context) error {
