@@ -36,6 +36,7 @@ type Config struct {
 	Metadata   Metadata
 	Partitions *partition.Set
 	Groups     *coordinator.Groups
+	Ask        func(context.Context, cluster.NodeID, kmsg.Request) (kmsg.Response, error) // another broker, once; nil: there is none
 	Settings   Settings
 	Static     map[string]string // the broker's own configuration, by Kafka's keys: for DescribeConfigs
 	Dir        LogDir

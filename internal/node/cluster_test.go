@@ -17,6 +17,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
+	"github.com/twmb/franz-go/pkg/kversion"
 
 	"github.com/logbahn/logbahn/internal/cluster"
 	"github.com/logbahn/logbahn/internal/config"
@@ -323,6 +324,53 @@ func TestThreeNodes(t *testing.T) {
 	for _, id := range []int{1, 2, 3} {
 		c.stop(id)
 	}
+}
+
+// TestOffsetsOfOld commits and fetches offsets in version 0, whose clients know of no coordinators: any broker will do.
+func TestOffsetsOfOld(t *testing.T) {
+	c := newTestCluster(t, 3)
+	c.start(1, 2, 3)
+	c.createTopic(c.nodes[1], "rides", 1, 3)
+	client := c.client(kgo.MaxVersions(kversion.V0_8_1()))
+	ctx := within(t, 30*time.Second)
+	for through := range c.nodes {
+		group := fmt.Sprint("old-", through) // several, so that the coordinator is not always the broker that is asked
+		commit := kmsg.NewPtrOffsetCommitRequest()
+		commit.Group = group
+		commit.Topics = []kmsg.OffsetCommitRequestTopic{{Topic: "rides", Partitions: []kmsg.OffsetCommitRequestTopicPartition{{Offset: int64(40 + through), Metadata: kmsg.StringPtr("m")}}}}
+		resp, err := client.Broker(through).RetriableRequest(ctx, commit)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if code := resp.(*kmsg.OffsetCommitResponse).Topics[0].Partitions[0].ErrorCode; code != 0 {
+			t.Fatalf("commit through node %d: %v", through, kerr.ErrorForCode(code))
+		}
+		for asked := range c.nodes {
+			if got, code := c.fetchOld(client, asked, group); got != int64(40+through) || code != 0 {
+				t.Errorf("committed through node %d, node %d has offset %d, code %d", through, asked, got, code)
+			}
+			if got, code := c.fetchOld(client, asked, group+"-unknown"); got != -1 || code != kerr.UnknownTopicOrPartition.Code {
+				t.Errorf("of a group that never was node %d has offset %d, code %d", asked, got, code)
+			}
+		}
+	}
+}
+
+// fetchOld asks a node for a group's offset of rides-0 in version 0.
+func (c *testCluster) fetchOld(client *kgo.Client, asked int, group string) (offset int64, code int16) {
+	c.t.Helper()
+	fetch := kmsg.NewPtrOffsetFetchRequest()
+	fetch.Group = group
+	fetch.Topics = []kmsg.OffsetFetchRequestTopic{{Topic: "rides", Partitions: []int32{0}}}
+	resp, err := client.Broker(asked).RetriableRequest(within(c.t, 30*time.Second), fetch)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	if v := resp.GetVersion(); v != 0 {
+		c.t.Fatalf("the client asks in version %d", v)
+	}
+	p := resp.(*kmsg.OffsetFetchResponse).Topics[0].Partitions[0]
+	return p.Offset, p.ErrorCode
 }
 
 // inSync tells that every partition of a topic has so many replicas in sync.

@@ -14,6 +14,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kmsg"
+
 	"github.com/logbahn/logbahn/internal/broker"
 	"github.com/logbahn/logbahn/internal/cluster"
 	"github.com/logbahn/logbahn/internal/commitlog"
@@ -274,6 +276,9 @@ func (n *Node) openReplicas(context.Context) error {
 	})
 	n.server = broker.New(broker.Config{
 		NodeID: n.broker.NodeID, Metadata: n.metadata(), Partitions: n.set, Groups: n.groups,
+		Ask: func(ctx context.Context, id cluster.NodeID, req kmsg.Request) (kmsg.Response, error) {
+			return n.brokers.Request(ctx, id, peer.Control, req)
+		},
 		Settings: broker.SettingsOf(n.broker), Static: n.static, Log: n.log, Now: n.cfg.Now,
 		Dir: broker.LogDir{Path: n.dir.Path(), Free: func() (int64, error) { return n.fs.Free(n.dir.Path()) }},
 	})
