@@ -107,9 +107,21 @@ func (f *fetcher) look(x *followed, now time.Time) time.Duration {
 	}
 	x.sent, x.inSession, f.byKey[key] = want, true, x
 	if f.session.epoch > 0 {
+		f.req.ForgottenTopics = remember(f.req.ForgottenTopics, key)
 		f.req.Topics = name(f.req.Topics, key, want)
 	}
 	return 0
+}
+
+// remember takes a partition out of those that a request forgets. One that was given up and taken up again, as when its
+// leader has changed twice, would be in both lists: the leader forgets it last, and it would never be fetched again.
+func remember(forgotten []wire.ForgottenTopic, key idKey) []wire.ForgottenTopic {
+	for i := range forgotten {
+		if t := &forgotten[i]; t.TopicID == key.topic {
+			t.Partitions = slices.DeleteFunc(t.Partitions, func(index int32) bool { return index == key.index })
+		}
+	}
+	return slices.DeleteFunc(forgotten, func(t wire.ForgottenTopic) bool { return len(t.Partitions) == 0 })
 }
 
 // forget takes a partition out of the session.

@@ -21,6 +21,7 @@ import (
 	"github.com/logbahn/logbahn/internal/partition/replica"
 	"github.com/logbahn/logbahn/internal/record"
 	"github.com/logbahn/logbahn/internal/vfs"
+	"github.com/logbahn/logbahn/internal/wire"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -321,6 +322,34 @@ func TestFollowerMovesTheHighWatermark(t *testing.T) {
 	asking := <-asked
 	if c := asking.Topics[0].Partitions[0]; len(c.NewEpochISR) != 1 || c.NewEpochISR[0].BrokerID != 1 || c.LeaderEpoch != 1 {
 		t.Fatalf("asked for %+v, want 1 alone", c)
+	}
+}
+
+// A partition that goes to another leader and comes back between two requests stays in the session.
+func TestPartitionThatComesBackIsNotForgotten(t *testing.T) {
+	n := startNode(t, vfs.NewMem())
+	n.apply(cluster.RegisterBroker{Broker: cluster.Broker{ID: 2, Epoch: n.img.NextBrokerEpoch()}})
+	p := n.create(topicID, nil, cluster.Partition{Replicas: ids(1, 2), ISR: ids(1, 2), Leader: 2, LeaderEpoch: 1})
+	cfg := n.set.cfg
+	cfg.BrokerEpoch = func() int64 { return 1 }
+	f := newFetcher(&cfg, 2)
+	f.add(p)
+	if req, _ := f.request(time.Now()); req == nil || len(req.Topics) != 1 {
+		t.Fatalf("asks for %+v", req)
+	}
+	f.answered()
+	if err := f.take(&wire.FetchResponse{SessionID: 5}); err != nil {
+		t.Fatal(err)
+	}
+	f.remove(p.followed.Load())
+	f.add(p)
+	req, _ := f.request(time.Now())
+	if req == nil || req.SessionEpoch != 1 || len(req.Topics) != 1 || len(req.ForgottenTopics) != 0 {
+		t.Fatalf("asks for %+v", req)
+	}
+	f.remove(p.followed.Load())
+	if req, _ = f.request(time.Now()); req != nil {
+		t.Fatalf("asks for %+v when it follows nobody", req)
 	}
 }
 
