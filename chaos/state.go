@@ -100,7 +100,7 @@ func (o *observer) whole(ctx context.Context) error {
 	for _, topic := range metadata.Topics.Sorted() {
 		for _, p := range topic.Partitions.Sorted() {
 			if p.Err != nil || p.Leader < 0 || len(p.ISR) != len(p.Replicas) {
-				return fmt.Errorf("%s-%d: leader %d, in sync %v of %v, %w", topic.Topic, p.Partition, p.Leader, p.ISR, p.Replicas, p.Err)
+				return fmt.Errorf("%s-%d: leader %d, in sync %v of %v, error %v", topic.Topic, p.Partition, p.Leader, p.ISR, p.Replicas, p.Err)
 			}
 		}
 	}
