@@ -37,6 +37,10 @@ func notSent(node cluster.NodeID, err error) error {
 	return fmt.Errorf("node %d: %w: %w", node, ErrNotSent, err)
 }
 
+// noAnswer is what becomes of a call that was sent. It must not match ErrNotSent, as ErrClosed by itself does.
 func noAnswer(node cluster.NodeID, err error) error {
+	if errors.Is(err, ErrNotSent) {
+		return fmt.Errorf("node %d: %w: %v", node, ErrNoAnswer, err)
+	}
 	return fmt.Errorf("node %d: %w: %w", node, ErrNoAnswer, err)
 }
