@@ -16,8 +16,10 @@ type call struct {
 	into         []byte        // memory for the reply, nil for new memory
 	bytesMax     int           // of the reply
 	state        atomic.Int32
-	done         chan outcome    // capacity 1
-	arrived      chan<- struct{} // of a stream's Message
+	done         chan outcome // capacity 1
+	// oneWaysBefore is how many of the connection's messages that are never answered were sent before it.
+	oneWaysBefore int64
+	arrived       chan<- struct{} // of a stream's Message
 }
 
 // outcome is a reply's body, in memory that is the caller's, or an error.

@@ -30,8 +30,10 @@ type conn struct {
 	pending []*call // sent, in order
 	dead    error   // why it has ended
 	useful  bool    // something was answered
-	oneWay  bool    // something was sent since then that is never answered
 	cut     bool    // something was not answered when it ended
+	// oneWays counts what was sent and is never answered, arrived what of it the node has read: the reply to something that
+	// was sent behind it says so.
+	oneWays, arrived int64
 }
 
 func newConn(p *Peers, node cluster.NodeID, patience time.Duration, unanswered *atomic.Int32, raw net.Conn) *conn {
@@ -97,6 +99,7 @@ func (c *conn) expect(call *call) bool {
 		call.finish(nil, notSent(c.node, c.dead))
 		return false
 	}
+	call.oneWaysBefore = c.oneWays
 	c.pending = append(c.pending, call)
 	if len(c.pending) == 1 {
 		c.await(call)
@@ -108,7 +111,9 @@ func (c *conn) expect(call *call) bool {
 func (c *conn) expectNothing() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.oneWay = c.oneWay || c.dead == nil
+	if c.dead == nil {
+		c.oneWays++
+	}
 	return c.dead
 }
 
@@ -124,7 +129,7 @@ func (c *conn) answered() {
 	if c.dead != nil {
 		return
 	}
-	c.useful, c.oneWay = true, false
+	c.useful, c.arrived = true, c.pending[0].oneWaysBefore
 	c.pending = c.pending[1:]
 	if len(c.pending) > 0 {
 		c.await(c.pending[0])

@@ -121,13 +121,13 @@ func (s *Stream) Close() {
 // Node returns the node at the other end.
 func (s *Stream) Node() cluster.NodeID { return s.conn.node }
 
-// Ended tells whether the stream has ended, and if so whether everything that was sent by it was answered. Nobody knows what
-// became of messages that were sent one way behind the last reply.
+// Ended tells whether the stream has ended, and if so whether everything that was sent by it was answered. Of messages that
+// were sent one way nobody knows whether they have arrived, unless something that was sent behind them was answered.
 func (s *Stream) Ended() (ended, answered bool) {
 	c := s.conn
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.dead != nil, c.dead != nil && !c.oneWay && !c.cut
+	return c.dead != nil, c.dead != nil && c.arrived == c.oneWays && !c.cut
 }
 
 // Send writes a request, and returns when the node's system has taken it or the stream has ended.
