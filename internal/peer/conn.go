@@ -122,12 +122,13 @@ func (c *conn) await(call *call) {
 	_ = c.raw.SetReadDeadline(time.Now().Add(c.patience + call.patience))
 }
 
-// answered takes the call that has been answered off, and begins to wait for the next one.
-func (c *conn) answered() {
+// answered takes the call that has been answered off, and begins to wait for the next one. False when the connection has
+// ended meanwhile: the call has failed with it.
+func (c *conn) answered() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.dead != nil {
-		return
+		return false
 	}
 	c.useful, c.arrived = true, c.pending[0].oneWaysBefore
 	c.pending = c.pending[1:]
@@ -137,6 +138,7 @@ func (c *conn) answered() {
 		c.pending = nil
 		_ = c.raw.SetReadDeadline(time.Time{})
 	}
+	return true
 }
 
 // next returns the call whose reply comes next, nil when nothing was asked.
@@ -209,9 +211,10 @@ func (c *conn) readReply(want int32) error {
 	if correlation != want {
 		return fmt.Errorf("a reply to request %d where one to %d is due", correlation, want)
 	}
-	c.answered()
-	c.unanswered.Add(-1)
-	call.finish(&outcome{frame: frame, body: body}, nil)
+	if c.answered() {
+		c.unanswered.Add(-1)
+		call.finish(&outcome{frame: frame, body: body}, nil)
+	}
 	return nil
 }
 
