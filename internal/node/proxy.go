@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/logbahn/logbahn/internal/broker"
 	"github.com/logbahn/logbahn/internal/cluster"
@@ -93,12 +94,23 @@ func endpointAt(name, address string) (cluster.Endpoint, bool) {
 // clientAddressBytes is how much of a client's address another node may tell.
 const clientAddressBytes = 256
 
-// proxiedFor notes for whom another node speaks by this connection. A Fetch that waits has ended when this is answered.
-func (c *conn) proxiedFor(req *wire.ProxiedRequest) listener.Finish {
+// proxiedPatience bounds how long a proxied request waits for this node to know what its proxy knew.
+const proxiedPatience = 2 * time.Second
+
+// startProxied notes for whom another node speaks by a connection. What follows is not looked at before this node's image is as
+// new as the one by which it was sent here.
+func (n *Node) startProxied(c *conn, req *wire.ProxiedRequest) listener.Finish {
 	c.Proxied = true
 	if req.Client != "" && len(req.Client) <= clientAddressBytes {
 		c.RemoteAddr = strings.Clone(req.Client)
 		c.address = hostOf(c.RemoteAddr)
 	}
-	return replied(req, &wire.ProxiedResponse{})
+	return func(ctx context.Context) wire.Response {
+		ctx, cancel := context.WithTimeout(ctx, proxiedPatience)
+		defer cancel()
+		_ = n.quorum.AwaitImage(ctx, req.ImageOffset) // who cannot get there answers as it knows
+		resp := &wire.ProxiedResponse{}
+		resp.SetVersion(req.GetVersion())
+		return wire.Message(resp)
+	}
 }

@@ -369,7 +369,7 @@ func (h handler) Start(ctx context.Context, c *listener.Conn, header wire.Reques
 	}
 	state := stateOf(c)
 	if header.Key == wire.KeyProxied {
-		return state.proxiedFor(body.(*wire.ProxiedRequest)), nil
+		return h.node.startProxied(state, body.(*wire.ProxiedRequest)), nil
 	}
 	h.node.place(state)
 	finish, err := h.node.server.Start(ctx, &broker.Request{Header: header, Body: body, Conn: &state.Conn})

@@ -22,11 +22,20 @@ type Conn struct {
 
 	mu struct {
 		sync.Mutex
-		streams map[cluster.NodeID]*peer.Stream
+		streams map[cluster.NodeID]*link
 		routes  map[routeKey]*route
 		closed  bool
 	}
 }
+
+// link is a stream, and the metadata offset that its node was told: it answers what comes behind when it has got there.
+type link struct {
+	*peer.Stream
+	told int64 // of whoever sends, one at a time
+}
+
+// noOffset is before the offset of every image.
+const noOffset = -2
 
 var (
 	errClosed = errors.New("the client's connection has ended")
@@ -83,59 +92,82 @@ type lost struct{ err error }
 func (l lost) AppendTo(dst []byte) ([]byte, error) { return dst, l.err }
 
 // stream returns the way to a node, which is made if there is none. An error that matches peer.ErrNotSent means that the node
-// cannot be reached.
-func (c *Conn) stream(ctx context.Context, node cluster.NodeID) (*peer.Stream, error) {
-	c.mu.Lock()
-	s, closed := c.mu.streams[node], c.mu.closed
-	c.mu.Unlock()
-	if closed {
-		return nil, errClosed
-	}
-	if s != nil {
-		switch ended, answered := s.Ended(); {
-		case !ended:
-			return s, nil
-		case !answered:
-			return nil, fmt.Errorf("node %d: %w", node, errUnknownOutcome)
-		}
-		s.Close()
-	}
-	s, err := c.proxy.cfg.Peers.Open(ctx, node)
+// cannot be reached. The node is told by which image it was chosen: otherwise it might not have heard yet of a topic that
+// the client has just made here, or that it leads a partition.
+func (r *call) stream(ctx context.Context, node cluster.NodeID) (*peer.Stream, error) {
+	l, err := r.link(node)
 	if err != nil {
 		return nil, err
 	}
-	c.mu.Lock()
-	if closed = c.mu.closed; !closed {
-		c.mu.streams[node] = s
+	if l == nil {
+		s, err := r.proxy.cfg.Peers.Open(ctx, node)
+		if err != nil {
+			return nil, err
+		}
+		l = &link{s, noOffset}
+		if !r.keep(l) {
+			s.Close()
+			return nil, errClosed
+		}
 	}
-	c.mu.Unlock()
-	if closed {
-		s.Close()
-		return nil, errClosed
+	if l.told < r.img.Offset() {
+		l.Send(r.introduction())
+		l.told = r.img.Offset()
 	}
-	s.Send(c.introduction())
-	return s, nil
+	return l.Stream, nil
 }
 
-// introduction says for whom a stream is; and, later, that the client waits for no more than there is. Nobody needs its reply.
-func (c *Conn) introduction() peer.Message {
-	return peer.Message{Request: &wire.ProxiedRequest{Client: c.client.Address}}
+// link returns the link to a node, nil when there is none, or none any more by which nothing was lost.
+func (c *Conn) link(node cluster.NodeID) (*link, error) {
+	c.mu.Lock()
+	l, closed := c.mu.streams[node], c.mu.closed
+	c.mu.Unlock()
+	if closed {
+		return nil, errClosed
+	}
+	if l == nil {
+		return nil, nil
+	}
+	switch ended, answered := l.Ended(); {
+	case !ended:
+		return l, nil
+	case !answered:
+		return nil, fmt.Errorf("node %d: %w", node, errUnknownOutcome)
+	}
+	l.Close()
+	return nil, nil
+}
+
+// keep keeps a link until the client's connection ends, false when it has.
+func (c *Conn) keep(l *link) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.mu.closed {
+		c.mu.streams[l.Node()] = l
+	}
+	return !c.mu.closed
+}
+
+// introduction says for whom a stream is and by which image its node was chosen; and that the client waits for no more than
+// there is. Nobody needs its reply.
+func (r *call) introduction() peer.Message {
+	return peer.Message{Request: &wire.ProxiedRequest{Client: r.client.Address, ImageOffset: r.img.Offset()}}
 }
 
 // reach returns the way to a node, or to this one when the node cannot be reached: it knows how to say that it is not the
 // one that was asked for.
-func (c *Conn) reach(ctx context.Context, node cluster.NodeID) (*peer.Stream, error) {
-	s, err := c.stream(ctx, node)
-	if errors.Is(err, peer.ErrNotSent) && node != c.proxy.cfg.NodeID {
-		c.proxy.cfg.Log.Debug("a node cannot be reached for a client", "client", c.client.Address, "err", err)
-		return c.stream(ctx, c.proxy.cfg.NodeID)
+func (r *call) reach(ctx context.Context, node cluster.NodeID) (*peer.Stream, error) {
+	s, err := r.stream(ctx, node)
+	if errors.Is(err, peer.ErrNotSent) && node != r.proxy.cfg.NodeID {
+		r.proxy.cfg.Log.Debug("a node cannot be reached for a client", "client", r.client.Address, "err", err)
+		return r.stream(ctx, r.proxy.cfg.NodeID)
 	}
 	return s, err
 }
 
 // reachable returns the node that reach would reach.
-func (c *Conn) reachable(ctx context.Context, node cluster.NodeID) (cluster.NodeID, error) {
-	s, err := c.reach(ctx, node)
+func (r *call) reachable(ctx context.Context, node cluster.NodeID) (cluster.NodeID, error) {
+	s, err := r.reach(ctx, node)
 	if err != nil {
 		return 0, err
 	}

@@ -27,7 +27,7 @@ type fakeNode struct {
 	id     int32
 	answer func(n *fakeNode, req kmsg.Request) kmsg.Response // nil closes the connection
 
-	nudged chan struct{} // gets a token for every introduction but a connection's first
+	nudged chan struct{} // gets a token for every introduction that says nothing new
 
 	mu    sync.Mutex
 	asked []kmsg.Request
@@ -75,7 +75,7 @@ type asked struct {
 // read reads requests until the connection ends.
 func (n *fakeNode) read(c net.Conn, ahead chan<- asked, ended <-chan struct{}) {
 	defer close(ahead)
-	for introduced := false; ; {
+	for told := int64(noOffset); ; {
 		var length [wire.FrameHeaderSize]byte
 		if _, err := io.ReadFull(c, length[:]); err != nil {
 			return
@@ -92,11 +92,11 @@ func (n *fakeNode) read(c net.Conn, ahead chan<- asked, ended <-chan struct{}) {
 		if err != nil {
 			panic(err)
 		}
-		if _, ok := req.(*wire.ProxiedRequest); ok {
-			if introduced {
+		if p, ok := req.(*wire.ProxiedRequest); ok {
+			if told == p.ImageOffset {
 				n.nudged <- struct{}{}
 			}
-			introduced = true
+			told = p.ImageOffset
 		}
 		select {
 		case ahead <- asked{h, req}:

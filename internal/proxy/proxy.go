@@ -54,7 +54,7 @@ type Client struct {
 // Connect returns what answers a client's connection, until the context ends.
 func (p *Proxy) Connect(ctx context.Context, client Client) *Conn {
 	c := &Conn{proxy: p, client: client}
-	c.mu.streams = make(map[cluster.NodeID]*peer.Stream)
+	c.mu.streams = make(map[cluster.NodeID]*link)
 	c.mu.routes = make(map[routeKey]*route)
 	context.AfterFunc(ctx, c.close)
 	return c

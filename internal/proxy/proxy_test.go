@@ -83,8 +83,8 @@ func TestProducesKeepTheirOrder(t *testing.T) {
 		one := begin(t, conn, ctx, first)
 		c.elect(1, 3)
 		second := produceOf(-1, map[int32]string{1: "b", 2: "b"}, 1, 2)
+		time.AfterFunc(time.Second, func() { close(moved) }) // the node reads one message ahead, no more
 		two := begin(t, conn, ctx, second)
-		close(moved)
 		resp, err := reply[*kmsg.ProduceResponse](ctx, one, first)
 		if err != nil {
 			t.Fatal(err)
@@ -225,7 +225,7 @@ func TestSlowNodeHoldsItsClientUp(t *testing.T) {
 		})
 		slow, ctx := c.connect()
 		begin(t, slow, ctx, produceOf(-1, map[int32]string{1: "a"}, 1))
-		begin(t, slow, ctx, produceOf(-1, map[int32]string{1: "b"}, 1)) // which the node reads ahead
+		begin(t, slow, ctx, produceOf(-1, map[int32]string{1: "b"}, 1)) // the node reads one message ahead
 		taken := make(chan struct{})
 		go func() {
 			begin(t, slow, ctx, produceOf(-1, map[int32]string{1: "c"}, 1))
@@ -265,7 +265,7 @@ func TestClientThatGoes(t *testing.T) {
 		if err := <-got; err == nil {
 			t.Error("there is an answer")
 		}
-		if _, err := conn.stream(ctx, 2); !errors.Is(err, errClosed) {
+		if _, err := (&call{Conn: conn, img: c.image()}).stream(ctx, 2); !errors.Is(err, errClosed) {
 			t.Errorf("a stream of a connection that has ended: %v", err)
 		}
 		close(stuck)

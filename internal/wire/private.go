@@ -35,6 +35,7 @@ var private = [...]api{
 	}},
 	{name: "Proxied", size: unsafe.Sizeof(ProxiedRequest{}), fields: []field{
 		{to: never, tag: -1, kind: kindString},
+		{to: never, tag: -1, kind: kindInt64},
 	}},
 }
 
@@ -244,12 +245,13 @@ func (r *HelloResponse) ReadFrom(src []byte) error {
 	return b.malformed(KeyHello, src)
 }
 
-// ProxiedRequest says that another node passes on what one client asks by this connection. It comes first, and again when a
-// Fetch that waits is to be answered with what there is.
+// ProxiedRequest says that another node passes on what one client asks by this connection. It comes first, again when a Fetch
+// that waits is to be answered with what there is, and again ahead of what was decided by a newer image of the cluster.
 type ProxiedRequest struct {
 	version
 	proxiedKey
-	Client string // the client's address, host:port
+	Client      string // the client's address, host:port
+	ImageOffset int64  // what follows was sent here by an image of this metadata offset
 }
 
 // ProxiedResponse answers a Proxied.
@@ -267,13 +269,14 @@ func (*ProxiedResponse) RequestKind() kmsg.Request { return &ProxiedRequest{} }
 
 // AppendTo implements [kmsg.Request].
 func (r *ProxiedRequest) AppendTo(dst []byte) []byte {
-	return append(appendString(dst, r.Client, true), 0)
+	return append(appendInt64(appendString(dst, r.Client, true), r.ImageOffset), 0)
 }
 
 // ReadFrom implements [kmsg.Request].
 func (r *ProxiedRequest) ReadFrom(src []byte) error {
 	b := weighed{reader: reader{src: src, flexible: true}}
 	r.Client = b.string()
+	r.ImageOffset = b.int64()
 	b.skipTags()
 	return b.malformed(KeyProxied, src)
 }
