@@ -83,7 +83,8 @@ type Dir struct {
 
 	wasClean    bool
 	cleanEpoch  int64        // of the broker that closed the directory cleanly, -1 when it did not or did not say
-	brokerEpoch atomic.Int64 // of the broker that uses it, for the next marker
+	brokerEpoch atomic.Int64 // of the broker that uses it, for the next marker; -1 until it is set
+	lastEpoch   int64        // of the last broker before
 	takenOver   bool         // from Kafka: no witness was there
 	noReserve   atomic.Bool  // the file system cannot preallocate
 	changed     atomic.Bool  // something to checkpoint
@@ -160,7 +161,7 @@ func (d *Dir) load() (err error) {
 	); err != nil {
 		return err
 	}
-	if err := d.takeCleanMarker(); err != nil {
+	if err := errors.Join(d.loadBrokerEpoch(), d.takeCleanMarker()); err != nil {
 		return err
 	}
 	if d.recovery.unsure { // from here on a missing file is a loss
@@ -189,6 +190,16 @@ func (d *Dir) takeCleanMarker() error {
 	return d.fs.SyncDir(d.path)
 }
 
+// loadBrokerEpoch remembers the last registration. A file that cannot be read as one says nothing: its node waits longer.
+func (d *Dir) loadBrokerEpoch() error {
+	b, err := vfs.ReadFile(d.fs, path.Join(d.path, brokerEpochFile), metaBytesMax)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	d.lastEpoch = decodeCleanShutdown(b)
+	return nil
+}
+
 func (d *Dir) start() {
 	if d.cfg.manual {
 		return
@@ -210,8 +221,22 @@ func (d *Dir) Path() string { return d.path }
 // say. A controller that knows this epoch knows that nothing was lost since.
 func (d *Dir) CleanBrokerEpoch() int64 { return d.cleanEpoch }
 
-// SetBrokerEpoch says the epoch that Close writes down.
-func (d *Dir) SetBrokerEpoch(epoch int64) { d.brokerEpoch.Store(epoch) }
+// SetBrokerEpoch writes down, durably, the epoch of the broker that uses the directory from now on.
+func (d *Dir) SetBrokerEpoch(epoch int64) error {
+	if d.brokerEpoch.Swap(epoch) == epoch {
+		return nil
+	}
+	return vfs.WriteFileAtomic(d.fs, path.Join(d.path, brokerEpochFile), encodeCleanShutdown(epoch))
+}
+
+// LastBrokerEpoch returns the epoch that was set last, in this life or an earlier one, -1 for none. Whoever holds the
+// directory's lock and knows the epoch of the cluster's last registration from it proves that that broker is no more.
+func (d *Dir) LastBrokerEpoch() int64 {
+	if epoch := d.brokerEpoch.Load(); epoch >= 0 {
+		return epoch
+	}
+	return d.lastEpoch
+}
 
 // WasClean tells whether the directory was closed by Close the last time.
 func (d *Dir) WasClean() bool { return d.wasClean }

@@ -72,7 +72,7 @@ func TestCleanBrokerEpoch(t *testing.T) {
 	if d.CleanBrokerEpoch() != -1 {
 		t.Errorf("fresh: %d", d.CleanBrokerEpoch())
 	}
-	d.SetBrokerEpoch(42)
+	must(t, d.SetBrokerEpoch(42))
 	must(t, d.Close())
 	d = open()
 	if d.CleanBrokerEpoch() != 42 {

@@ -21,6 +21,7 @@ const (
 	partitionMetaFile = "partition.metadata"
 	lockFile          = ".lock"
 	cleanFile         = ".kafka_cleanshutdown"
+	brokerEpochFile   = ".broker_epoch"
 	metaBytesMax      = 64 << 10
 )
 
@@ -241,7 +242,7 @@ func tornPartitionMeta(b []byte) bool {
 	return lost
 }
 
-// cleanShutdown is what the marker of a clean stop says, since Kafka 3.8.
+// cleanShutdown is what the marker of a clean stop says, since Kafka 3.8, and what the file of the broker epoch does.
 type cleanShutdown struct {
 	Version     int   `json:"version"`
 	BrokerEpoch int64 `json:"brokerEpoch"`

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/logbahn/logbahn/internal/cluster"
+	"github.com/logbahn/logbahn/internal/quorum/controller"
 	"github.com/logbahn/logbahn/internal/wire"
 )
 
@@ -27,6 +29,7 @@ const (
 // that runs, to Start.
 type liveness struct {
 	incarnation cluster.UUID // of the registration
+	registered  cluster.UUID // the last incarnation that the controller has acknowledged
 	fenced      bool         // as last heard, and told
 
 	// soon has the offset of an image that the controller waits for all brokers to have: one of them hands over what it leads.
@@ -94,8 +97,8 @@ func (n *Node) registerOnce(ctx context.Context) error {
 		return code
 	}
 	n.brokerEpoch.Store(registered.BrokerEpoch)
-	n.dir.SetBrokerEpoch(registered.BrokerEpoch)
-	return nil
+	n.alive.registered = n.alive.incarnation
+	return n.dir.SetBrokerEpoch(registered.BrokerEpoch)
 }
 
 func (n *Node) registration() *kmsg.BrokerRegistrationRequest {
@@ -107,6 +110,7 @@ func (n *Node) registration() *kmsg.BrokerRegistrationRequest {
 		req.Rack = &n.broker.Rack
 	}
 	req.LogDirs = [][16]byte{n.dir.DirectoryID()}
+	controller.SetLastEpoch(req, n.dir.LastBrokerEpoch())
 	for _, e := range n.advertised() {
 		l := kmsg.NewBrokerRegistrationRequestListener()
 		l.Name, l.Host, l.Port, l.SecurityProtocol = e.Name, e.Host, e.Port, e.Security
@@ -159,11 +163,7 @@ func (n *Node) beat(ctx context.Context) error {
 	alive, err := n.heartbeat(ctx, false)
 	switch {
 	case errors.Is(err, wire.StaleBrokerEpoch), errors.Is(err, wire.BrokerIDNotRegistered):
-		n.log.Warn("the controller knows this broker no more: it registers again", "err", err)
-		if _, err := rand.Read(n.alive.incarnation[:]); err != nil {
-			return err
-		}
-		return n.registerOnce(ctx)
+		return n.registerAgain(ctx, err)
 	case err != nil:
 		return err
 	}
@@ -179,6 +179,30 @@ func (n *Node) beat(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// ErrReplaced: another process has registered as this broker, and is the broker from then on.
+var ErrReplaced = errors.New("another process runs as this broker")
+
+// registerAgain begins a new life of a broker that the controller does not know by its epoch, as when it was unregistered, or
+// the answer to its last registration got lost. It does not fight for its place with another process: that ends this node.
+func (n *Node) registerAgain(ctx context.Context, why error) error {
+	b, known := n.quorum.Image().Broker(n.broker.NodeID) // as new as the controller's that has answered
+	switch {
+	case known && b.Epoch > n.brokerEpoch.Load() && b.Incarnation != n.alive.incarnation:
+		err := fmt.Errorf("%w, %d, with another directory: every node needs a node.id of its own", ErrReplaced, n.broker.NodeID)
+		if slices.Contains(b.Directories, n.dir.DirectoryID()) {
+			err = fmt.Errorf("%w, %d, with a copy of its directory %s: only one of the two may go on", ErrReplaced, n.broker.NodeID, n.dir.Path())
+		}
+		go n.fail(err) // which waits for the heartbeats to end
+		return err
+	case !known && n.alive.incarnation == n.alive.registered:
+		if _, err := rand.Read(n.alive.incarnation[:]); err != nil {
+			return err
+		}
+	}
+	n.log.Warn("the controller does not know this broker by its epoch: it registers again", "err", why)
+	return n.registerOnce(ctx)
 }
 
 // deposedMax is for how long a controller may answer heartbeats while the next one leads, which gives every broker a whole

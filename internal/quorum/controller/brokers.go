@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"encoding/binary"
 	"fmt"
 	"slices"
 
@@ -12,7 +13,8 @@ import (
 )
 
 // registerBroker serves BrokerRegistration: a run of a broker begins, fenced, with a new epoch (KIP-631). The same run
-// asking again is answered with the epoch it has.
+// asking again is answered with the epoch it has. While the last run's session is valid, another run is refused, unless it
+// shows that the last one is dead.
 func (m *Machine) registerBroker(nowMs int64, img *cluster.Image, req *kmsg.BrokerRegistrationRequest) (kmsg.Response, []cluster.Change) {
 	resp := req.ResponseKind().(*kmsg.BrokerRegistrationResponse)
 	resp.BrokerEpoch = -1
@@ -27,7 +29,7 @@ func (m *Machine) registerBroker(nowMs int64, img *cluster.Image, req *kmsg.Brok
 	case known && old.Incarnation == req.IncarnationID:
 		resp.BrokerEpoch = old.Epoch
 		m.sessions.heard(old.ID, old.Epoch, nowMs)
-	case known && m.sessions.valid(old, nowMs):
+	case known && m.sessions.valid(old, nowMs) && !succeeds(old, req):
 		resp.ErrorCode = wire.DuplicateBrokerRegistration.Code()
 	default:
 		b := registration(req, img.NextBrokerEpoch())
@@ -38,6 +40,30 @@ func (m *Machine) registerBroker(nowMs int64, img *cluster.Image, req *kmsg.Brok
 		return resp, append(changes, cluster.RegisterBroker{Broker: b, Lost: m.loss(img, old, known, req)})
 	}
 	return resp, nil
+}
+
+// lastEpochTag is the tagged field of a registration with the epoch of the last one that its directory knows of, as 8 bytes.
+// It is ours: Kafka's controllers pass over it.
+const lastEpochTag = 10001
+
+// SetLastEpoch says in a registration which one the broker's directory has had last.
+func SetLastEpoch(req *kmsg.BrokerRegistrationRequest, epoch int64) {
+	req.UnknownTags.Set(lastEpochTag, binary.BigEndian.AppendUint64(nil, uint64(epoch)))
+}
+
+// succeeds tells whether a run shows that the last one has ended, whatever its session says: it has the directory of the
+// last run, as that has left it. A broker locks its directory before it registers and until it ends. A copy that was made
+// before the last registration does not know it, nor does a request of an earlier run that was long on its way; one that
+// was made since is found out by the run that it replaces, which ends when it hears of it.
+func succeeds(old cluster.Broker, req *kmsg.BrokerRegistrationRequest) bool {
+	last := int64(-1)
+	req.UnknownTags.Each(func(tag uint32, value []byte) {
+		if tag == lastEpochTag && len(value) == 8 {
+			last = int64(binary.BigEndian.Uint64(value))
+		}
+	})
+	kept := func(id cluster.UUID) bool { return slices.Contains(req.LogDirs, [16]byte(id)) }
+	return last == old.Epoch && len(old.Directories) == 1 && len(req.LogDirs) == 1 && kept(old.Directories[0])
 }
 
 func registration(req *kmsg.BrokerRegistrationRequest, epoch int64) cluster.Broker {

@@ -234,6 +234,9 @@ func (w *world) register(args arguments) []string {
 		req.LogDirs = append(req.LogDirs, [16]byte{byte(dir)})
 	}
 	req.PreviousBrokerEpoch = args.number("previous", -1)
+	if _, ok := args["last"]; ok {
+		SetLastEpoch(req, args.number("last", -1))
+	}
 	l := kmsg.NewBrokerRegistrationRequestListener()
 	l.Name, l.Host, l.Port = "PLAINTEXT", "localhost", 9092
 	if args["listeners"] != "none" {
