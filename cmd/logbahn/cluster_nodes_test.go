@@ -59,6 +59,17 @@ func TestClusterCommands(t *testing.T) {
 	c.prints("cluster brokers", `^1 `, `^2 `, `^3 `)
 	c.prints("cluster partitions --under-replicated -o json", `^\[\]$`)
 
+	c.prints("doctor", `^advertised +ok +127.0.0.1:\d+, 127.0.0.1:\d+, 127.0.0.1:\d+`)
+	t.Run("who answers at an address", func(t *testing.T) {
+		client, err := newClient(nodes.Addrs()[:1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer client.Close()
+		if seed := client.SeedBrokers()[0]; !answersAs(t.Context(), seed, 1) || answersAs(t.Context(), seed, 2) {
+			t.Error("broker 1 is not known from broker 2")
+		}
+	})
 	t.Run("a broker is lost", func(t *testing.T) {
 		nodes.Kill(3)
 		c.prints("cluster health", `^brokers +WRONG +broker 3 is fenced$`, `^replicas +WRONG +\d+ have replicas out of sync: `, `^offline +WRONG`)

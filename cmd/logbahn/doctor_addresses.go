@@ -2,12 +2,16 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
+	"strconv"
 	"strings"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 // reach finds an address of --brokers behind which a broker answers. The client that it leaves behind knows that one
@@ -64,7 +68,7 @@ func (d *doctor) advertised(ctx context.Context) {
 		addr := b.address()
 		err := try(ctx, addr)
 		if err == nil {
-			err = d.sameCluster(ctx, addr)
+			err = d.sameBroker(ctx, addr, b.id)
 		}
 		if err == nil {
 			good = append(good, addr)
@@ -91,9 +95,9 @@ func (d *doctor) adviceFor(b clusterBroker) string {
 	return fmt.Sprintf("set advertised.listeners=PLAINTEXT://%s in the settings of broker %d (the name as in its listeners) and restart it", address, b.id)
 }
 
-// sameCluster finds out whether an address leads to the cluster that was asked: localhost is another machine for
-// everybody.
-func (d *doctor) sameCluster(ctx context.Context, addr string) error {
+// sameBroker finds out whether an address leads to a broker of the cluster that was asked: localhost is another machine for
+// everybody, and several brokers behind one address translation may all say the same.
+func (d *doctor) sameBroker(ctx context.Context, addr string, id int32) error {
 	ctx, cancel := context.WithTimeout(ctx, doctorPatience)
 	defer cancel()
 	client, err := newClient([]string{addr})
@@ -108,5 +112,28 @@ func (d *doctor) sameCluster(ctx context.Context, addr string) error {
 	if facts.Cluster != d.clusterID {
 		return fmt.Errorf("another cluster (%s) answers there", facts.Cluster)
 	}
+	if len(d.brokers) > 1 && !answersAs(ctx, client.SeedBrokers()[0], id) {
+		return errors.New("another broker of the cluster answers there")
+	}
 	return nil
+}
+
+// answersAs tells whether a broker has an id. Brokers refuse to show the settings of another one; whoever does not answer
+// such questions at all is believed.
+func answersAs(ctx context.Context, broker *kgo.Broker, id int32) bool {
+	req := kmsg.NewPtrDescribeConfigsRequest()
+	resource := kmsg.NewDescribeConfigsRequestResource()
+	resource.ResourceType, resource.ResourceName = kmsg.ConfigResourceTypeBroker, strconv.Itoa(int(id))
+	resource.ConfigNames = []string{"node.id"}
+	req.Resources = append(req.Resources, resource)
+	resp, err := broker.RetriableRequest(ctx, req)
+	if err != nil {
+		return true
+	}
+	for _, r := range resp.(*kmsg.DescribeConfigsResponse).Resources {
+		if errors.Is(kerr.ErrorForCode(r.ErrorCode), kerr.InvalidRequest) {
+			return false
+		}
+	}
+	return true
 }

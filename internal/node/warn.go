@@ -40,8 +40,13 @@ func (n *Node) warn() {
 	if n.cfg.InProcess {
 		return
 	}
+	n.warnOfAddresses()
+	n.warnOfOthersAddresses()
+}
+
+// untilAdvertisedWait returns a context for asking whether addresses can be reached.
+func (n *Node) untilAdvertisedWait() (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithTimeout(context.Background(), advertisedWait)
-	defer cancel()
 	go func() {
 		select {
 		case <-n.stop:
@@ -49,6 +54,13 @@ func (n *Node) warn() {
 		case <-ctx.Done():
 		}
 	}()
+	return ctx, cancel
+}
+
+// warnOfAddresses says which of this node's addresses do not lead here.
+func (n *Node) warnOfAddresses() {
+	ctx, cancel := n.untilAdvertisedWait()
+	defer cancel()
 	for _, e := range n.advertised() {
 		if n.alone() && n.tellsReached(e.Name) {
 			continue // nobody is told e
@@ -57,6 +69,28 @@ func (n *Node) warn() {
 		if err := n.answersAt(ctx, address); err != nil && !n.stopping() {
 			n.log.Warn("clients are told to connect to an address that this node is not reached at from here; if they fail, set advertised.listeners",
 				"listener", e.Name, "address", address, "err", err)
+		}
+	}
+}
+
+// warnOfOthersAddresses says which addresses of other brokers cannot be reached from here. Clients that reach this broker are
+// sent there, and this broker fetches from there.
+func (n *Node) warnOfOthersAddresses() {
+	for _, b := range n.quorum.Image().Brokers() {
+		if b.ID != n.broker.NodeID && b.Live() {
+			n.warnOfAddressesOf(b)
+		}
+	}
+}
+
+func (n *Node) warnOfAddressesOf(b cluster.Broker) {
+	ctx, cancel := n.untilAdvertisedWait()
+	defer cancel()
+	for _, e := range b.Listeners {
+		address := net.JoinHostPort(e.Host, strconv.Itoa(int(e.Port)))
+		if err := n.brokerAnswersAt(ctx, b.ID, address); err != nil && !n.stopping() {
+			n.log.Warn("another broker tells clients to connect to an address that it is not reached at from here; if they fail, set its advertised.listeners",
+				"broker", b.ID, "listener", e.Name, "address", address, "err", err)
 		}
 	}
 }
@@ -70,8 +104,13 @@ func (n *Node) stopping() bool {
 	}
 }
 
-// answersAt returns why this node is not the one that answers at an address, nil when it is.
+// answersAt returns why this node is not the one that answers at an address, nil when it may be.
 func (n *Node) answersAt(ctx context.Context, address string) error {
+	return n.brokerAnswersAt(ctx, n.broker.NodeID, address)
+}
+
+// brokerAnswersAt returns why a broker of this cluster is not the one that answers at an address, nil when it may be.
+func (n *Node) brokerAnswersAt(ctx context.Context, id cluster.NodeID, address string) error {
 	c, err := n.cfg.Network.Dial(ctx, address)
 	if err != nil {
 		return err
@@ -81,13 +120,13 @@ func (n *Node) answersAt(ctx context.Context, address string) error {
 		_ = c.SetDeadline(deadline)
 	}
 	defer context.AfterFunc(ctx, func() { _ = c.Close() })()
-	id, brokers, err := describeCluster(c)
+	clusterID, brokers, err := describeCluster(c)
 	switch {
 	case err != nil:
 		return fmt.Errorf("what answers there is no Kafka broker: %w", err)
-	case id != n.dir.ClusterID():
-		return fmt.Errorf("a broker of another cluster answers there, %s", id)
-	case !brokers[n.broker.NodeID]:
+	case clusterID != n.dir.ClusterID():
+		return fmt.Errorf("a broker of another cluster answers there, %s", clusterID)
+	case !brokers[id]:
 		return errors.New("another broker answers there")
 	}
 	return nil

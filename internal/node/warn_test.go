@@ -9,6 +9,8 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/twmb/franz-go/pkg/kmsg"
+
 	"github.com/logbahn/logbahn/internal/commitlog"
 	"github.com/logbahn/logbahn/internal/vfs"
 )
@@ -83,6 +85,33 @@ func TestAdvertisedAddress(t *testing.T) {
 	n, _ := startListening(t)
 	if err := n.answersAt(t.Context(), n.Addr()); err != nil {
 		t.Errorf("its own address: %v", err)
+	}
+}
+
+// TestAddressesOfOthers has another broker say an address where nobody is.
+func TestAddressesOfOthers(t *testing.T) {
+	n, log := startListening(t)
+	req := kmsg.NewPtrBrokerRegistrationRequest()
+	req.BrokerID, req.ClusterID, req.IncarnationID, req.PreviousBrokerEpoch = 7, n.ClusterID(), [16]byte{1}, -1
+	l := kmsg.NewBrokerRegistrationRequestListener()
+	l.Name, l.Host, l.Port = "PLAINTEXT", "nowhere.invalid", 9092
+	req.Listeners = append(req.Listeners, l)
+	resp, err := n.quorum.Do(t.Context(), req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	beat := kmsg.NewPtrBrokerHeartbeatRequest()
+	beat.BrokerID, beat.BrokerEpoch = 7, resp.(*kmsg.BrokerRegistrationResponse).BrokerEpoch
+	beat.CurrentMetadataOffset = n.quorum.Image().Offset()
+	if _, err := n.quorum.Do(t.Context(), beat); err != nil {
+		t.Fatal(err)
+	}
+	n.warnOfOthersAddresses()
+	if text := log.String(); !strings.Contains(text, "another broker tells clients") || !strings.Contains(text, "broker=7") || !strings.Contains(text, "nowhere.invalid:9092") {
+		t.Error(text)
+	}
+	if err := n.brokerAnswersAt(t.Context(), 9, n.Addr()); err == nil || !strings.Contains(err.Error(), "another broker") {
+		t.Errorf("broker 9 at the address of this one: %v", err)
 	}
 }
 
