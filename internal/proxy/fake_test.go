@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"sync"
 	"testing"
 
@@ -97,6 +98,9 @@ func (n *fakeNode) read(c net.Conn, ahead chan<- asked, ended <-chan struct{}) {
 				n.nudged <- struct{}{}
 			}
 			told = p.ImageOffset
+			n.mu.Lock()
+			n.asked = append(n.asked, req)
+			n.mu.Unlock()
 		}
 		select {
 		case ahead <- asked{h, req}:
@@ -106,10 +110,26 @@ func (n *fakeNode) read(c net.Conn, ahead chan<- asked, ended <-chan struct{}) {
 	}
 }
 
+// requests returns what the node was asked, without introductions.
 func (n *fakeNode) requests() []kmsg.Request {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return append([]kmsg.Request{}, n.asked...)
+	return slices.DeleteFunc(slices.Clone(n.asked), func(r kmsg.Request) bool { return r.Key() == wire.KeyProxied })
+}
+
+// order returns what the node was sent: introductions by the offsets that they tell, and everything else as a word.
+func (n *fakeNode) order() string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	s := ""
+	for _, r := range n.asked {
+		if p, ok := r.(*wire.ProxiedRequest); ok {
+			s += fmt.Sprint(p.Client, "@", p.ImageOffset, " ")
+		} else {
+			s += "asked "
+		}
+	}
+	return s
 }
 
 // fakeCluster is three nodes, of which 1 has the proxy, and a topic whose partition i is led by node i%3+1.

@@ -247,6 +247,28 @@ func TestSlowNodeHoldsItsClientUp(t *testing.T) {
 	})
 }
 
+// A node is told for whom it is asked and by which image it was chosen, again when there is a newer one.
+func TestIntroductions(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newFakeCluster(t, func(n *fakeNode, req kmsg.Request) kmsg.Response {
+			return n.produced(req.(*kmsg.ProduceRequest), wire.None)
+		})
+		conn, ctx := c.connect()
+		for i := range 4 {
+			if i == 2 {
+				c.elect(5, 1) // whatever it is about
+			}
+			req := produceOf(-1, map[int32]string{1: "x"}, 1)
+			if _, err := reply[*kmsg.ProduceResponse](ctx, begin(t, conn, ctx, req), req); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got, want := c.nodes[2].order(), "192.0.2.1:5555@0 asked asked 192.0.2.1:5555@1 asked asked "; got != want {
+			t.Errorf("the node was sent %s, want %s", got, want)
+		}
+	})
+}
+
 // When the client goes, so do its streams.
 func TestClientThatGoes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
