@@ -21,6 +21,8 @@ import (
 type Metadata interface {
 	// Image returns the newest image that this broker has applied.
 	Image() *cluster.Image
+	// AwaitImage returns when Image has reached a metadata offset.
+	AwaitImage(ctx context.Context, offset int64) error
 	// Do runs a request at the controller and returns when its changes are in this broker's image.
 	Do(ctx context.Context, req kmsg.Request) (kmsg.Response, error)
 	// Status returns how the quorum stands.

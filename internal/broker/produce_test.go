@@ -2,6 +2,7 @@ package broker
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"errors"
 	"hash/crc32"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/logbahn/logbahn/internal/cluster"
 	"github.com/logbahn/logbahn/internal/record"
 	"github.com/logbahn/logbahn/internal/vfs"
 	"github.com/logbahn/logbahn/internal/wire"
@@ -168,6 +170,38 @@ func TestProduceAcks(t *testing.T) {
 	if b := n.start(req)(); string(b) != ErrDisconnect.Error() {
 		t.Errorf("a failure under acks=0: %q", b)
 	}
+}
+
+// laggard has an image of before until somebody waits for a newer one.
+type laggard struct {
+	Metadata
+	before *cluster.Image
+}
+
+func (l *laggard) Image() *cluster.Image {
+	if l.before != nil {
+		return l.before
+	}
+	return l.Metadata.Image()
+}
+
+func (l *laggard) AwaitImage(ctx context.Context, offset int64) error {
+	l.before = nil
+	return l.Metadata.AwaitImage(ctx, offset)
+}
+
+// A client that has heard of a topic from a broker which is ahead gets no answer to acks=0: its records must not be gone.
+func TestProduceWithoutAcksWaitsForANewTopic(t *testing.T) {
+	n := start(t)
+	before := n.quorum.Image()
+	n.create("t", 1)
+	n.broker.cfg.Metadata = &laggard{Metadata: n.quorum, before: before}
+	req := n.produceRequest(9, "t", 0, batch("early"))
+	req.Acks = 0
+	if b := n.start(req)(); b != nil {
+		t.Errorf("acks=0 was answered: %q", b)
+	}
+	eventually(t, "the records are read", func() bool { return n.read("t", 0) == "early" })
 }
 
 func TestProduceRefusesTransactionsForGood(t *testing.T) {
