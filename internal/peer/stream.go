@@ -10,16 +10,18 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/logbahn/logbahn/internal/cluster"
+	"github.com/logbahn/logbahn/internal/vfs"
 	"github.com/logbahn/logbahn/internal/wire"
 )
 
 // Stream is a connection of its own to a node, for requests that have an order among each other and nothing to do with
 // anybody else's: those of one client that this node speaks for. It is one connection: when that has ended the stream has.
-// Send and SendOneWay are called by one goroutine at a time, all else by any.
+// All methods may be called by any goroutine.
 type Stream struct {
 	peers      *Peers
 	conn       *conn
 	unanswered atomic.Int32
+	sending    vfs.Gate // one message after the other
 }
 
 // Message is a request that is sent by a stream, in the version that it has.
@@ -130,9 +132,19 @@ func (s *Stream) Ended() (ended, answered bool) {
 	return c.dead != nil, c.dead != nil && c.arrived == c.oneWays && !c.cut
 }
 
+// Owes tells whether the node may not have read all that was sent, or has not answered it.
+func (s *Stream) Owes() bool {
+	c := s.conn
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.dead == nil && (len(c.pending) > 0 || c.arrived < c.oneWays)
+}
+
 // Send writes a request, and returns when the node's system has taken it or the stream has ended.
 func (s *Stream) Send(m Message) *Sent {
 	c := s.call(m)
+	s.sending.Lock()
+	defer s.sending.Unlock()
 	s.unanswered.Add(1)
 	s.conn.send(c)
 	return &Sent{request: m.Request, call: c, node: s.conn.node}
@@ -141,6 +153,8 @@ func (s *Stream) Send(m Message) *Sent {
 // SendOneWay writes a request that is never answered (Produce with acks=0). An error matches ErrNotSent.
 func (s *Stream) SendOneWay(m Message) error {
 	c := s.call(m)
+	s.sending.Lock()
+	defer s.sending.Unlock()
 	if err := s.conn.expectNothing(); err != nil {
 		return notSent(s.conn.node, err)
 	}

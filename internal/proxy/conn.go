@@ -31,7 +31,7 @@ type Conn struct {
 // link is a stream, and the metadata offset that its node was told: it answers what comes behind when it has got there.
 type link struct {
 	*peer.Stream
-	told int64 // of whoever sends, one at a time
+	told int64 // of whoever sends for the client, one at a time
 }
 
 // noOffset is before the offset of every image.
@@ -43,12 +43,27 @@ var (
 	errUnknownOutcome = errors.New("the connection to the node has ended, and nobody knows what became of the latest requests")
 )
 
-// close ends the streams, and with them whatever the client still waits for.
+// lingerPatience is how long a client's streams outlive its connection: a client that sends something and goes has sent it
+// (acks=0, LeaveGroup), as if it had been connected to the node itself.
+const lingerPatience = 10 * time.Second
+
+// close ends the streams, when their nodes have read what was sent. A Fetch that waits is ended.
 func (c *Conn) close() {
 	c.mu.Lock()
 	streams := c.mu.streams
 	c.mu.streams, c.mu.closed = nil, true
 	c.mu.Unlock()
+	ctx, cancel := context.WithTimeout(context.Background(), lingerPatience)
+	defer cancel()
+	var last []*peer.Sent
+	for _, s := range streams {
+		if s.Owes() {
+			last = append(last, s.Send(c.introduction(c.proxy.cfg.Image().Offset())))
+		}
+	}
+	for _, sent := range last {
+		_, _ = sent.Wait(ctx) // whatever it is, nobody is there to be told
+	}
 	for _, s := range streams {
 		s.Close()
 	}
@@ -71,11 +86,14 @@ func (c *Conn) Start(ctx context.Context, h wire.RequestHeader, body any) (broke
 	case *wire.FetchRequest:
 		return func(ctx context.Context) wire.Response { return r.fetch(ctx, body) }, nil
 	}
+	r.req = body.(kmsg.Request)
+	if group, only := groupOf(r.req); only {
+		return r.ofGroup(ctx, group)
+	}
 	answer, ok := routes[h.Key]
 	if !ok {
 		return nil, broker.ErrNotServed
 	}
-	r.req = body.(kmsg.Request)
 	return func(ctx context.Context) wire.Response {
 		resp, err := answer(r, ctx)
 		if err != nil {
@@ -111,8 +129,8 @@ func (r *call) stream(ctx context.Context, node cluster.NodeID) (*peer.Stream, e
 		}
 	}
 	if l.told < r.img.Offset() {
-		l.Send(r.introduction())
 		l.told = r.img.Offset()
+		l.Send(r.introduction(l.told))
 	}
 	return l.Stream, nil
 }
@@ -150,8 +168,8 @@ func (c *Conn) keep(l *link) bool {
 
 // introduction says for whom a stream is and by which image its node was chosen; and that the client waits for no more than
 // there is. Nobody needs its reply.
-func (r *call) introduction() peer.Message {
-	return peer.Message{Request: &wire.ProxiedRequest{Client: r.client.Address, ImageOffset: r.img.Offset()}}
+func (c *Conn) introduction(imageOffset int64) peer.Message {
+	return peer.Message{Request: &wire.ProxiedRequest{Client: c.client.Address, ImageOffset: imageOffset}}
 }
 
 // reach returns the way to a node, or to this one when the node cannot be reached: it knows how to say that it is not the

@@ -22,6 +22,9 @@
 // way all further ones follow them to the same node, even when the partition has another leader meanwhile, until the client
 // has been told: none overtakes another.
 //
+// What a client has sent before it went is sent, as if it had been connected to the nodes themselves: its streams end when
+// their nodes have read it, or after [lingerPatience].
+//
 // # Fetch
 //
 // A session (KIP-227) is one between the client and this node; what is behind are fetches without sessions, of the
@@ -43,6 +46,7 @@
 // # Concurrency
 //
 // A [Proxy] is called by any goroutine. A [Conn] is one client's connection, and called as listener.Handler says. The package
-// starts no goroutine; the streams' belong to the peers. A Conn ends with the context that it was made with. One lock per
-// Conn guards its streams and the routes of its produces, and is not held during I/O.
+// starts no goroutine but the one that context.AfterFunc starts at the end of a client's connection; the streams' belong to the
+// peers. A Conn ends with the context that it was made with. One lock per Conn guards its streams and the routes of its
+// produces, and is not held during I/O.
 package proxy

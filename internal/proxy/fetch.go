@@ -97,7 +97,7 @@ func (f *fetching) ask(ctx context.Context, bytesMax int) (wire.Error, error) {
 	}
 	for _, p := range f.parts {
 		if !p.sent.Answered() {
-			p.stream.Send(f.introduction())
+			p.stream.Send(f.introduction(f.img.Offset()))
 		}
 	}
 	code := wire.None

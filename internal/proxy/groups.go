@@ -5,36 +5,47 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/logbahn/logbahn/internal/broker"
 	"github.com/logbahn/logbahn/internal/cluster"
 	"github.com/logbahn/logbahn/internal/wire"
 )
 
 // What is asked about groups is asked of their coordinators, which are the leaders of the groups' partitions.
 
-// ofGroup asks a group's coordinator.
-func (r *call) ofGroup(ctx context.Context) (kmsg.Response, error) {
-	return r.ask(ctx, r.coordinator(groupOf(r.req)), r.req)
+// ofGroup asks a group's coordinator, at once: a member that says that it leaves, and does, has left.
+func (r *call) ofGroup(ctx context.Context, group string) (broker.Finish, error) {
+	sent, err := r.send(ctx, r.coordinator(group), r.req)
+	if err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context) wire.Response {
+		resp, err := sent.Wait(ctx)
+		if err != nil {
+			return lost{err}
+		}
+		return wire.Message(resp)
+	}, nil
 }
 
-// groupOf returns the group that a request is about.
-func groupOf(req kmsg.Request) string {
+// groupOf returns the one group that a request is about, false when it is about another number of them.
+func groupOf(req kmsg.Request) (group string, only bool) {
 	switch req := req.(type) {
 	case *kmsg.OffsetCommitRequest:
-		return req.Group
+		return req.Group, true
 	case *kmsg.OffsetFetchRequest:
-		return req.Group
+		return req.Group, req.Version < offsetFetchGroupsVersion
 	case *kmsg.JoinGroupRequest:
-		return req.Group
+		return req.Group, true
 	case *kmsg.HeartbeatRequest:
-		return req.Group
+		return req.Group, true
 	case *kmsg.LeaveGroupRequest:
-		return req.Group
+		return req.Group, true
 	case *kmsg.SyncGroupRequest:
-		return req.Group
+		return req.Group, true
 	case *kmsg.OffsetDeleteRequest:
-		return req.Group
+		return req.Group, true
 	}
-	return ""
+	return "", false
 }
 
 // offsetFetchGroupsVersion is the first version of OffsetFetch that names several groups.
@@ -42,9 +53,6 @@ const offsetFetchGroupsVersion = 8
 
 func (r *call) offsetFetch(ctx context.Context) (kmsg.Response, error) {
 	req := r.req.(*kmsg.OffsetFetchRequest)
-	if req.Version < offsetFetchGroupsVersion {
-		return r.ofGroup(ctx)
-	}
 	return list[kmsg.OffsetFetchRequestGroup, kmsg.OffsetFetchResponseGroup]{
 		node: func(g *kmsg.OffsetFetchRequestGroup) cluster.NodeID { return r.coordinator(g.Group) },
 		request: func(groups []kmsg.OffsetFetchRequestGroup) kmsg.Request {

@@ -269,6 +269,33 @@ func TestIntroductions(t *testing.T) {
 	})
 }
 
+// What a client has sent before it went has been sent, though nobody waits for an answer.
+func TestLastWords(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newFakeCluster(t, func(n *fakeNode, req kmsg.Request) kmsg.Response {
+			if len(n.requests()) == 1 {
+				time.Sleep(time.Second) // what comes behind is not looked at yet when the client goes
+			}
+			if _, ok := req.(*kmsg.LeaveGroupRequest); ok {
+				return kmsg.NewPtrLeaveGroupResponse()
+			}
+			return n.produced(req.(*kmsg.ProduceRequest), wire.None)
+		})
+		conn, ctx := c.connect()
+		begin(t, conn, ctx, produceOf(-1, map[int32]string{0: "a", 1: "a"}, 0, 1))
+		begin(t, conn, ctx, produceOf(0, map[int32]string{1: "b"}, 1))
+		leave := kmsg.NewPtrLeaveGroupRequest()
+		begin(t, conn, ctx, leave) // of a group whose coordinator is not known: this node's
+		conn.close()
+		if got := c.nodes[2].recordsAsked(1); !slices.Equal(got, []string{"a", "b"}) {
+			t.Errorf("the node was sent %q", got)
+		}
+		if asked := c.nodes[self].requests(); len(asked) != 2 || asked[1].Key() != leave.Key() {
+			t.Errorf("this node was asked %d times", len(asked))
+		}
+	})
+}
+
 // When the client goes, so do its streams.
 func TestClientThatGoes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

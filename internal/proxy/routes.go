@@ -13,18 +13,13 @@ import (
 // answerer answers a request. An error closes the client's connection.
 type answerer func(r *call, ctx context.Context) (kmsg.Response, error)
 
-// routes says who answers what, by key. Produce and Fetch have ways of their own, and ApiVersions is the broker's: it is about
-// the connection. What is not here is not served to clients by any listener, or is for nodes only.
+// routes says who answers what, by key. Produce, Fetch and what is about one group (ofGroup) have ways of their own, and
+// ApiVersions is the broker's: it is about the connection. What is not here is not served to clients by any listener, or is for nodes only.
 var routes = map[int16]answerer{
 	int16(kmsg.ListOffsets):                  (*call).listOffsets,
 	int16(kmsg.Metadata):                     (*call).metadata,
-	int16(kmsg.OffsetCommit):                 (*call).ofGroup,
 	int16(kmsg.OffsetFetch):                  (*call).offsetFetch,
 	int16(kmsg.FindCoordinator):              (*call).findCoordinator,
-	int16(kmsg.JoinGroup):                    (*call).ofGroup,
-	int16(kmsg.Heartbeat):                    (*call).ofGroup,
-	int16(kmsg.LeaveGroup):                   (*call).ofGroup,
-	int16(kmsg.SyncGroup):                    (*call).ofGroup,
 	int16(kmsg.DescribeGroups):               (*call).describeGroups,
 	int16(kmsg.ListGroups):                   (*call).listGroups,
 	int16(kmsg.SASLHandshake):                (*call).here,
@@ -51,7 +46,6 @@ var routes = map[int16]answerer{
 	int16(kmsg.IncrementalAlterConfigs):      (*call).incrementalAlterConfigs,
 	int16(kmsg.AlterPartitionAssignments):    (*call).here,
 	int16(kmsg.ListPartitionReassignments):   (*call).here,
-	int16(kmsg.OffsetDelete):                 (*call).ofGroup,
 	int16(kmsg.DescribeClientQuotas):         (*call).here,
 	int16(kmsg.AlterClientQuotas):            (*call).here,
 	int16(kmsg.DescribeUserSCRAMCredentials): (*call).here,
@@ -71,8 +65,15 @@ var routes = map[int16]answerer{
 
 // Serves tells whether clients of a proxy are answered to an API.
 func Serves(key int16) bool {
-	_, ok := routes[key]
-	return ok || key == wire.KeyProduce || key == wire.KeyFetch
+	if _, ok := routes[key]; ok || key == wire.KeyProduce || key == wire.KeyFetch {
+		return true
+	}
+	req := kmsg.RequestForKey(key)
+	if req == nil {
+		return false
+	}
+	_, group := groupOf(req)
+	return group
 }
 
 // here asks this node: what every node knows, and what every node passes on to the controller.
