@@ -32,12 +32,14 @@ type Machine struct {
 	settings config.Settings
 	trace    *Trace
 
-	mu     sync.Mutex
-	disk   disk
-	clock  time.Duration // what the wall clock is ahead
-	life   *life         // nil while the machine is down
-	ended  []*life       // whose goroutines may still run
-	starts int
+	mu    sync.Mutex
+	disk  disk
+	clock time.Duration // what the wall clock is ahead
+	life  *life         // nil while the machine is down
+	// flipped: FlipBit has hit something.
+	flipped bool
+	ended   []*life // whose goroutines may still run
+	starts  int
 }
 
 // disk is the state of a machine's disk, guarded by its lock.
@@ -370,6 +372,7 @@ func (m *Machine) FlipBit(r *rand.Rand, pick func(name string) bool) (string, er
 	if err != nil {
 		return "", err
 	}
+	m.flipped = true
 	m.trace.Logf("%s: bit %d of %s flipped", m.Name, bit, name)
 	return name, nil
 }

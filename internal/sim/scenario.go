@@ -17,6 +17,8 @@ type Scenario struct {
 	Settings map[string]string
 	// Faults injects what the scenario is about, and returns when that is over; it may leave faults that Settle ends.
 	Faults func(*Run)
+	// Apart says why the scenario is played only when seeds are asked for; empty for most.
+	Apart string
 	// KeepAll makes the trace whole, for who looks for the cause of something.
 	KeepAll bool
 	// GapMax is how long no write of acks=all may succeed; 0 does not say.
