@@ -35,7 +35,11 @@ func (r *run) summary() string {
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
 	sent, acked, read := r.history.Counts()
 	o := r.options
-	line("`make chaos DURATION=%v SEED=%d`, %s UTC, %s.", o.duration, o.seed, r.begin.UTC().Format("2006-01-02 15:04"), machine())
+	only := ""
+	if o.faults != "" {
+		only = " FAULTS=" + o.faults
+	}
+	line("`make chaos DURATION=%v SEED=%d%s`, %s UTC, %s.", o.duration, o.seed, only, r.begin.UTC().Format("2006-01-02 15:04"), machine())
 	line("")
 	line("%d nodes, replication factor %d, min.insync.replicas %d, flush=%s, session timeout %v. Clients: %s. %d records sent, %d acknowledged, %d read; %d faults in %v.",
 		o.nodes, min(o.nodes, 3), min(o.nodes, 2), flushName(o.flushOS), o.session, strings.ReplaceAll(o.clients, ",", ", "), sent, acked, read, len(r.spans),
