@@ -158,7 +158,7 @@ func (q *proposals) answered(list []proposal, resp *kmsg.AlterPartitionResponse)
 		case answered:
 			refused = append(refused, c)
 		}
-		q.set.cfg.Log.Info("in-sync set not taken", "topic", c.partition.topic, "partition", c.partition.index,
+		q.set.cfg.Log.Debug("in-sync set not taken", "topic", c.partition.topic, "partition", c.partition.index,
 			"isr", c.change.ISR, "err", kerr.ErrorForCode(code))
 	}
 	if open == 0 {
