@@ -50,11 +50,11 @@ quorum: ## seeded quorums of three and five under power losses, cuts, lost messa
 
 # A run of sim ends with the seeds per second; SEEDS=from:to goes on where another left off, SCENARIO=name picks, RACE=1 watches for races.
 sim: ## a whole cluster under load and faults, in virtual time, for each scenario and seed
-	LOGBAHN_SIM_RACE=$(RACE) LOGBAHN_SIM_SEEDS=$(SEEDS) go test -count=1 -timeout 12h -v -run 'TestScenarios$$/^$(SCENARIO)$$' ./internal/sim/
+	LOGBAHN_SIM_RACE=$(RACE) LOGBAHN_SIM_SEEDS=$(SEEDS) go test -count=1 -timeout 12h -v -run 'TestScenarios$$/^($(SCENARIO))$$' ./internal/sim/
 
 sim-wasm: ## the same under wazero, where one seed is one run
 	@mkdir -p bin/wasm
-	LOGBAHN_SIM_WASM=$(CURDIR)/bin/wasm LOGBAHN_SIM_SEEDS=$(SEEDS) go test -count=1 -timeout 12h -v -run 'TestScenariosWasm$$/^$(SCENARIO)$$' ./internal/sim/
+	LOGBAHN_SIM_WASM=$(CURDIR)/bin/wasm LOGBAHN_SIM_SEEDS=$(SEEDS) go test -count=1 -timeout 12h -v -run 'TestScenariosWasm$$/^($(SCENARIO))$$' ./internal/sim/
 
 fuzz: ## every fuzz target for FUZZTIME
 	@for pkg in $$(go list ./...); do \
