@@ -48,11 +48,11 @@ func (s shape[QT, QP, PT, PP]) divide(self cluster.NodeID, topics []QT, leader f
 		t := &topics[i]
 		parts := *s.partitions(t)
 		if len(parts) == 0 {
-			q.portion(self).topic(s, topics, i)
+			q.portion(self).topic(s.empty, topics, i)
 		}
 		for j := range parts {
 			p := q.portion(leader(s.topic(t), s.index(&parts[j])))
-			list := s.partitions(p.topic(s, topics, i))
+			list := s.partitions(p.topic(s.empty, topics, i))
 			*list = append(*list, parts[j])
 			p.places = append(p.places, place{i, j})
 		}
@@ -75,11 +75,11 @@ func (q *question[QT, QP, PT, PP]) portion(node cluster.NodeID) *portion[QT] {
 }
 
 // topic returns the portion's copy of the topic at position i, which begins without partitions.
-func (p *portion[QT]) topic(s interface{ empty(*QT) }, topics []QT, i int) *QT {
+func (p *portion[QT]) topic(empty func(*QT), topics []QT, i int) *QT {
 	if n := len(p.from); n == 0 || p.from[n-1] != i {
 		p.from = append(p.from, i)
 		p.topics = append(p.topics, topics[i])
-		s.empty(&p.topics[n])
+		empty(&p.topics[n])
 	}
 	return &p.topics[len(p.topics)-1]
 }

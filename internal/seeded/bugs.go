@@ -3,8 +3,6 @@ package seeded
 // Bug is one fault.
 type Bug int
 
-const none Bug = -1
-
 // The faults, by where they are.
 const (
 	// The log.

@@ -4,6 +4,9 @@ package seeded
 
 import "os"
 
+// none is what a process has that was given no bug.
+const none Bug = -1
+
 var chosen = find(os.Getenv("LOGBAHN_BUG"))
 
 // find refuses a name that no bug has: nothing would be proven by its being caught.

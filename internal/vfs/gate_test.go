@@ -30,6 +30,7 @@ func TestGateLetsTimePass(t *testing.T) {
 			t.Errorf("passed in the order %v", order)
 		}
 		g.Lock() // open again
+		order = nil
 		g.Unlock()
 	})
 }
@@ -41,7 +42,9 @@ func TestGateUnlockedTwice(t *testing.T) {
 		}
 	}()
 	var g Gate
+	held := 0
 	g.Lock()
+	held++
 	g.Unlock()
 	g.Unlock()
 }
