@@ -18,7 +18,7 @@ SEED     ?= 0
 FAULTS   ?=
 DOCUMENT ?=
 
-.PHONY: build check test race crash sim sim-wasm explore seeded fuzz hostile interop interop-golden kill chaos bench figures clean
+.PHONY: build check test race crash sim sim-same sim-wasm explore seeded fuzz hostile interop interop-golden kill chaos bench figures clean
 
 build: ## the stripped static binary
 	CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o $(BIN) ./cmd/logbahn
@@ -51,6 +51,10 @@ quorum: ## seeded quorums of three and five under power losses, cuts, lost messa
 # A run of sim ends with the seeds per second; SEEDS=from:to goes on where another left off, SCENARIO=name picks, RACE=1 watches for races.
 sim: ## a whole cluster under load and faults, in virtual time, for each scenario and seed
 	LOGBAHN_SIM_RACE=$(RACE) LOGBAHN_SIM_SEEDS=$(SEEDS) go test -count=1 -timeout 12h -v -run 'TestScenarios$$/^($(SCENARIO))$$' ./internal/sim/
+
+sim-same: ## one seed, one run: three nodes under wazero, twice
+	@mkdir -p bin/wasm
+	LOGBAHN_SIM_WASM=$(CURDIR)/bin/wasm go test -count=1 -timeout 30m -run TestSameSeedSameTrace ./internal/sim/
 
 sim-wasm: ## the same under wazero, where one seed is one run
 	@mkdir -p bin/wasm
