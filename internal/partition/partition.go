@@ -324,14 +324,14 @@ func (p *Partition) fail(err error) {
 }
 
 // assign takes over what the image says of this partition. An epoch that makes this replica the leader is written to
-// the log before anything can be appended under it.
+// the log before anything can be appended under it. Where that fails the replica leads all the same, for the image says so,
+// and being offline asks that another one be elected.
 func (p *Partition) assign(a replica.Assignment) {
 	p.role.Lock()
 	defer p.role.Unlock()
 	if p.becomesLeader(a) {
 		if err := p.log.StartEpoch(a.LeaderEpoch); err != nil {
 			p.fail(err)
-			return
 		}
 	}
 	now := p.cfg.Now().UnixMilli()

@@ -396,6 +396,33 @@ func TestLeaderWithoutRoom(t *testing.T) {
 	}
 }
 
+// A replica that is elected and cannot begin its epoch asks for another leader: the image does not change by itself.
+func TestLeaderThatCannotBeginResigns(t *testing.T) {
+	n := startNode(t, vfs.NewMem())
+	n.apply(cluster.RegisterBroker{Broker: cluster.Broker{ID: 2, Epoch: n.img.NextBrokerEpoch()}})
+	asked := make(controller, 1)
+	n.set.cfg.Controller = asked
+	t.Cleanup(n.set.Close)
+	two := cluster.Partition{Replicas: ids(1, 2), ISR: ids(1, 2), Leader: 2, LeaderEpoch: 1}
+	p := n.create(topicID, nil, two)
+	if err := n.dir.Close(); err != nil {
+		t.Fatal(err)
+	}
+	two.Leader, two.LeaderEpoch, two.PartitionEpoch = 1, 2, 1
+	n.apply(cluster.ChangePartition{TopicID: topicID, Index: 0, Partition: two})
+	if _, leads := p.Leading(); leads || p.Offline() == nil {
+		t.Fatalf("leads: %v; offline: %v", leads, p.Offline())
+	}
+	select {
+	case asking := <-asked:
+		if c := asking.Topics[0].Partitions[0]; len(c.NewEpochISR) != 1 || c.NewEpochISR[0].BrokerID != 2 || c.LeaderEpoch != 2 {
+			t.Fatalf("asked for %+v in epoch %d, want 2 alone in epoch 2", c.NewEpochISR, c.LeaderEpoch)
+		}
+	case <-time.After(10 * time.Second):
+		t.Fatal("no other leader is asked for")
+	}
+}
+
 // controller takes requests and never answers.
 type controller chan *kmsg.AlterPartitionRequest
 
