@@ -317,9 +317,9 @@ func (p *Partition) fail(err error) {
 	p.mu.offline = &OfflineError{Reason: err}
 	p.failWaitersLocked(p.mu.offline)
 	p.wakeLocked()
-	p.cfg.Log.Error("replica offline", "topic", p.topic, "partition", p.index, "err", err)
 	e := p.mu.machine.Failed()
 	p.mu.Unlock()
+	p.cfg.Log.Error("replica offline", "topic", p.topic, "partition", p.index, "err", err)
 	p.propose(e)
 }
 
