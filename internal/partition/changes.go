@@ -38,8 +38,17 @@ func (s *Changes) Watch(p *Partition, seen uint64) {
 		s.mu.watched[p] = struct{}{}
 	}
 	s.mu.Unlock()
-	if !closed && p.watch(s, seen) {
+	if closed {
+		return
+	}
+	if p.watch(s, seen) {
 		s.wake(p)
+	}
+	s.mu.Lock()
+	closed = s.mu.closed
+	s.mu.Unlock()
+	if closed { // meanwhile, and Close may have been here first
+		p.unwatch(s)
 	}
 }
 

@@ -35,7 +35,14 @@ type proposals struct {
 	mu   struct {
 		sync.Mutex
 		waiting map[*Partition]waitingProposal
+		closed  bool
 	}
+}
+
+func (q *proposals) close() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.mu.closed = true
 }
 
 // waitingProposal is a proposal without an outcome.
@@ -46,21 +53,21 @@ type waitingProposal struct {
 
 // add takes a partition's newest proposal. It does not wait. Without a controller to ask the proposal stays open.
 func (q *proposals) add(p *Partition, c replica.ISRChange) {
-	if q.set.cfg.Controller == nil || q.set.ctx.Err() != nil {
+	if q.set.cfg.Controller == nil {
 		return
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	if q.mu.closed {
+		return
+	}
 	if q.mu.waiting == nil {
 		q.mu.waiting = make(map[*Partition]waitingProposal)
 		q.wake = make(chan struct{}, 1)
 		q.set.running.Go(q.run)
 	}
 	q.mu.waiting[p] = waitingProposal{ISRChange: c}
-	select {
-	case q.wake <- struct{}{}:
-	default:
-	}
+	signal(q.wake)
 }
 
 // run is the goroutine that asks the controller.

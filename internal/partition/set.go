@@ -137,6 +137,7 @@ func NewSet(cfg Config) *Set {
 // have ended. The replicas stay as they are, until the directory is closed.
 func (s *Set) Close() {
 	s.fetchers.close()
+	s.proposals.close()
 	s.end()
 	s.running.Wait()
 }
