@@ -214,6 +214,7 @@ func (s *fetchSession) begin(req *wire.FetchRequest) (items []fetchItem, size in
 	}
 	s.forgetLocked(req)
 	if s.copied != nil {
+		named = slices.DeleteFunc(named, func(i fetchItem) bool { return s.mu.byKey[i.key] != i.remembered }) // by the same request
 		return s.changedLocked(named), len(s.mu.partitions), wire.None
 	}
 	items = make([]fetchItem, len(s.mu.partitions))

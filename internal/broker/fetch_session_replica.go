@@ -1,10 +1,6 @@
 package broker
 
-import (
-	"slices"
-
-	"github.com/logbahn/logbahn/internal/partition"
-)
+import "github.com/logbahn/logbahn/internal/partition"
 
 // A replica's session has thousands of partitions, most of them quiet. Its fetches look at those only that they name and
 // those that have changed since they were looked at last: records were appended, the high watermark has moved, the leader
@@ -38,7 +34,7 @@ func (s *fetchSession) changedLocked(items []fetchItem) []fetchItem {
 			items = append(items, fetchItem{key: p.key, want: p.want, remembered: p})
 		}
 	}
-	return slices.DeleteFunc(items, func(i fetchItem) bool { return s.mu.byKey[i.key] != i.remembered }) // named and forgotten
+	return items
 }
 
 // watchLocked makes at the partition of p that is watched, none when it is nil.

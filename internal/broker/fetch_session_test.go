@@ -278,3 +278,33 @@ func TestPartitionNamedTwiceIsReadOnce(t *testing.T) {
 		t.Errorf("read %q, want the last mention only", got)
 	}
 }
+
+// A replica's next request may come while the last one waits, and forget what that one reads.
+func TestSessionGoesOnWhileAFetchWaits(t *testing.T) {
+	n := start(t)
+	n.create("a", 1)
+	req := n.fetchRequest(12, "a", 0, 0)
+	req.ReplicaID, req.SessionEpoch = 1, sessionEpochFull
+	s, found := n.broker.sessions.get(n.fetch(req).SessionID)
+	if !found {
+		t.Fatal("no session")
+	}
+	p := wire.FetchPartition{CurrentLeaderEpoch: partition.AnyEpoch, LastFetchedEpoch: partition.AnyEpoch}
+	named := &wire.FetchRequest{Version: 12, ReplicaID: 1, SessionID: s.id, SessionEpoch: 1,
+		Topics: []wire.FetchTopic{{Topic: "a", Partitions: []wire.FetchPartition{p}}}}
+	items, _, code := s.begin(named)
+	if code != wire.None || len(items) != 1 {
+		t.Fatalf("%v, %d items", code, len(items))
+	}
+	c := &fetchCall{b: n.broker, req: named, img: n.quorum.Image(), session: s, items: items, found: make([]fetched, len(items))}
+	c.resolve(0)
+	forgetful := &wire.FetchRequest{Version: 12, ReplicaID: 1, SessionID: s.id, SessionEpoch: 2,
+		ForgottenTopics: []wire.ForgottenTopic{{Topic: "a", Partitions: []int32{0}}}}
+	if items, _, code := s.begin(forgetful); code != wire.None || len(items) != 0 {
+		t.Fatalf("%v, %d items of a session that has forgotten all", code, len(items))
+	}
+	c.addChanged()
+	if len(c.items) != 1 || len(c.found) != 1 {
+		t.Errorf("the fetch that waits has %d items and %d places", len(c.items), len(c.found))
+	}
+}
