@@ -322,7 +322,7 @@ func (c *fetchCall) respond(s *fetchSession) wire.Response {
 		if isNews, reply.Error = s.news(c.req.SessionEpoch, c.items, replies); reply.Error != wire.None {
 			return reply
 		}
-	case c.req.Version >= 7 && c.req.SessionEpoch == sessionEpochFull:
+	case c.req.Version >= 7 && c.req.SessionEpoch == sessionEpochFull && c.mayHaveSession():
 		if s = c.b.sessions.create(c.items, fetchUsesIDs(c.req), c.req.ReplicaID); s != nil {
 			s.first(c.items, replies)
 			s.watch(c.items, c.found)

@@ -15,6 +15,8 @@ import (
 
 // follower is what the image says of the replica that fetches.
 type follower struct {
+	// known: it is registered.
+	known bool
 	// stale: it has been registered anew since the life that fetches (KIP-903).
 	stale bool
 	// eligible: it may be in sync, being alive, not draining, and in the life that the image knows (KIP-841, KIP-903).
@@ -27,6 +29,7 @@ func followerOf(img *cluster.Image, req *wire.FetchRequest) follower {
 	}
 	b, known := img.Broker(req.ReplicaID)
 	return follower{
+		known:    known,
 		stale:    known && req.ReplicaEpoch >= 0 && req.ReplicaEpoch < b.Epoch,
 		eligible: known && b.Live() && (req.ReplicaEpoch == b.Epoch || req.ReplicaEpoch < 0),
 	}
@@ -47,6 +50,10 @@ func nextAfter(conn *Conn, req *wire.FetchRequest) <-chan struct{} {
 }
 
 func (c *fetchCall) isReplica() bool { return c.req.ReplicaID >= 0 }
+
+// mayHaveSession tells whether a session may be made. Those of replicas are not bounded but by the number of brokers: who
+// only says that it is one has none.
+func (c *fetchCall) mayHaveSession() bool { return !c.isReplica() || c.follower.known }
 
 // reportsOnly tells that a replica wants no records, not even a first batch.
 func (c *fetchCall) reportsOnly() bool { return c.isReplica() && c.req.MaxBytes == 0 }

@@ -308,3 +308,16 @@ func TestSessionGoesOnWhileAFetchWaits(t *testing.T) {
 		t.Errorf("the fetch that waits has %d items and %d places", len(c.items), len(c.found))
 	}
 }
+
+// Sessions of replicas are bounded by the number of brokers: who is none has none.
+func TestStrangerHasNoSessionOfAReplica(t *testing.T) {
+	n := start(t)
+	n.create("a", 1)
+	for id, want := range map[int32]bool{1: true, 2: false, math.MaxInt32: false} {
+		req := n.fetchRequest(12, "a", 0, 0)
+		req.ReplicaID, req.SessionEpoch = id, sessionEpochFull
+		if resp := n.fetch(req); resp.ErrorCode != 0 || (resp.SessionID != 0) != want {
+			t.Errorf("replica %d: session %d, error %v", id, resp.SessionID, wire.Error(resp.ErrorCode))
+		}
+	}
+}
