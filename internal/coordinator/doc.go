@@ -10,6 +10,15 @@
 // reads too, so that nobody sees what could still be lost. The wait is the caller's (see Requests), so the shard goes on
 // meanwhile and one flush serves many requests.
 //
+//	loading ----> serving ----> gone
+//	   |                          ^
+//	   +--------------------------+
+//
+// A shard is gone when its partition is no longer led in its epoch, when an append or the wait for one fails, or when
+// Groups is closed. Its memory may then be ahead of the log, so all of it is thrown away, whoever waits is told to look
+// for the coordinator again, and the next request loads a new incarnation. Requests that come while a shard loads wait
+// for LoadPatience and are then refused with COORDINATOR_LOAD_IN_PROGRESS: there is never an answer from half a log.
+//
 // # Who was deposed and does not know it
 //
 // A shard whose broker is cut off from the controller goes on in an epoch that is over, while its successor commits
@@ -23,15 +32,6 @@
 // leader, and less than linearizable: where the controller replaces a broker that lives (a reassignment that ends, an
 // unclean election by hand) and that broker is cut off in the very moment, its reads may be old until its confirmation
 // runs out. A broker that hands over what it leads in order to stop is not confirmed while it asks to.
-//
-//	loading ----> serving ----> gone
-//	   |                          ^
-//	   +--------------------------+
-//
-// A shard is gone when its partition is no longer led in its epoch, when an append or the wait for one fails, or when
-// Groups is closed. Its memory may then be ahead of the log, so all of it is thrown away, whoever waits is told to look
-// for the coordinator again, and the next request loads a new incarnation. Requests that come while a shard loads wait
-// for LoadPatience and are then refused with COORDINATOR_LOAD_IN_PROGRESS: there is never an answer from half a log.
 //
 // # Requests
 //

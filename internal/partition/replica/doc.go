@@ -12,7 +12,7 @@
 //	Assigned                    the image of the cluster                leadership won or lost, high watermark
 //	Appended, FlushedTo         the log                                 high watermark
 //	FollowerFetched             a follower's fetch (leader)             high watermark, a larger in-sync set proposed
-//	Admit                       the image, or time, changed     a larger in-sync set proposed
+//	Admit                       the image, or time                      a larger in-sync set proposed
 //	Tick                        time (leader)                           a smaller in-sync set proposed
 //	Failed, NoSpace             the log (leader)                        an in-sync set without itself proposed
 //	ProposalRefused             the controller's answer (leader)        high watermark

@@ -33,8 +33,7 @@ func (f *follower) reached(end, nowMs int64) {
 	f.goal, f.goalMs = end, nowMs
 }
 
-// Fetch is what a follower's fetch says: that it holds all records from Start
-// to End, and has those below Flushed on disk.
+// Fetch is what a follower's fetch says: that it holds all records from Start to End, and has those below Flushed on disk.
 type Fetch struct {
 	ID          cluster.NodeID
 	LeaderEpoch int32 // in which the fetch was checked against the leader's log
@@ -49,8 +48,8 @@ type Fetch struct {
 
 // FollowerFetched takes note of a follower's fetch, of which the caller has checked that it carries this leader's epoch
 // and that the log does not diverge below End. One of another epoch, in which the log may have been another, or of an
-// earlier life than the last is passed over. Within one life and
-// one leader epoch a follower that does not diverge loses nothing, so that fetches which overtake each other do no harm.
+// earlier life than the last is passed over. Within one life and one leader epoch a follower that does not diverge loses
+// nothing, so that fetches which overtake each other do no harm.
 func (m *Machine) FollowerFetched(r Fetch, nowMs int64) Effects {
 	i, found := m.follower(r.ID)
 	if !m.IsLeader() || !found || r.LeaderEpoch != m.leaderEpoch {
