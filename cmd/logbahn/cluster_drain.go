@@ -19,12 +19,12 @@ func clusterDrain() *cobra.Command {
 		Long: "Moves the leaderships of a broker to other replicas that are in sync, and keeps them there: the broker becomes the last\n" +
 			"choice of every partition it has. With --replicas its data move to the other brokers too, so that it can be taken away.\n" +
 			"Stopping a broker needs none of this: it hands its leaderships over by itself, and gets them back.",
-		Example: "  logbahn cluster drain 2\n  logbahn cluster drain 2 --replicas --throttle 50MiB --execute",
+		Example: "  logbahn cluster drain 2\n  logbahn cluster drain 2 --replicas --execute",
 		Args:    exactArgs(1), ValidArgsFunction: cobra.NoFileCompletions}
 	c.Flags().BoolVar(&replicas, "replicas", false, "move the replicas too, not only the leaderships")
 	c.Flags().BoolVar(&execute, "execute", false, "do it")
-	c.Flags().BoolVar(&noWait, "no-wait", false, "do not wait until everything has been moved")
-	c.Flags().StringVar(&throttle, "throttle", "", "bytes a second that a broker copies at most, such as 50MiB")
+	c.Flags().BoolVar(&noWait, "no-wait", false, "do not wait until everything has been moved; a throttle then stays")
+	c.Flags().StringVar(&throttle, "throttle", "", throttleHelp)
 	outputFlag(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		broker, err := strconv.ParseInt(args[0], 10, 32)

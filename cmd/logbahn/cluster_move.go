@@ -26,16 +26,17 @@ func clusterMove() *cobra.Command {
 	c := &cobra.Command{Use: "move TOPIC[:PARTITIONS]...", Short: "Move replicas to other brokers (previews unless --execute)",
 		Long: "Moves the replicas of topics, or of some of their partitions, to the brokers in --to: replicas that are on one of them\n" +
 			"stay, the others go to those that have the fewest, in other racks where there are some. --replicas says exactly which\n" +
-			"brokers every partition gets, the preferred leader first. Records are copied while the topic stays in use; --throttle\n" +
-			"bounds how fast. The command waits, and shows how it goes; it can be interrupted: the move goes on.",
+			"brokers every partition gets, the preferred leader first. Records are copied while the topic stays in use. --throttle\n" +
+			"sets the limits that brokers of Apache Kafka keep to while they copy; Logbahn's store them and copy as fast as they can.\n" +
+			"The command waits, and shows how it goes; it can be interrupted: the move goes on, and a throttle stays.",
 		Example: "  logbahn cluster move rides --to 2,3,4\n" +
-			"  logbahn cluster move rides:0,1 --replicas 3,1 --throttle 50MiB --execute\n" +
+			"  logbahn cluster move rides:0,1 --replicas 3,1 --execute\n" +
 			"  logbahn cluster move --status\n" +
 			"  logbahn cluster move rides --cancel --execute",
 		ValidArgsFunction: completeTopics}
 	c.Flags().Int32SliceVar(&f.to, "to", nil, "the brokers that may have the replicas")
 	c.Flags().Int32SliceVar(&f.replicas, "replicas", nil, "the brokers that have the replicas of every partition named, leader first")
-	c.Flags().StringVar(&f.throttle, "throttle", "", "bytes a second that a broker copies at most, such as 50MiB")
+	c.Flags().StringVar(&f.throttle, "throttle", "", throttleHelp)
 	c.Flags().BoolVar(&f.execute, "execute", false, "do it")
 	c.Flags().BoolVar(&f.noWait, "no-wait", false, "do not wait until everything has been moved; a throttle then stays")
 	c.Flags().BoolVar(&f.cancel, "cancel", false, "call off the moves under way, of the topics named or all")
@@ -79,6 +80,11 @@ func (f *moveFlags) check(topics chosen) error {
 	return err
 }
 
+const throttleHelp = "bytes a second that a broker of Apache Kafka copies at most, such as 50MiB; Logbahn's store it, and are not slowed down"
+
+// rateMax bounds --throttle: 1 TiB.
+const rateMax = 1 << 40
+
 // parseRate reads a number of bytes with a unit or without; "" is 0.
 func parseRate(text string) (int64, error) {
 	number, factor := text, int64(1)
@@ -91,8 +97,8 @@ func parseRate(text string) (int64, error) {
 		return 0, nil
 	}
 	n, err := strconv.ParseInt(number, 10, 64)
-	if err != nil || n <= 0 || n > 1<<40 {
-		return 0, usageErrorf("--throttle %q is no number of bytes; it is of the form 1000000, 500KiB, 50MiB or 1GiB", text)
+	if err != nil || n <= 0 || n > rateMax/factor {
+		return 0, usageErrorf("--throttle %q is no number of bytes; it is of the form 1000000, 500KiB, 50MiB or 1GiB, 1024GiB at most", text)
 	}
 	return n * factor, nil
 }

@@ -97,7 +97,9 @@ func TestClusterCommands(t *testing.T) {
 	})
 	t.Run("move", func(t *testing.T) {
 		c.prints("cluster move rides:0 --replicas 2,1", `^rides +0 +\d,\d,\d +2,1 `)
-		c.run(exitOK, "cluster move rides:0,1 --replicas 2,1 --throttle 50MiB --execute")
+		if _, said := c.run(exitOK, "cluster move rides:0,1 --replicas 2,1 --throttle 50MiB --execute"); !strings.Contains(said, "Logbahn's do not yet") {
+			t.Errorf("it says %q", said)
+		}
 		c.prints("cluster partitions rides", `^rides +0 +ok +2 +2,1 `, `^rides +1 +ok +2 +2,1 `)
 		c.run(exitOK, "cluster move rides:0 --to 3,1 --execute")
 		c.prints("cluster partitions rides", `^rides +0 +ok +[13] +([13],?){2} `)
@@ -109,7 +111,7 @@ func TestClusterCommands(t *testing.T) {
 		c.run(exitNotFound, "cluster move rides:77 --to 1,2,3")
 		c.run(exitNotFound, "cluster move rides --to 1,2,9")
 		c.run(exitRefused, "cluster move rides --to 1")
-		for _, wrong := range []string{"rides", "--to 1", "rides --to 1,1", "rides --to 1 --replicas 1", "rides --to 1 --throttle fast", "--status --execute"} {
+		for _, wrong := range []string{"rides", "--to 1", "rides --to 1,1", "rides --to 1 --replicas 1", "rides --to 1 --throttle fast", "rides --to 1 --throttle 17179869184GiB", "--status --execute"} {
 			c.run(exitUsage, "cluster move "+wrong)
 		}
 	})

@@ -41,13 +41,17 @@ func (m *moveRun) run(ctx context.Context) error {
 		if err := m.setThrottle(ctx); err != nil {
 			return err
 		}
+		fmt.Fprintln(m.c.ErrOrStderr(), "the throttle is set; brokers of Apache Kafka keep to it, Logbahn's do not yet")
 	}
 	done, failed := m.assign(ctx)
-	if done == 0 || !m.wait {
+	switch {
+	case done == 0 && m.throttle > 0: // there is nothing that it could bound
+		return outcome(done, append(failed, m.removeThrottle(ctx))...)
+	case done == 0 || !m.wait:
 		return outcome(done, failed...)
 	}
 	if err := m.await(ctx); err != nil {
-		return err
+		return errors.Join(append(failed, err)...)
 	}
 	if err := m.elect(ctx); err != nil {
 		failed = append(failed, err)
