@@ -3,13 +3,18 @@ package kafkacli_test
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"io"
+	"net"
+	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/logbahn/logbahn/internal/kafkacli"
 	"github.com/logbahn/logbahn/internal/kafkacli/transcript"
@@ -103,7 +108,7 @@ func TestProducerSaysThatTheBrokerIsGone(t *testing.T) {
 	ended := make(chan int, 1)
 	go func() {
 		env := kafkacli.Env{Stdin: stdin, Stdout: io.Discard, Stderr: said, Client: client}
-		ended <- kafkacli.Run(t.Context(), env, "kafka-console-producer", []string{"--bootstrap-server", "in-process:9092", "--topic", "typed",
+		ended <- kafkacli.Run(t.Context(), env, "kafka-console-producer", []string{"--bootstrap-server", broker.Addr(), "--topic", "typed",
 			"--sync", "--command-property", "delivery.timeout.ms=2000"})
 	}()
 	if _, err := io.WriteString(typing, "a line\nanother\n"); err != nil { // returns when the first has been sent
@@ -129,5 +134,39 @@ func TestProducerSaysThatTheBrokerIsGone(t *testing.T) {
 		case code := <-ended:
 			t.Fatalf("it ended with %d and said nothing of the broker", code)
 		}
+	}
+}
+
+// breaking is a connection that breaks when topics are to be created over it.
+type breaking struct{ net.Conn }
+
+func (c breaking) Write(b []byte) (int, error) {
+	if len(b) > 6 && binary.BigEndian.Uint16(b[4:]) == uint16(kmsg.CreateTopics) {
+		return 0, &net.OpError{Op: "write", Net: "tcp", Err: os.NewSyscallError("write", syscall.EPIPE)}
+	}
+	return c.Conn.Write(b)
+}
+
+// gone is a standard output that nobody reads.
+type gone struct{}
+
+func (gone) Write([]byte) (int, error) {
+	return 0, &os.PathError{Op: "write", Path: "/dev/stdout", Err: syscall.EPIPE}
+}
+
+// TestBrokenPipe tells a reader that has gone, which is no failure, from a connection that has broken, which is one.
+func TestBrokenPipe(t *testing.T) {
+	broker := logbahntest.Run(t)
+	breaks := append(broker.ClientOptions(), kgo.RequestRetries(0), kgo.Dialer(func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := broker.Node(1).Dial(ctx, network, address)
+		return breaking{conn}, err
+	}))
+	args := []string{"--bootstrap-server", broker.Addr(), "--create", "--topic", "rides"}
+	if r := run(t, breaks, "", append([]string{"kafka-topics"}, args...)...); r.Code != 1 || r.Stdout+r.Stderr == "" {
+		t.Errorf("exit %d over a broken connection: %s%s", r.Code, r.Stdout, r.Stderr)
+	}
+	env := kafkacli.Env{Stdin: strings.NewReader(""), Stdout: gone{}, Stderr: io.Discard, Client: broker.ClientOptions()}
+	if code := kafkacli.Run(t.Context(), env, "kafka-topics", args); code != 0 {
+		t.Errorf("exit %d when nobody reads", code)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"slices"
 	"strings"
 	"syscall"
@@ -111,6 +112,13 @@ type call struct {
 // exitInterrupted is the exit code of a tool that was stopped by its context's end: a shell's for Ctrl-C.
 const exitInterrupted = 130
 
+// nobodyReads tells whether err is that the reader of standard output has gone. A connection to a broker can break with the same
+// errno, and that is a failure.
+func nobodyReads(err error) bool {
+	var connection *net.OpError
+	return errors.Is(err, syscall.EPIPE) && !errors.As(err, &connection)
+}
+
 // Run runs the tool of that name, which [Lookup] knows, and returns its exit code: 130 when the context ends before the
 // tool does. Nobody reading standard output any longer is no failure.
 func Run(ctx context.Context, env Env, name string, args []string) int {
@@ -127,7 +135,7 @@ func Run(ctx context.Context, env Env, name string, args []string) int {
 	switch {
 	case ended(ctx) && !t.untilStopped:
 		return exitInterrupted
-	case errors.Is(err, syscall.EPIPE):
+	case nobodyReads(err):
 		return 0
 	}
 	return c.finish(err)
