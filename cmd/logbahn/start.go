@@ -7,7 +7,6 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -104,19 +103,19 @@ func memberSettings(nodeID string, voters []string) config.Settings {
 	return settings
 }
 
-// configuredVoters returns the voters of the settings. What is wrong with them the node says.
-func configuredVoters(values map[string]string) []config.Voter {
+// membership returns the node's id, whichever key or default says it, and the voters. What is wrong with them the node says.
+func membership(values map[string]string) (node int32, voters []config.Voter) {
 	b, err := (config.Layers{Static: values}).Broker()
 	if err != nil {
-		return nil
+		return 0, nil
 	}
-	return b.Quorum.Voters
+	return b.NodeID, b.Quorum.Voters
 }
 
 // addressAmong returns where a node listens that has not been told: on its own address among the voters.
-func addressAmong(voters []config.Voter, values map[string]string) string {
+func addressAmong(voters []config.Voter, node int32) string {
 	for _, v := range voters {
-		if strconv.Itoa(int(v.ID)) == values["node.id"] {
+		if v.ID == node {
 			return v.Address
 		}
 	}
@@ -144,9 +143,9 @@ func start(c *cobra.Command, settings config.Settings, proxy string, strict bool
 		return err
 	}
 	values := settings.Map()
-	voters := configuredVoters(values)
+	id, voters := membership(values)
 	if !listens(values) {
-		values["listeners"] = "PLAINTEXT://" + addressAmong(voters, values)
+		values["listeners"] = "PLAINTEXT://" + addressAmong(voters, id)
 	}
 	if err := addProxy(values, proxy); err != nil {
 		return err
@@ -156,7 +155,7 @@ func start(c *cobra.Command, settings config.Settings, proxy string, strict bool
 		dir = values["log.dir"]
 	}
 	if dir == "" && len(voters) > 1 {
-		dir = "logbahn-data-" + values["node.id"]
+		dir = fmt.Sprintf("logbahn-data-%d", id)
 	} else if dir == "" {
 		dir = "logbahn-data"
 	}
