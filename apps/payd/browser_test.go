@@ -28,7 +28,7 @@ type browser struct {
 	requests []string
 }
 
-// openBrowser starts Chromium, or skips saying that there is none.
+// openBrowser starts Chromium, or skips saying that there is none, which fails the test under LOGBAHN_REQUIRE.
 func openBrowser(t *testing.T, width, height int64, dark bool) *browser {
 	t.Helper()
 	found := ""
@@ -38,7 +38,9 @@ func openBrowser(t *testing.T, width, height int64, dark bool) *browser {
 			break
 		}
 	}
-	if found == "" {
+	if found == "" && os.Getenv("LOGBAHN_REQUIRE") != "" {
+		t.Fatal("no Chromium is installed")
+	} else if found == "" {
 		t.Skip("skipped: no Chromium is installed")
 	}
 	options := append(slices.Clone(chromedp.DefaultExecAllocatorOptions[:]), chromedp.ExecPath(found), chromedp.NoSandbox,
