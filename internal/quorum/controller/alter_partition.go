@@ -38,6 +38,8 @@ func (m *Machine) alterPartition(img *cluster.Image, req *kmsg.AlterPartitionReq
 				rp.ErrorCode = wire.UnknownTopicOrPartition.Code()
 			case done[key]: // its second change would rest on the first one
 				rp.ErrorCode = wire.InvalidRequest.Code()
+			case len(changes) == changesMax: // the leader asks again
+				rp.ErrorCode = wire.RequestTimedOut.Code()
 			default:
 				done[key] = true
 				changes = append(changes, b.alterISR(t, req.BrokerID, proposalOf(req.Version, asked), &rp)...)

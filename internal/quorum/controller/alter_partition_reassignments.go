@@ -35,6 +35,8 @@ func (m *Machine) alterReassignments(img *cluster.Image, req *kmsg.AlterPartitio
 					fmt.Sprintf("Unable to find partition %s:%d.", rt.Topic, asked.Partition)}
 			case done[partitionKey{t.ID, asked.Partition}]:
 				why = &refusal{wire.InvalidRequest, "The partition is named twice."}
+			case len(changes) == changesMax:
+				why = &refusal{wire.RequestTimedOut, "Too many reassignments at once: ask again for the rest."}
 			default:
 				done[partitionKey{t.ID, asked.Partition}] = true
 				var change []cluster.Change

@@ -7,7 +7,8 @@ import (
 )
 
 // changesMax bounds the partitions that one list of changes touches, so that an entry of the metadata log stays small
-// however much a broker holds. The rest follows with the next ticks.
+// however much a broker holds or a request names. The rest of a broker's follows with the next ticks; whoever has asked for
+// more is told to ask again for the rest.
 const changesMax = 10_000
 
 // liveOf returns those of ids that may lead, in their order.

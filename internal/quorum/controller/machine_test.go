@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"slices"
 	"strconv"
@@ -16,6 +17,93 @@ func TestRequestOfSomebodyElse(t *testing.T) {
 	resp, changes := New(Config{}).Handle(0, cluster.NewImage("c"), kmsg.NewPtrMetadataRequest())
 	if resp != nil || changes != nil {
 		t.Errorf("%v, %v", resp, changes)
+	}
+}
+
+// TestRequestOfTooManyChanges names a partition more than one list of changes holds, for each request whose changes are as many
+// as the partitions that it names: the last one is to be asked for again, and is then changed.
+func TestRequestOfTooManyChanges(t *testing.T) {
+	tooMany := map[string]func(img *cluster.Image, partitions int) (req kmsg.Request, codes func(kmsg.Response) []int16){
+		"in-sync sets": inSyncSets, "reassignments": reassignments, "elections": unpreferred,
+	}
+	for what, request := range tooMany {
+		t.Run(what, func(t *testing.T) {
+			w := newWorld(t, Config{})
+			epochs := map[cluster.NodeID]int64{1: 0, 2: 1, 3: 2}
+			for id := range cluster.NodeID(3) {
+				w.run([]string{"register", fmt.Sprintf("id=%d", id+1), fmt.Sprintf("dirs=%d", id+1)})
+				w.run([]string{"heartbeat", fmt.Sprintf("id=%d", id+1), fmt.Sprintf("epoch=%d", epochs[id+1])})
+			}
+			many := cluster.Topic{Name: "t", ID: cluster.UUID{1}}
+			for range changesMax + 1 {
+				many.Partitions = append(many.Partitions, cluster.Partition{Replicas: []cluster.NodeID{1, 2}, ISR: []cluster.NodeID{1, 2}, Leader: 2})
+			}
+			w.apply([]cluster.Change{cluster.CreateTopic{Topic: many}})
+			for round, left := range []int{changesMax + 1, 1} {
+				req, codes := request(w.img, left)
+				resp, changes := w.do(req)
+				refused := slices.DeleteFunc(codes(resp), func(code int16) bool { return code == wire.None.Code() })
+				if len(changes) != min(left, changesMax) || len(refused) != left-len(changes) {
+					t.Fatalf("round %d: %d changes, %d refused", round, len(changes), len(refused))
+				}
+				if len(refused) > 0 && wire.Error(refused[0]) != wire.RequestTimedOut {
+					t.Errorf("refused with %v", wire.Error(refused[0]))
+				}
+			}
+		})
+	}
+}
+
+// inSyncSets takes broker 1 out of the in-sync sets of the last so many partitions.
+func inSyncSets(img *cluster.Image, partitions int) (kmsg.Request, func(kmsg.Response) []int16) {
+	req := kmsg.NewPtrAlterPartitionRequest()
+	req.Version, req.BrokerID, req.BrokerEpoch = 2, 2, 1
+	all, _ := img.Topic("t")
+	topic := kmsg.NewAlterPartitionRequestTopic()
+	topic.TopicID = all.ID
+	for i := len(all.Partitions) - partitions; i < len(all.Partitions); i++ {
+		p := kmsg.NewAlterPartitionRequestTopicPartition()
+		p.Partition, p.NewISR = int32(i), []int32{2}
+		topic.Partitions = append(topic.Partitions, p)
+	}
+	req.Topics = append(req.Topics, topic)
+	return req, func(resp kmsg.Response) (codes []int16) {
+		for _, p := range resp.(*kmsg.AlterPartitionResponse).Topics[0].Partitions {
+			codes = append(codes, p.ErrorCode)
+		}
+		return codes
+	}
+}
+
+// reassignments brings broker 3 to the last so many partitions.
+func reassignments(img *cluster.Image, partitions int) (kmsg.Request, func(kmsg.Response) []int16) {
+	req := kmsg.NewPtrAlterPartitionAssignmentsRequest()
+	all, _ := img.Topic("t")
+	topic := kmsg.NewAlterPartitionAssignmentsRequestTopic()
+	topic.Topic = "t"
+	for i := len(all.Partitions) - partitions; i < len(all.Partitions); i++ {
+		p := kmsg.NewAlterPartitionAssignmentsRequestTopicPartition()
+		p.Partition, p.Replicas = int32(i), []int32{2, 3}
+		topic.Partitions = append(topic.Partitions, p)
+	}
+	req.Topics = append(req.Topics, topic)
+	return req, func(resp kmsg.Response) (codes []int16) {
+		for _, p := range resp.(*kmsg.AlterPartitionAssignmentsResponse).Topics[0].Partitions {
+			codes = append(codes, p.ErrorCode)
+		}
+		return codes
+	}
+}
+
+// unpreferred elects the preferred leaders of all partitions that have another one.
+func unpreferred(*cluster.Image, int) (kmsg.Request, func(kmsg.Response) []int16) {
+	req := kmsg.NewPtrElectLeadersRequest()
+	req.Version = 2
+	return req, func(resp kmsg.Response) (codes []int16) {
+		for _, p := range resp.(*kmsg.ElectLeadersResponse).Topics[0].Partitions {
+			codes = append(codes, p.ErrorCode)
+		}
+		return codes
 	}
 }
 
