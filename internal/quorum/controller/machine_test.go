@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -17,6 +18,65 @@ func TestRequestOfSomebodyElse(t *testing.T) {
 	resp, changes := New(Config{}).Handle(0, cluster.NewImage("c"), kmsg.NewPtrMetadataRequest())
 	if resp != nil || changes != nil {
 		t.Errorf("%v, %v", resp, changes)
+	}
+}
+
+// TestElectedFinishesWhatAnotherHasLeft takes the leadership from a controller for so short a time that it does not notice by
+// the clock. The other one has fenced a broker, and not come to its partitions.
+func TestElectedFinishesWhatAnotherHasLeft(t *testing.T) {
+	w := newWorld(t, Config{})
+	for _, line := range []string{
+		"register id=1 dirs=1", "heartbeat id=1 epoch=0", "register id=2 dirs=2", "heartbeat id=2 epoch=1", "create name=t assign=1-2",
+	} {
+		w.run(strings.Fields(line))
+	}
+	w.tick()
+	w.apply([]cluster.Change{cluster.SetBrokerState{ID: 1, Epoch: 0, Fenced: true}})
+	w.nowMs += 100
+	w.tick()
+	if topic, _ := w.img.Topic("t"); topic.Partitions[0].Leader != 1 {
+		t.Fatal("without an election all partitions are looked at: the test shows nothing")
+	}
+	w.m.Elected()
+	w.nowMs += 100
+	w.tick()
+	if topic, _ := w.img.Topic("t"); topic.Partitions[0].Leader != 2 {
+		t.Errorf("%+v", topic.Partitions[0])
+	}
+}
+
+// TestTickRepeatsWhatWasLost drops a list of changes that follows from a look at all partitions, and the last one that follows
+// from a broker that went: the next tick has it again.
+func TestTickRepeatsWhatWasLost(t *testing.T) {
+	w := newWorld(t, Config{})
+	for _, line := range []string{"register id=1 dirs=1", "heartbeat id=1 epoch=0", "register id=2 dirs=2", "heartbeat id=2 epoch=1"} {
+		w.run(strings.Fields(line))
+	}
+	many := cluster.Topic{Name: "t", ID: cluster.UUID{1}}
+	for range changesMax + 1 {
+		many.Partitions = append(many.Partitions, cluster.Partition{Replicas: []cluster.NodeID{1, 2}, ISR: []cluster.NodeID{1, 2}, Leader: 1})
+	}
+	w.apply([]cluster.Change{cluster.CreateTopic{Topic: many}})
+	w.tick()
+	w.apply([]cluster.Change{cluster.ChangePartition{TopicID: many.ID, Partition: cluster.Partition{
+		Replicas: []cluster.NodeID{1, 2}, ISR: []cluster.NodeID{1, 2}, Leader: cluster.NoLeader, LeaderEpoch: 1, PartitionEpoch: 1,
+	}}})
+	w.m.Elected()
+	for i := range 3 {
+		if changes, more := w.m.Tick(w.nowMs, w.img); len(changes) != 1 || !more {
+			t.Fatalf("sweep %d: %d changes", i, len(changes))
+		}
+	}
+	w.tick()
+	w.run([]string{"fence", "id=1"})
+	for i := range 3 {
+		if changes, more := w.m.Tick(w.nowMs, w.img); len(changes) != 1 || !more {
+			t.Fatalf("tick %d: %d changes", i, len(changes))
+		}
+	}
+	w.tick()
+	if changes, more := w.m.Tick(w.nowMs, w.img); len(changes) != 0 || more {
+		t.Errorf("%d changes of what is settled", len(changes))
 	}
 }
 

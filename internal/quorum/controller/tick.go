@@ -44,13 +44,10 @@ func (m *Machine) Tick(nowMs int64, img *cluster.Image) (changes []cluster.Chang
 		}
 	}
 	for _, id := range slices.Sorted(maps.Keys(m.unsettled)) {
-		changes, all := m.settleHeld(m.brokers(img), id)
-		if all {
-			delete(m.unsettled, id)
-		}
-		if len(changes) > 0 {
+		if changes, _ := m.settleHeld(m.brokers(img), id); len(changes) > 0 {
 			return changes, true
 		}
+		delete(m.unsettled, id) // not before: the changes may get lost
 	}
 	changes = m.sweepOn(nowMs, img)
 	return changes, len(changes) > 0
@@ -83,11 +80,11 @@ func (m *Machine) sweepOn(nowMs int64, img *cluster.Image) []cluster.Change {
 		}
 		return r.settle(p, wanted)
 	})
-	s.from, s.running = next, next != ""
-	if moved == preferredMax { // there may be more of them where this slice began
-		s.dueMs = nowMs
+	if len(changes) > 0 { // the slice is looked at again: it may have more, and these may get lost
+		return changes
 	}
-	return changes
+	s.from, s.running = next, next != ""
+	return nil
 }
 
 // prefers tells whether the preferred replica could lead, and does not.
