@@ -135,15 +135,18 @@ func (q *Quorum) committed(e *pb.Entry) []pending {
 	return found
 }
 
+// settle takes out what e decides: terms only grow along the log, so that what was proposed in an earlier term than e's and is not
+// below it never will be in the log. It must not wait for its index: proposals of a later term may have lower ones.
 func (q *Quorum) settle(queue *[]pending, e *pb.Entry) (found []pending) {
+	decided := func(p pending) bool { return p.index <= e.GetIndex() || p.term < e.GetTerm() }
 	n := 0
-	for ; n < len(*queue) && (*queue)[n].index <= e.GetIndex(); n++ {
+	for ; n < len(*queue) && decided((*queue)[n]); n++ {
 		switch p := (*queue)[n]; {
 		case p.index == e.GetIndex() && p.term == e.GetTerm():
 			q.loop.commits++
 			q.loop.commitTime += q.now().Sub(p.since)
 			found = append(found, p)
-		case p.request != nil && p.index > 0: // another leader's entry stands where this one would
+		case p.request != nil && p.index > 0: // another leader's entries stand where this one would
 			p.request.answer <- answer{err: &NotControllerError{q.leader()}}
 		default:
 			found = append(found, p)
