@@ -292,10 +292,10 @@ func (q *Quorum) AwaitImage(ctx context.Context, offset int64) error {
 	}
 }
 
-// Step takes a message of another member. It drops it when the inbox is full, since raft sends it again, and when it is
-// for another voter: one that had this node's address, and another directory.
+// Step takes a message of another member. It drops it when the inbox is full, since raft sends it again, when it is
+// for another voter: one that had this node's address, and another directory, and when it is none that members send.
 func (q *Quorum) Step(m *pb.Message) {
-	if m.GetTo() != q.cfg.Self.RaftID() {
+	if m.GetTo() != q.cfg.Self.RaftID() || !betweenMembers(m.GetType()) {
 		return
 	}
 	select {
@@ -303,6 +303,17 @@ func (q *Quorum) Step(m *pb.Message) {
 	case <-q.stop:
 	default:
 	}
+}
+
+// betweenMembers tells what members send each other. Raft would take more, and trust it: a proposal would shift the entries of
+// those that are made here, and the news that entries are on disk is the storage's alone to give.
+func betweenMembers(t pb.MessageType) bool {
+	switch t {
+	case pb.MsgApp, pb.MsgAppResp, pb.MsgHeartbeat, pb.MsgHeartbeatResp, pb.MsgSnap, pb.MsgTimeoutNow,
+		pb.MsgVote, pb.MsgVoteResp, pb.MsgPreVote, pb.MsgPreVoteResp:
+		return true
+	}
+	return false
 }
 
 // Close ends all goroutines. The log stays open.

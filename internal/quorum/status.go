@@ -44,10 +44,10 @@ func (q *Quorum) Status() Status {
 // contact is when a leader has heard of a member.
 type contact struct{ heard, caughtUp time.Time }
 
-// heardOf notes an answer of a member.
+// heardOf notes an answer of a member, and of nobody else: the names are other nodes' to choose.
 func (q *Quorum) heardOf(id uint64) {
 	s := &q.loop
-	if !s.leading {
+	if _, member := s.voters[id]; !member || !s.leading {
 		return
 	}
 	c, now := s.contacts[id], q.now()
