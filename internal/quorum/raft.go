@@ -28,9 +28,6 @@ func (q *Quorum) openRaft() (err error) {
 		StepDownOnRemoval:         true,
 		Logger:                    raftLogger{q.log},
 	})
-	if err != nil {
-		return err
-	}
 	return err
 }
 
