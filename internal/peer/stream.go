@@ -46,16 +46,16 @@ func (p *Peers) Open(ctx context.Context, node cluster.NodeID) (*Stream, error) 
 	if err != nil {
 		return nil, notSent(node, err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, p.cfg.DialTimeout)
+	dialing, cancel := context.WithTimeout(ctx, p.cfg.DialTimeout)
 	defer cancel()
 	defer context.AfterFunc(p.ctx, cancel)()
-	raw, err := p.cfg.Dial(ctx, address)
+	raw, err := p.cfg.Dial(dialing, address)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	n, known := p.mu.nodes[node]
 	switch {
 	case err != nil:
-		if known && n.address == address {
+		if known && n.address == address && ctx.Err() == nil { // a client that goes says nothing of the node
 			n.unreachable = time.Now()
 		}
 		return nil, notSent(node, err)

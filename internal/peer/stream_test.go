@@ -157,3 +157,29 @@ func TestOpenUnreachable(t *testing.T) {
 		}
 	})
 }
+
+// A client that goes while it is connected to a node does not keep others from trying.
+func TestOpenGivenUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hanging, network := true, &network{serve: map[string]func(net.Conn){here: echo}}
+		p := New(Config{Self: 1, Dial: func(ctx context.Context, address string) (net.Conn, error) {
+			if hanging {
+				<-ctx.Done()
+				return nil, ctx.Err()
+			}
+			return network.dial(ctx, address)
+		}})
+		p.SetAddress(2, here)
+		gone, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if _, err := p.Open(gone, 2); !errors.Is(err, ErrNotSent) || !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("given up: %v", err)
+		}
+		hanging = false
+		s := openStream(t, p)
+		if got, err := answerTo(s.Send(Message{Request: metadata("a")})); got != "a" {
+			t.Errorf("%q, %v", got, err)
+		}
+		p.Close()
+	})
+}
