@@ -385,6 +385,21 @@ func inSync(topic string, replicas int) func(*cluster.Image) bool {
 func TestVoterWithAnEmptyDisk(t *testing.T) {
 	c := newTestCluster(t, 3)
 	c.start(1, 2, 3)
+	c.loseDisk()
+}
+
+// It does so too when no configuration says who votes: its former self did.
+func TestVoterWithAnEmptyDiskAmongBootstrapServers(t *testing.T) {
+	c := newTestCluster(t, 3)
+	c.bootstrap()
+	c.start(1, 2, 3)
+	c.loseDisk()
+}
+
+// loseDisk gives one of three nodes an empty disk, and expects it to become the voter that it was.
+func (c *testCluster) loseDisk() {
+	t := c.t
+	t.Helper()
 	leader := c.controller()
 	c.createTopic(c.nodes[leader], "orders", 3, 3)
 	c.produce("orders", "a", "b")
@@ -461,13 +476,18 @@ func TestControllersAndBrokers(t *testing.T) {
 	}
 }
 
-// Three nodes that are told addresses and no ids begin a cluster, and find each other again.
-func TestBootstrapServers(t *testing.T) {
-	c := newTestCluster(t, 3)
+// bootstrap has three nodes be told addresses and no ids.
+func (c *testCluster) bootstrap() {
 	c.voters = ""
 	for id := 1; id <= 3; id++ {
 		c.more[id] = []string{"controller.quorum.bootstrap.servers", "node-1:9092,node-2:9092,node-3:9092"}
 	}
+}
+
+// Three nodes that are told addresses and no ids begin a cluster, and find each other again.
+func TestBootstrapServers(t *testing.T) {
+	c := newTestCluster(t, 3)
+	c.bootstrap()
 	c.start(1, 2, 3)
 	leader := c.controller()
 	c.createTopic(c.nodes[c.other(leader)], "orders", 1, 3)

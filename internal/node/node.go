@@ -81,7 +81,6 @@ type Node struct {
 
 	brokerEpoch atomic.Int64 // of the latest registration
 	alive       liveness
-	replaces    atomic.Bool // this node has taken a voter of its id away and takes its place
 
 	ops     *ops.Server // nil: there is none
 	clients *ops.Clients

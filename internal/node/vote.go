@@ -26,11 +26,14 @@ func (n *Node) vote() {
 	defer n.running.Done()
 	ctx, cancel := n.untilStop()
 	defer cancel()
-	told := ""
+	told, replaces := "", false
 	for n.pause(ctx, votePause) == nil {
-		req := n.nextVote(n.quorum.Status().Members)
-		if req == nil {
+		req := n.nextVote(n.quorum.Status().Members, replaces)
+		switch req.(type) {
+		case nil:
 			return
+		case *kmsg.RemoveRaftVoterRequest:
+			replaces = true // whatever the answer: one that is lost may have been a yes
 		}
 		err := n.changeVoters(ctx, req)
 		var code wire.Error
@@ -44,8 +47,9 @@ func (n *Node) vote() {
 	}
 }
 
-// nextVote returns the next change that this node asks for, nil when it is what it should be. One change follows the other.
-func (n *Node) nextVote(members []quorum.Member) kmsg.Request {
+// nextVote returns the next change that this node asks for, nil when it is what it should be. One change follows the other:
+// replaces tells that this node has asked for a voter of its id to be taken away, whose place it takes.
+func (n *Node) nextVote(members []quorum.Member, replaces bool) kmsg.Request {
 	_, configured := n.voterAddress(n.broker.NodeID)
 	at := slices.IndexFunc(members, func(m quorum.Member) bool { return m.NodeID == n.broker.NodeID })
 	switch {
@@ -54,7 +58,7 @@ func (n *Node) nextVote(members []quorum.Member) kmsg.Request {
 		id := n.dir.ClusterID()
 		req.ClusterID, req.VoterID, req.VoterDirectoryID = &id, n.broker.NodeID, members[at].DirectoryID
 		return req
-	case at < 0 && (configured || n.broker.Quorum.AutoJoin || n.replaces.Load()):
+	case at < 0 && (configured || n.broker.Quorum.AutoJoin || replaces):
 		return n.addVoter()
 	case at >= 0 && !configured && len(members) > 1 && members[at].Address == "":
 		return n.updateVoter()
@@ -117,7 +121,6 @@ func (n *Node) changeVoters(ctx context.Context, req kmsg.Request) error {
 		code = resp.ErrorCode
 	case *kmsg.RemoveRaftVoterResponse:
 		code = resp.ErrorCode
-		n.replaces.Store(code == 0)
 	case *kmsg.UpdateRaftVoterResponse:
 		code = resp.ErrorCode
 	default:
