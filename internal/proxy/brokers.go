@@ -58,52 +58,40 @@ func (r *call) ofResource(kind kmsg.ConfigResourceType, name string) cluster.Nod
 func (r *call) describeConfigs(ctx context.Context) (kmsg.Response, error) {
 	req := r.req.(*kmsg.DescribeConfigsRequest)
 	return list[kmsg.DescribeConfigsRequestResource, kmsg.DescribeConfigsResponseResource]{
+		elements: &req.Resources,
 		node: func(q *kmsg.DescribeConfigsRequestResource) cluster.NodeID {
 			return r.ofResource(q.ResourceType, q.ResourceName)
-		},
-		request: func(resources []kmsg.DescribeConfigsRequestResource) kmsg.Request {
-			part := *req
-			part.Resources = resources
-			return &part
 		},
 		answers: func(resp kmsg.Response) *[]kmsg.DescribeConfigsResponseResource {
 			return &resp.(*kmsg.DescribeConfigsResponse).Resources
 		},
-	}.ask(ctx, r, req.Resources)
+	}.ask(ctx, r)
 }
 
 func (r *call) alterConfigs(ctx context.Context) (kmsg.Response, error) {
 	req := r.req.(*kmsg.AlterConfigsRequest)
 	return list[kmsg.AlterConfigsRequestResource, kmsg.AlterConfigsResponseResource]{
+		elements: &req.Resources,
 		node: func(q *kmsg.AlterConfigsRequestResource) cluster.NodeID {
 			return r.ofResource(q.ResourceType, q.ResourceName)
-		},
-		request: func(resources []kmsg.AlterConfigsRequestResource) kmsg.Request {
-			part := *req
-			part.Resources = resources
-			return &part
 		},
 		answers: func(resp kmsg.Response) *[]kmsg.AlterConfigsResponseResource {
 			return &resp.(*kmsg.AlterConfigsResponse).Resources
 		},
-	}.ask(ctx, r, req.Resources)
+	}.ask(ctx, r)
 }
 
 func (r *call) incrementalAlterConfigs(ctx context.Context) (kmsg.Response, error) {
 	req := r.req.(*kmsg.IncrementalAlterConfigsRequest)
 	return list[kmsg.IncrementalAlterConfigsRequestResource, kmsg.IncrementalAlterConfigsResponseResource]{
+		elements: &req.Resources,
 		node: func(q *kmsg.IncrementalAlterConfigsRequestResource) cluster.NodeID {
 			return r.ofResource(q.ResourceType, q.ResourceName)
-		},
-		request: func(resources []kmsg.IncrementalAlterConfigsRequestResource) kmsg.Request {
-			part := *req
-			part.Resources = resources
-			return &part
 		},
 		answers: func(resp kmsg.Response) *[]kmsg.IncrementalAlterConfigsResponseResource {
 			return &resp.(*kmsg.IncrementalAlterConfigsResponse).Resources
 		},
-	}.ask(ctx, r, req.Resources)
+	}.ask(ctx, r)
 }
 
 // unknownBytes is what a directory says of a size that nobody knows.

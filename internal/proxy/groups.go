@@ -54,46 +54,34 @@ const offsetFetchGroupsVersion = 8
 func (r *call) offsetFetch(ctx context.Context) (kmsg.Response, error) {
 	req := r.req.(*kmsg.OffsetFetchRequest)
 	return list[kmsg.OffsetFetchRequestGroup, kmsg.OffsetFetchResponseGroup]{
-		node: func(g *kmsg.OffsetFetchRequestGroup) cluster.NodeID { return r.coordinator(g.Group) },
-		request: func(groups []kmsg.OffsetFetchRequestGroup) kmsg.Request {
-			part := *req
-			part.Groups = groups
-			return &part
-		},
+		elements: &req.Groups,
+		node:     func(g *kmsg.OffsetFetchRequestGroup) cluster.NodeID { return r.coordinator(g.Group) },
 		answers: func(resp kmsg.Response) *[]kmsg.OffsetFetchResponseGroup {
 			return &resp.(*kmsg.OffsetFetchResponse).Groups
 		},
-	}.ask(ctx, r, req.Groups)
+	}.ask(ctx, r)
 }
 
 func (r *call) describeGroups(ctx context.Context) (kmsg.Response, error) {
 	req := r.req.(*kmsg.DescribeGroupsRequest)
 	return list[string, kmsg.DescribeGroupsResponseGroup]{
-		node: func(g *string) cluster.NodeID { return r.coordinator(*g) },
-		request: func(groups []string) kmsg.Request {
-			part := *req
-			part.Groups = groups
-			return &part
-		},
+		elements: &req.Groups,
+		node:     func(g *string) cluster.NodeID { return r.coordinator(*g) },
 		answers: func(resp kmsg.Response) *[]kmsg.DescribeGroupsResponseGroup {
 			return &resp.(*kmsg.DescribeGroupsResponse).Groups
 		},
-	}.ask(ctx, r, req.Groups)
+	}.ask(ctx, r)
 }
 
 func (r *call) deleteGroups(ctx context.Context) (kmsg.Response, error) {
 	req := r.req.(*kmsg.DeleteGroupsRequest)
 	return list[string, kmsg.DeleteGroupsResponseGroup]{
-		node: func(g *string) cluster.NodeID { return r.coordinator(*g) },
-		request: func(groups []string) kmsg.Request {
-			part := *req
-			part.Groups = groups
-			return &part
-		},
+		elements: &req.Groups,
+		node:     func(g *string) cluster.NodeID { return r.coordinator(*g) },
 		answers: func(resp kmsg.Response) *[]kmsg.DeleteGroupsResponseGroup {
 			return &resp.(*kmsg.DeleteGroupsResponse).Groups
 		},
-	}.ask(ctx, r, req.Groups)
+	}.ask(ctx, r)
 }
 
 // listGroups asks every broker that lives. When one cannot be asked the reply says so beside what the others have: the

@@ -158,13 +158,14 @@ func byLeader[QT, QP, PT, PP any](ctx context.Context, r *call, s shape[QT, QP, 
 
 // list is what a request that names groups or resources is like: elements Q, answered by elements P in the same order.
 type list[Q, P any] struct {
-	node    func(*Q) cluster.NodeID
-	request func([]Q) kmsg.Request
-	answers func(kmsg.Response) *[]P
+	elements *[]Q // of the client's request
+	node     func(*Q) cluster.NodeID
+	answers  func(kmsg.Response) *[]P
 }
 
-// ask asks each element's node for it.
-func (l list[Q, P]) ask(ctx context.Context, r *call, elements []Q) (kmsg.Response, error) {
+// ask asks each element's node for it: each is sent the client's request with its elements alone.
+func (l list[Q, P]) ask(ctx context.Context, r *call) (kmsg.Response, error) {
+	elements := *l.elements
 	type part struct {
 		node     cluster.NodeID
 		elements []Q
@@ -188,8 +189,9 @@ func (l list[Q, P]) ask(ctx context.Context, r *call, elements []Q) (kmsg.Respon
 		add(r.proxy.cfg.NodeID)
 	}
 	for _, p := range parts {
+		*l.elements = p.elements
 		var err error
-		if p.sent, err = r.send(ctx, p.node, l.request(p.elements)); err != nil {
+		if p.sent, err = r.send(ctx, p.node, r.req); err != nil {
 			return nil, err
 		}
 	}
