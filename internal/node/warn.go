@@ -46,15 +46,12 @@ func (n *Node) warn() {
 
 // untilAdvertisedWait returns a context for asking whether addresses can be reached.
 func (n *Node) untilAdvertisedWait() (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithTimeout(context.Background(), advertisedWait)
-	go func() {
-		select {
-		case <-n.stop:
-			cancel()
-		case <-ctx.Done():
-		}
-	}()
-	return ctx, cancel
+	stops, end := n.untilStop()
+	ctx, cancel := context.WithTimeout(stops, advertisedWait)
+	return ctx, func() {
+		cancel()
+		end()
+	}
 }
 
 // warnOfAddresses says which of this node's addresses do not lead here.
