@@ -11,7 +11,7 @@ import (
 type call struct {
 	lane         *lane
 	key, version int16
-	frame        []byte        // whole, but for the correlation id; not touched after it was sent
+	frame        []byte        // whole, but for the correlation id; the sender's, nil when it was sent
 	patience     time.Duration // beyond the lane's own
 	into         []byte        // memory for the reply, nil for new memory
 	bytesMax     int           // of the reply

@@ -62,6 +62,7 @@ func (c *conn) send(call *call) {
 	if c.expect(call) {
 		c.writeFrame(call.frame)
 	}
+	call.frame = nil // it is never sent again, and its reply may take long
 }
 
 // writeFrame writes a frame whole, or the connection ends.

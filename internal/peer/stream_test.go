@@ -51,6 +51,9 @@ func TestStream(t *testing.T) {
 		s, other := openStream(t, p), openStream(t, p)
 		arrived := make(chan struct{}, 1)
 		slow := other.Send(Message{Request: metadata("slow"), Patience: time.Minute, Arrived: arrived})
+		if slow.call.frame != nil {
+			t.Error("a request that was sent is kept until it is answered")
+		}
 		var sent []*Sent
 		for i := range 4 {
 			sent = append(sent, s.Send(Message{Request: metadata(fmt.Sprint(i))}))

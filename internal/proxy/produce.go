@@ -72,12 +72,23 @@ func (r *call) produce(ctx context.Context, req *wire.ProduceRequest) (broker.Fi
 	if err := p.question.send(ctx, r); err != nil {
 		return nil, err
 	}
-	for i := range topics { // the records are the frame's, which goes
-		for j := range topics[i].Partitions {
-			topics[i].Partitions[j].Records = nil
+	p.forgetRecords()
+	return p.wait, nil
+}
+
+// forgetRecords lets go of the records, which are the frame's, while the answers are waited for.
+func (p *produced) forgetRecords() {
+	forget := func(topics []kmsg.ProduceRequestTopic) {
+		for i := range topics {
+			for j := range topics[i].Partitions {
+				topics[i].Partitions[j].Records = nil
+			}
 		}
 	}
-	return p.wait, nil
+	forget(p.question.topics)
+	for _, portion := range p.question.portions { // copies
+		forget(portion.topics)
+	}
 }
 
 const produceTopicIDVersion = 13
