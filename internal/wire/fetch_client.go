@@ -23,25 +23,6 @@ func (r *FetchRequest) AppendTo(dst []byte) []byte {
 	return r.appendTags(dst)
 }
 
-// EncodedSize returns the length in bytes of what AppendTo appends, or a little more.
-func (r *FetchRequest) EncodedSize() int {
-	const topic, partition = 16 + maxLengthSize + 1, 4 + 4 + 8 + 4 + 8 + 4 + 1 + (2 + 16) + (2 + 8) + (3 + 8)
-	size := 4 + 4 + 4 + 1 + 4 + 4 + 2*maxLengthSize + stringSize(r.Rack, true) + 1 + (2 + 4 + 8 + 1)
-	if r.ClusterID != nil {
-		size += 1 + maxLengthSize + stringSize(*r.ClusterID, true)
-	}
-	for i := range r.Topics {
-		size += topic + len(r.Topics[i].Partitions)*partition
-	}
-	for i := range r.ForgottenTopics {
-		size += topic + len(r.ForgottenTopics[i].Partitions)*4
-	}
-	return size
-}
-
-// maxLengthSize is what a compact length takes at most.
-const maxLengthSize = 5
-
 func (r *FetchRequest) appendTags(dst []byte) []byte {
 	count := len(dst)
 	dst = append(dst, 0)
