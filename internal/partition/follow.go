@@ -112,6 +112,8 @@ func checkFetched(data []byte, sent wire.FetchPartition) error {
 		case err != nil:
 		case h.Size() > len(data):
 			err = errors.New("it is cut off")
+		case h.NextOffset() < h.BaseOffset: // offsets are outside the checksum
+			err = fmt.Errorf("it ends at offset %d", h.NextOffset())
 		case h.LeaderEpoch > sent.CurrentLeaderEpoch:
 			err = fmt.Errorf("its leader epoch %d is above %d", h.LeaderEpoch, sent.CurrentLeaderEpoch)
 		default:

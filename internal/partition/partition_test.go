@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"os"
 	"strings"
 	"sync"
@@ -420,6 +421,26 @@ func TestLeaderThatCannotBeginResigns(t *testing.T) {
 		}
 	case <-time.After(10 * time.Second):
 		t.Fatal("no other leader is asked for")
+	}
+}
+
+// The checksum does not cover a batch's offset: one beyond all numbers must not become the log's end.
+func TestImpossibleOffsetIsRefused(t *testing.T) {
+	n := startNode(t, vfs.NewMem())
+	n.apply(cluster.RegisterBroker{Broker: cluster.Broker{ID: 2, Epoch: n.img.NextBrokerEpoch()}})
+	p := n.create(topicID, nil, cluster.Partition{Replicas: ids(1, 2), ISR: ids(1, 2), Leader: 2, LeaderEpoch: 1})
+	sent, follows := p.position()
+	if !follows {
+		t.Fatal("follows nobody")
+	}
+	for _, base := range []int64{math.MaxInt64 - 1, math.MaxInt64, math.MinInt64} {
+		spoilt := batch("a", "b")
+		record.PatchOffsets(spoilt, base, 1)
+		reply := wire.NewFetchPartitionReply(0)
+		reply.Records = wire.RecordBytes(spoilt)
+		if err := p.takeFetched(sent, &reply); err == nil || p.EndOffset() != 0 {
+			t.Errorf("offset %d: %v, and the log ends at %d", base, err, p.EndOffset())
+		}
 	}
 }
 
