@@ -4,7 +4,8 @@
 //	/livez            200 while the process works, 503 when it cannot go on
 //	/readyz           200 while clients may be sent here: started, registered, not draining
 //	/healthz?verbose  every check by name; 503 when one fails
-//	/clients          JSON: who sends what: software, API versions, errors, refusals
+//	/clients          JSON: who sends what: software, API versions, errors, refusals; for callers that ask by an address, by
+//	                  localhost or by one of Config.Hosts
 //	/debug/pprof/     profiles, for callers on this machine only
 //
 // # What it promises
