@@ -223,10 +223,14 @@ func (d *Dir) CleanBrokerEpoch() int64 { return d.cleanEpoch }
 
 // SetBrokerEpoch writes down, durably, the epoch of the broker that uses the directory from now on.
 func (d *Dir) SetBrokerEpoch(epoch int64) error {
-	if d.brokerEpoch.Swap(epoch) == epoch {
+	if d.brokerEpoch.Load() == epoch {
 		return nil
 	}
-	return vfs.WriteFileAtomic(d.fs, path.Join(d.path, brokerEpochFile), encodeCleanShutdown(epoch))
+	if err := vfs.WriteFileAtomic(d.fs, path.Join(d.path, brokerEpochFile), encodeCleanShutdown(epoch)); err != nil {
+		return err
+	}
+	d.brokerEpoch.Store(epoch)
+	return nil
 }
 
 // LastBrokerEpoch returns the epoch that was set last, in this life or an earlier one, -1 for none. Whoever holds the

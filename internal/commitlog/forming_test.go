@@ -3,6 +3,7 @@ package commitlog
 import (
 	"errors"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/logbahn/logbahn/internal/vfs"
@@ -89,6 +90,25 @@ func TestCleanBrokerEpoch(t *testing.T) {
 			t.Errorf("%q: %d, want %d", text, got, want)
 		}
 	}
+}
+
+// A broker epoch that could not be written is written when it is set again.
+func TestBrokerEpochIsWritten(t *testing.T) {
+	mem := vfs.NewMem()
+	faults := vfs.Inject(mem)
+	d, err := openForming(t, faults, "", false)
+	must(t, err)
+	faults.Add(vfs.Rule{Times: 1, Match: func(op vfs.Op, _ string) bool { return op == vfs.OpSync }, Fault: vfs.Fault{Err: syscall.EIO}})
+	if err := d.SetBrokerEpoch(42); !errors.Is(err, syscall.EIO) {
+		t.Fatalf("set on a disk that fails: %v", err)
+	}
+	must(t, d.SetBrokerEpoch(42))
+	d, err = openForming(t, mem.Crash(1), "", false)
+	must(t, err)
+	if got := d.LastBrokerEpoch(); got != 42 {
+		t.Errorf("after a power loss the last epoch is %d", got)
+	}
+	must(t, d.Close())
 }
 
 // A node that was to be one of several and is started alone begins a cluster of its own.
