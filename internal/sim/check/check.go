@@ -30,7 +30,7 @@ const (
 	PollSkip Kind = "poll skip"
 	// Diverged: a replica has no record where another has one.
 	Diverged Kind = "replicas diverged"
-	// CommitBack: a group's committed offset is older than one whose commit was acknowledged before.
+	// CommitBack: a group's committed offset is older than one whose commit was acknowledged, or which was fetched, before.
 	CommitBack Kind = "committed offset went back"
 	// CommitPhantom: a group's committed offset was committed by nobody.
 	CommitPhantom Kind = "committed offset from nowhere"

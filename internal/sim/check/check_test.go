@@ -127,7 +127,22 @@ func TestCheck(t *testing.T) {
 		{"a commit that may have happened", History{Commits: []Commit{commit(3, OK, 0), commit(5, Info, 2)}, Fetched: []Fetched{fetched(5, 9)}}, nil},
 		{"a commit that came late", History{Commits: []Commit{commit(3, Info, 0), commit(5, OK, 2)}, Fetched: []Fetched{fetched(3, 9)}}, nil},
 		{"two commits at once", History{Commits: []Commit{commit(3, OK, 2), commit(5, OK, 2)}, Fetched: []Fetched{fetched(3, 9)}}, nil},
-		{"a commit of unknown fate that came late", History{Commits: []Commit{commit(3, Info, 0), commit(5, OK, 2)}, Fetched: []Fetched{fetched(3, 9)}}, nil},
+		{"a commit of unknown fate that came late, and of another offset", History{
+			Commits: []Commit{commit(3, OK, 0), commit(4, Info, 0), commit(5, OK, 2)}, Fetched: []Fetched{fetched(3, 9)},
+		}, []Kind{CommitBack}},
+		{"a commit of unknown fate, and later", History{Commits: []Commit{commit(5, OK, 2), commit(3, Info, 20)}, Fetched: []Fetched{fetched(3, 9)}}, []Kind{CommitPhantom}},
+		{"a commit of unknown fate that was seen, and is gone", History{
+			Commits: []Commit{commit(3, OK, 0), commit(5, Info, 2)}, Fetched: []Fetched{fetched(5, 6), fetched(3, 9)},
+		}, []Kind{CommitBack}},
+		{"a commit of unknown fate that was seen at the same time", History{
+			Commits: []Commit{commit(3, OK, 0), commit(5, Info, 2)}, Fetched: []Fetched{fetched(5, 8), fetched(3, 9)},
+		}, nil},
+		{"a commit of unknown fate that was seen, and the same again", History{
+			Commits: []Commit{commit(3, OK, 0), commit(5, Info, 2)}, Fetched: []Fetched{fetched(3, 4), fetched(5, 6), fetched(5, 9)},
+		}, nil},
+		{"two commits of unknown fate, seen in either order", History{
+			Commits: []Commit{commit(3, Info, 0), commit(5, Info, 2)}, Fetched: []Fetched{fetched(5, 6), fetched(3, 9)},
+		}, nil},
 		{"a commit by nobody", History{Commits: []Commit{commit(3, OK, 0)}, Fetched: []Fetched{fetched(4, 9)}}, []Kind{CommitPhantom}},
 		{"a commit from the future", History{Commits: []Commit{commit(4, OK, 20)}, Fetched: []Fetched{fetched(4, 9)}}, []Kind{CommitPhantom}},
 		{"committed past what nobody got", History{

@@ -89,39 +89,57 @@ func (p *partition) between(from, to int64) (int64, bool) {
 
 // checkGroups looks at the offsets that groups have committed.
 func (p *partition) checkGroups() {
+	known := p.knownOffsets()
 	for _, f := range p.fetched {
-		newest := p.acknowledgedBefore(f)
-		committed, current := p.mayHaveCommitted(f, newest)
+		other := otherBefore(known, f)
+		committed, current := p.mayHaveCommitted(f, other)
 		switch {
 		case f.Offset >= 0 && !committed:
 			p.found(CommitPhantom, "group %s: %d at %v", f.Group, f.Offset, f.Begin)
-		case newest != nil && !current:
-			p.found(CommitBack, "group %s: %d at %v, %d was committed from %v to %v", f.Group, f.Offset, f.Begin, newest.Offset, newest.Begin, newest.End)
+		case other != nil && !current:
+			p.found(CommitBack, "group %s: %d at %v, it was %d at a time from %v to %v", f.Group, f.Offset, f.Begin, other.Offset, other.Begin, other.End)
 		}
 	}
 	p.checkDelivered()
 }
 
-// acknowledgedBefore returns the commit that was begun last of those acknowledged before f was asked for, or nil.
-func (p *partition) acknowledgedBefore(f *Fetched) *Commit {
-	var newest *Commit
+// knownOffsets returns what groups' offsets certainly were at a time between Begin and End: what was committed with an
+// acknowledgement, and what somebody was told, whose commit has happened whatever its own client knows.
+func (p *partition) knownOffsets() []Commit {
+	known := make([]Commit, 0, len(p.commits)+len(p.fetched))
 	for _, c := range p.commits {
-		if c.Group == f.Group && c.Outcome == OK && c.End < f.Begin && (newest == nil || c.Begin > newest.Begin) {
-			newest = c
+		if c.Outcome == OK {
+			known = append(known, *c)
 		}
 	}
-	return newest
+	for _, f := range p.fetched {
+		known = append(known, Commit{Group: f.Group, Offset: f.Offset, Begin: f.Begin, End: f.End})
+	}
+	return known
 }
 
-// mayHaveCommitted tells whether somebody has committed what was fetched, and whether that may have come after newest. A
+// otherBefore returns when the group's offset was last known to be another, before f was asked for, or nil. Of several
+// whose order is not known it is the one that began last, which leaves the fewest commits that may have come after it.
+func otherBefore(known []Commit, f *Fetched) *Commit {
+	var last *Commit
+	for i := range known {
+		c := &known[i]
+		if c.Group == f.Group && c.Offset != f.Offset && c.End < f.Begin && (last == nil || c.Begin > last.Begin) {
+			last = c
+		}
+	}
+	return last
+}
+
+// mayHaveCommitted tells whether somebody has committed what was fetched, and whether that may have come after other. A
 // request whose client has given up may still lie on the way: its commit may come any time.
-func (p *partition) mayHaveCommitted(f *Fetched, newest *Commit) (committed, current bool) {
+func (p *partition) mayHaveCommitted(f *Fetched, other *Commit) (committed, current bool) {
 	for _, c := range p.commits {
 		if c.Group != f.Group || c.Offset != f.Offset || c.Outcome == Fail || c.Begin > f.End {
 			continue
 		}
 		committed = true
-		if newest == nil || c.Outcome == Info || c.End >= newest.Begin {
+		if other == nil || c.Outcome == Info || c.End >= other.Begin {
 			current = true
 		}
 	}
