@@ -62,7 +62,7 @@ func main() {
 	if o.judge != "" {
 		os.Exit(exitCode(judgeKept(o.judge)))
 	}
-	if err := sandbox.Missing("ip@iproute2", "nft@nftables", "nsenter@util-linux", "java@default-jre-headless"); err != nil {
+	if err := sandbox.Missing("ip@iproute2", "nft@nftables", "nsenter@util-linux", "javac@default-jdk-headless"); err != nil {
 		fmt.Fprintln(os.Stderr, "error:", err)
 		os.Exit(exitCannot)
 	}

@@ -11,24 +11,11 @@ import (
 	"time"
 
 	"github.com/logbahn/logbahn/chaos/network"
-	"github.com/logbahn/logbahn/chaos/sandbox"
+	"github.com/logbahn/logbahn/chaos/sandbox/sandboxtest"
 )
 
-var tools = []string{"ip@iproute2", "nft@nftables", "nsenter@util-linux", "sh@dash"}
-
 func TestMain(m *testing.M) {
-	if sandbox.Missing(tools...) != nil {
-		os.Exit(m.Run())
-	}
-	within, code, err := sandbox.Enter()
-	switch {
-	case err != nil:
-		fmt.Fprintln(os.Stderr, "error:", err)
-		code = 1
-	case within:
-		code = m.Run()
-	}
-	os.Exit(code)
+	sandboxtest.Main(m, "ip@iproute2", "nft@nftables", "nsenter@util-linux", "sh@dash")
 }
 
 // program stands for the real one: it says that it is ready, writes to its data directory, and does what it is told.
@@ -45,9 +32,7 @@ while :; do sleep 0.05; done
 `
 
 func TestNodes(t *testing.T) {
-	if err := sandbox.Missing(tools...); err != nil {
-		t.Skip(err)
-	}
+	sandboxtest.Need(t)
 	dir := t.TempDir()
 	binary := filepath.Join(dir, "program")
 	if err := os.WriteFile(binary, []byte(program), 0o755); err != nil {
@@ -90,10 +75,10 @@ func TestNodes(t *testing.T) {
 		t.Fatalf("ended by themselves: %q", died)
 	}
 	tell(t, n, "die")
-	for deadline := time.Now().Add(10 * time.Second); n.Running(); {
-		if time.Now().After(deadline) {
-			t.Fatal("it does not end")
-		}
+	select {
+	case <-n.process.done:
+	case <-time.After(10 * time.Second):
+		t.Fatal("it does not end")
 	}
 	if died := c.Died(); len(died) != 1 || !strings.Contains(died[0], "panic: as told") {
 		t.Fatalf("ended by themselves: %q", died)

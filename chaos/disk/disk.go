@@ -2,7 +2,6 @@ package disk
 
 import (
 	"fmt"
-	"io/fs"
 	"os"
 	"strconv"
 	"sync"
@@ -152,21 +151,3 @@ func (d *Disk) add(rule vfs.Rule) {
 }
 
 func (d *Disk) fs() vfs.FS { return d.state.Load().faults }
-
-// FlipBit turns one bit of a file that no process has open, durably.
-func (d *Disk) FlipBit(name string, bit int64) error {
-	f, err := d.FS().OpenFile(name, syscall.O_RDWR)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	var b [1]byte
-	if n, err := f.ReadAt(b[:], bit/8); n != 1 {
-		return &fs.PathError{Op: "flip", Path: name, Err: err}
-	}
-	b[0] ^= 1 << (bit % 8)
-	if _, err := f.WriteAt(b[:], bit/8); err != nil {
-		return err
-	}
-	return f.Sync()
-}

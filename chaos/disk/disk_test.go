@@ -3,7 +3,6 @@ package disk
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,31 +11,17 @@ import (
 	"time"
 
 	"github.com/logbahn/logbahn/chaos/sandbox"
+	"github.com/logbahn/logbahn/chaos/sandbox/sandboxtest"
 	"github.com/logbahn/logbahn/internal/vfs"
 	"github.com/logbahn/logbahn/internal/vfs/vfstest"
 )
 
-func TestMain(m *testing.M) {
-	if sandbox.Missing("ip@iproute2") != nil {
-		os.Exit(m.Run())
-	}
-	within, code, err := sandbox.Enter()
-	switch {
-	case err != nil:
-		fmt.Fprintln(os.Stderr, "error:", err)
-		code = 1
-	case within:
-		code = m.Run()
-	}
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { sandboxtest.Main(m, "ip@iproute2") }
 
 // mount mounts an empty disk and returns where.
 func mount(t *testing.T) (*Disk, string) {
 	t.Helper()
-	if err := sandbox.Missing("ip@iproute2"); err != nil {
-		t.Skip(err)
-	}
+	sandboxtest.Need(t)
 	dir, err := os.MkdirTemp(sandbox.Dir, "disk")
 	if err != nil {
 		t.Fatal(err)
@@ -211,14 +196,6 @@ func TestFailAll(t *testing.T) {
 	d.Heal()
 	must(t, file.Close())
 	wantFile(t, filepath.Join(dir, "f"), "x")
-}
-
-func TestFlipBit(t *testing.T) {
-	d, dir := mount(t)
-	file := write(t, filepath.Join(dir, "f"), "aaaa")
-	must(t, file.Close())
-	must(t, d.FlipBit("f", 8*2+1))
-	wantFile(t, filepath.Join(dir, "f"), "aaca")
 }
 
 // TestOpenFilesEndWithThePower leaves handles open over a power loss, as requests in flight may.

@@ -11,10 +11,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/logbahn/logbahn/chaos/sandbox"
+	"github.com/logbahn/logbahn/chaos/sandbox/sandboxtest"
 )
-
-var tools = []string{"ip@iproute2", "nft@nftables", "nsenter@util-linux"}
 
 // echo is the argument with which this test's program answers every datagram, as a node does.
 const echo = "echo"
@@ -24,18 +22,7 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, serve(os.Args[2]))
 		os.Exit(1)
 	}
-	if sandbox.Missing(tools...) != nil {
-		os.Exit(m.Run())
-	}
-	within, code, err := sandbox.Enter()
-	switch {
-	case err != nil:
-		fmt.Fprintln(os.Stderr, "error:", err)
-		code = 1
-	case within:
-		code = m.Run()
-	}
-	os.Exit(code)
+	sandboxtest.Main(m, "ip@iproute2", "nft@nftables", "nsenter@util-linux")
 }
 
 // serve sends datagrams back, and one on to whom it names: "to ADDRESS" asks ADDRESS and answers what that answers.
@@ -87,9 +74,7 @@ func ask(address, what string) string {
 
 // TestCuts goes through the shapes of partitions among three nodes and the clients.
 func TestCuts(t *testing.T) {
-	if err := sandbox.Missing(tools...); err != nil {
-		t.Skip(err)
-	}
+	sandboxtest.Need(t)
 	n, err := New(3)
 	if err != nil {
 		t.Fatal(err)

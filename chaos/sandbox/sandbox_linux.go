@@ -77,7 +77,7 @@ func Enter() (within bool, code int, err error) {
 			switch {
 			case first.IsZero():
 				first = time.Now()
-			case time.Since(first) < secondAfter:
+			case time.Since(first) < SecondAfter:
 				continue // a program such as timeout sends one to this process and one to its group
 			default:
 				s = unix.SIGKILL
@@ -89,8 +89,8 @@ func Enter() (within bool, code int, err error) {
 	}
 }
 
-// secondAfter is what makes a signal a second one.
-const secondAfter = time.Second
+// SecondAfter is what makes a signal a second one.
+const SecondAfter = time.Second
 
 // exitCode is the program's, or what a shell shows of a program that a signal has ended.
 func exitCode(state *os.ProcessState) int {

@@ -1,4 +1,4 @@
-package sandbox
+package sandbox_test
 
 import (
 	"bufio"
@@ -10,6 +10,9 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/logbahn/logbahn/chaos/sandbox"
+	"github.com/logbahn/logbahn/chaos/sandbox/sandboxtest"
 )
 
 // role is the variable that makes this test's program do something else than testing.
@@ -21,7 +24,7 @@ func TestMain(m *testing.M) {
 	if what == "" {
 		os.Exit(m.Run())
 	}
-	within, code, err := Enter()
+	within, code, err := sandbox.Enter()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(99)
@@ -29,7 +32,7 @@ func TestMain(m *testing.M) {
 	if !within {
 		os.Exit(code)
 	}
-	if err := os.WriteFile(Dir+"/mark", nil, 0o644); err != nil {
+	if err := os.WriteFile(sandbox.Dir+"/mark", nil, 0o644); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(98)
 	}
@@ -64,9 +67,7 @@ func running(t *testing.T) bool {
 
 // TestNothingStays ends the program in each way and looks for what is left.
 func TestNothingStays(t *testing.T) {
-	if err := Missing("ip@iproute2", "ps@procps", "sleep@coreutils"); err != nil {
-		t.Skip(err)
-	}
+	sandboxtest.Skip(t, sandbox.Missing("ip@iproute2", "ps@procps", "sleep@coreutils"))
 	for _, way := range []struct {
 		name, role string
 		end        func(cmd *exec.Cmd)
@@ -75,7 +76,7 @@ func TestNothingStays(t *testing.T) {
 		{"kill -9", "wait", func(cmd *exec.Cmd) { _ = cmd.Process.Kill() }},
 		{"two signals", "wait", func(cmd *exec.Cmd) {
 			_ = cmd.Process.Signal(syscall.SIGINT)
-			time.AfterFunc(secondAfter+100*time.Millisecond, func() { _ = cmd.Process.Signal(syscall.SIGINT) })
+			time.AfterFunc(sandbox.SecondAfter+100*time.Millisecond, func() { _ = cmd.Process.Signal(syscall.SIGINT) })
 		}},
 	} {
 		cmd := exec.Command("/proc/self/exe")
@@ -98,8 +99,9 @@ func TestNothingStays(t *testing.T) {
 			if time.Now().After(deadline) {
 				t.Fatalf("%s: the child is still there", way.name)
 			}
+			time.Sleep(20 * time.Millisecond)
 		}
-		if _, err := os.Stat(Dir + "/mark"); err == nil {
+		if _, err := os.Stat(sandbox.Dir + "/mark"); err == nil {
 			t.Errorf("%s: the file system of the sandbox is seen outside", way.name)
 		}
 	}
