@@ -42,8 +42,9 @@ type nodes struct {
 // startNodes starts a cluster of so many nodes and waits until each is ready. One node is one of its own, without voters.
 func startNodes(t testing.TB, count int, overrides ...string) *nodes {
 	t.Helper()
-	c := &nodes{t: t, addrs: freeAddrs(t, count), overrides: append(overrides, replicated(count)...)}
+	c := &nodes{t: t, addrs: []string{"127.0.0.1:0"}, overrides: append(overrides, replicated(count)...)}
 	if count > 1 {
+		c.addrs = freeAddrs(t, count) // each has to be told of all before any listens
 		var voters []string
 		for i, addr := range c.addrs {
 			voters = append(voters, fmt.Sprintf("%d@%s", i+1, addr))
@@ -54,8 +55,9 @@ func startNodes(t testing.TB, count int, overrides ...string) *nodes {
 	for i := range c.addrs {
 		c.running = append(c.running, c.spawn(i, filepath.Join(dir, fmt.Sprint("node-", i+1))))
 	}
-	for _, s := range c.running {
+	for i, s := range c.running {
 		s.await()
+		c.addrs[i] = s.addr
 	}
 	return c
 }
