@@ -102,9 +102,6 @@ func (c *Cluster) AddClient(name string) *Host {
 	return c.clients[len(c.clients)-1]
 }
 
-// ClientHosts returns the hosts of clients.
-func (c *Cluster) ClientHosts() []*Host { return c.clients }
-
 // Client returns a franz-go client on a host. The caller closes it.
 func (c *Cluster) Client(host *Host, opts ...kgo.Opt) (*kgo.Client, error) {
 	process := host.Process()

@@ -288,20 +288,12 @@ func (m *Machine) SlowDisk(sync time.Duration) {
 	m.disk.slow = sync
 }
 
-// FillDisk leaves no room on the disk until FreeDisk.
+// FillDisk leaves no room on the disk until WellDisk.
 func (m *Machine) FillDisk() {
 	m.trace.Logf("%s: disk full", m.Name)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.disk.mem.SetLimit(0)
-}
-
-// FreeDisk makes room again.
-func (m *Machine) FreeDisk() {
-	m.trace.Logf("%s: disk has room", m.Name)
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.disk.mem.SetLimit(1 << 40)
 }
 
 // FailSync fails the next sync of a partition's file as Linux does: its pages look clean afterwards.
@@ -326,15 +318,6 @@ func (m *Machine) WellDisk() {
 	m.disk.slow, m.disk.rules = 0, nil
 	m.disk.mem.SetLimit(1 << 40)
 	m.applyRules()
-}
-
-// EmptyDisk replaces the disk of a machine that is down by a new one.
-func (m *Machine) EmptyDisk() {
-	m.trace.Logf("%s: new disk", m.Name)
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.disk.mem = vfs.NewMem()
-	m.insert()
 }
 
 // Disk returns the files as they are now, without faults.
