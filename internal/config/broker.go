@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"slices"
 	"strconv"
@@ -247,6 +248,9 @@ func (r reader) nodeID() (int32, error) {
 	return former, nil
 }
 
+// rebalanceCheckSecondsMax stands for never, and leaves room to count in milliseconds.
+const rebalanceCheckSecondsMax = math.MaxInt32
+
 func (r reader) quorum() (Quorum, error) {
 	q := Quorum{
 		BootstrapServers:      r.list("controller.quorum.bootstrap.servers"),
@@ -254,7 +258,7 @@ func (r reader) quorum() (Quorum, error) {
 		HeartbeatIntervalMs:   r.int32("broker.heartbeat.interval.ms"),
 		SessionTimeoutMs:      r.int32("broker.session.timeout.ms"),
 		RebalanceLeaders:      r.bool("auto.leader.rebalance.enable"),
-		RebalanceCheckSeconds: r.get("leader.imbalance.check.interval.seconds").number,
+		RebalanceCheckSeconds: min(r.get("leader.imbalance.check.interval.seconds").number, rebalanceCheckSecondsMax),
 		ControlledShutdown:    r.bool("controlled.shutdown.enable"),
 		SnapshotAfterBytes:    r.int64("metadata.log.max.record.bytes.between.snapshots"),
 		SegmentBytes:          r.int32("metadata.log.segment.bytes"),
@@ -431,7 +435,9 @@ func (r reader) check(b Broker) error {
 		return errors.New("group.max.session.timeout.ms must be at least group.min.session.timeout.ms")
 	case int64(b.Replication.FetchWaitMaxMs) > b.Replication.LagTimeMaxMs:
 		return errors.New("replica.fetch.wait.max.ms must be at most replica.lag.time.max.ms")
-	case b.Quorum.HeartbeatIntervalMs*2 > b.Quorum.SessionTimeoutMs:
+	case b.Quorum.HeartbeatIntervalMs < 1:
+		return errors.New("broker.heartbeat.interval.ms must be at least 1")
+	case int64(b.Quorum.HeartbeatIntervalMs)*2 > int64(b.Quorum.SessionTimeoutMs):
 		return errors.New("broker.session.timeout.ms must be at least twice broker.heartbeat.interval.ms")
 	case slices.Contains(b.Roles, "controller") && len(b.Quorum.Voters) > 0 && !slices.ContainsFunc(b.Quorum.Voters, voter):
 		return fmt.Errorf("this node is a controller, and node.id %d is not in controller.quorum.voters", b.NodeID)

@@ -79,6 +79,9 @@ func TestBrokerSettings(t *testing.T) {
 			return o["127.0.0.1"] == 5 && o["::1"] == 6
 		}, ""},
 		{"log.retention.hours=-1", func(Broker) bool { return true }, ""},
+		{"leader.imbalance.check.interval.seconds=9223372036854775807", func(b Broker) bool {
+			return b.Quorum.RebalanceCheckSeconds == rebalanceCheckSecondsMax
+		}, ""},
 		{"listeners=PLAINTEXT://0.0.0.0:9092", func(b Broker) bool { return b.Network.Advertised[0].Reached && b.Network.Advertised[0].Host == "" }, ""},
 		{"listeners=PLAINTEXT://h:9092", func(b Broker) bool { return !b.Network.Advertised[0].Reached }, ""},
 		{"listeners=PLAINTEXT://:9092\nadvertised.listeners=PLAINTEXT://:9092", func(b Broker) bool { return !b.Network.Advertised[0].Reached }, ""},
@@ -111,6 +114,8 @@ func TestBrokerSettings(t *testing.T) {
 		{"log.dirs=,", nil, "log.dirs names no directory"},
 		{"group.min.session.timeout.ms=9999999", nil, "group.max.session.timeout.ms"},
 		{"broker.heartbeat.interval.ms=9000", nil, "broker.session.timeout.ms"},
+		{"broker.heartbeat.interval.ms=2000000000", nil, "broker.session.timeout.ms"},
+		{"broker.heartbeat.interval.ms=0", nil, "broker.heartbeat.interval.ms must be at least 1"},
 		{"replica.lag.time.max.ms=1", nil, "replica.fetch.wait.max.ms"},
 	} {
 		settings, err := ParseProperties("f", []byte(c.settings))
