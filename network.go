@@ -84,6 +84,14 @@ type host struct {
 
 // Listen takes one of the addresses that were claimed for the node.
 func (h host) Listen(address string) (net.Listener, error) {
+	if l, err := h.claimed(address); l != nil || err != nil {
+		return l, err
+	}
+	return net.Listen("tcp", address) // once more, by a node that has started again
+}
+
+// claimed returns the listener of a claimed address, nil when its socket was taken before.
+func (h host) claimed(address string) (net.Listener, error) {
 	n := h.network
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -96,7 +104,7 @@ func (h host) Listen(address string) (net.Listener, error) {
 		p.bound = nil
 		return l, nil
 	case n.sockets:
-		return net.Listen("tcp", address)
+		return nil, nil
 	case p.inner != nil && !p.inner.isClosed():
 		return nil, fmt.Errorf("listen on %s: %w", address, syscall.EADDRINUSE)
 	}
