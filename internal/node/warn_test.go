@@ -90,7 +90,7 @@ func TestAdvertisedAddress(t *testing.T) {
 
 // TestAddressesOfOthers has another broker say an address where nobody is.
 func TestAddressesOfOthers(t *testing.T) {
-	n, log := startListening(t)
+	n, log := startListening(t, "controlled.shutdown.enable", "false") // there is nobody to hand anything over to
 	req := kmsg.NewPtrBrokerRegistrationRequest()
 	req.BrokerID, req.ClusterID, req.IncarnationID, req.PreviousBrokerEpoch = 7, n.ClusterID(), [16]byte{1}, -1
 	l := kmsg.NewBrokerRegistrationRequestListener()
