@@ -21,7 +21,7 @@ type lane struct {
 	peers *Peers
 	node  cluster.NodeID
 	kind  Lane
-	wake  chan struct{} // capacity 1: the queue or the address has changed
+	wake  chan struct{} // capacity 1: something was queued, or the lane is closed
 
 	mu      sync.Mutex
 	address string
