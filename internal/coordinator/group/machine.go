@@ -81,7 +81,7 @@ type Result struct {
 // Event is a step of a group that its operator may want to know of: it begins to rebalance, for a reason, or has a new
 // generation.
 type Event struct {
-	Group      string
+	Group      string // shortened, as clients may call it what they like
 	State      State  // before
 	Generation int32  // before a rebalance the old one
 	Members    int    // the new generation's; 0 with a Reason

@@ -31,7 +31,7 @@ func (m *Machine) completeJoinIfReady(now time.Time, g *group) {
 }
 
 func (m *Machine) prepareRebalance(now time.Time, g *group, reason string) {
-	m.step.Events = append(m.step.Events, Event{Group: g.id, State: g.state, Generation: g.generation, Reason: reason})
+	m.step.Events = append(m.step.Events, Event{Group: clip(g.id), State: g.state, Generation: g.generation, Reason: reason})
 	for _, mem := range g.members {
 		if m.answerSync(mem, syncError(kerr.RebalanceInProgress)) {
 			m.renewSession(now, g, mem)
@@ -79,7 +79,7 @@ func (m *Machine) completeJoin(now time.Time, g *group) {
 		}
 	}
 	if len(g.members) == 0 {
-		m.step.Events = append(m.step.Events, Event{Group: g.id, State: g.state, Generation: g.generation + 1})
+		m.step.Events = append(m.step.Events, Event{Group: clip(g.id), State: g.state, Generation: g.generation + 1})
 		m.write(g.emptyRecord(now.UnixMilli()))
 		return
 	}
@@ -88,7 +88,7 @@ func (m *Machine) completeJoin(now time.Time, g *group) {
 		return
 	}
 	g.generation++
-	m.step.Events = append(m.step.Events, Event{Group: g.id, State: g.state, Generation: g.generation, Members: len(g.members)})
+	m.step.Events = append(m.step.Events, Event{Group: clip(g.id), State: g.state, Generation: g.generation, Members: len(g.members)})
 	g.protocol = g.vote()
 	g.initial = false
 	g.state = CompletingRebalance
