@@ -26,9 +26,9 @@ func (c *Changes) Applied(d cluster.Delta) {
 func (c *Changes) partition(before, after *cluster.Partition) {
 	if after.Leader != before.Leader && after.Leader != cluster.NoLeader {
 		c.elections.Add(1)
-		if !slices.Contains(before.ISR, after.Leader) && !slices.Contains(before.ELR, after.Leader) {
-			c.unclean.Add(1)
-		}
+	}
+	if after.UncleanEpoch != before.UncleanEpoch {
+		c.unclean.Add(1)
 	}
 	if slices.ContainsFunc(before.ISR, func(id cluster.NodeID) bool { return !slices.Contains(after.ISR, id) }) {
 		c.isrShrinks.Add(1)
