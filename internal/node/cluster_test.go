@@ -177,14 +177,20 @@ func (c *testCluster) client(opts ...kgo.Opt) *kgo.Client {
 	}
 	slices.Sort(seeds)
 	dial := func(ctx context.Context, _, address string) (net.Conn, error) { return c.network.Dial(ctx, address) }
-	client, err := kgo.NewClient(append([]kgo.Opt{
-		kgo.SeedBrokers(seeds...), kgo.Dialer(dial), kgo.MetadataMinAge(50 * time.Millisecond), kgo.RetryBackoffFn(func(int) time.Duration { return 50 * time.Millisecond }),
-	}, opts...)...)
+	client, err := kgo.NewClient(append(patient(kgo.SeedBrokers(seeds...), kgo.Dialer(dial)), opts...)...)
 	if err != nil {
 		c.t.Fatal(err)
 	}
 	c.t.Cleanup(client.Close)
 	return client
+}
+
+// patient has a client try again soon, and for longer than a broker's session: by the library's own count of 20 retries it
+// would give up, and lose its place in its groups, within the second that a failover takes.
+func patient(opts ...kgo.Opt) []kgo.Opt {
+	return append([]kgo.Opt{
+		kgo.MetadataMinAge(50 * time.Millisecond), kgo.RetryBackoffFn(func(int) time.Duration { return 50 * time.Millisecond }), kgo.RequestRetries(1000),
+	}, opts...)
 }
 
 // eventually waits until a node's image says so.

@@ -45,9 +45,7 @@ func (c *testCluster) behind(id int, opts ...kgo.Opt) *kgo.Client {
 		}
 		return c.network.Dial(ctx, address)
 	}
-	client, err := kgo.NewClient(append([]kgo.Opt{
-		kgo.SeedBrokers(only), kgo.Dialer(dial), kgo.MetadataMinAge(50 * time.Millisecond), kgo.RetryBackoffFn(func(int) time.Duration { return 50 * time.Millisecond }),
-	}, opts...)...)
+	client, err := kgo.NewClient(append(patient(kgo.SeedBrokers(only), kgo.Dialer(dial)), opts...)...)
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -236,9 +234,10 @@ func TestProxyLosesNothing(t *testing.T) {
 	}
 	consuming, endConsuming := context.WithCancel(ctx)
 	var readers sync.WaitGroup
+	var lost atomic.Int64 // a consumer that loses its partitions goes on where it has committed
 	readers.Go(func() {
 		h.consume(consuming, c.behind(1, kgo.ConsumerGroup("readers"), kgo.ConsumeTopics("orders"), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
-			kgo.SessionTimeout(20*time.Second)))
+			kgo.SessionTimeout(20*time.Second), kgo.OnPartitionsLost(func(context.Context, *kgo.Client, map[string][]int32) { lost.Add(1) })))
 	})
 	all := inSync("orders", 3)
 	for _, fault := range []func(int){c.kill, c.stop} {
@@ -264,6 +263,9 @@ func TestProxyLosesNothing(t *testing.T) {
 			break
 		}
 		t.Errorf("%v", a)
+	}
+	if n := lost.Load(); n > 0 {
+		t.Errorf("the consumer lost its partitions %d times, though it is patient", n)
 	}
 	t.Logf("%d records acknowledged, %d sent, %d read", h.acknowledged.Load(), len(h.Sends), len(h.Reads))
 }
