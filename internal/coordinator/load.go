@@ -2,6 +2,7 @@ package coordinator
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/logbahn/logbahn/internal/coordinator/group"
 	"github.com/logbahn/logbahn/internal/record"
+	"github.com/logbahn/logbahn/internal/seeded"
 )
 
 // decompressedBytesMax bounds what one batch of __consumer_offsets may decompress to.
@@ -59,6 +61,10 @@ func (s *shard) refuseWaiting() {
 	for {
 		select {
 		case c := <-s.inbox:
+			if seeded.Is(seeded.AnswerWhileLoading) {
+				_ = errors.Join(s.take(c), s.endRound())
+				continue
+			}
 			c.answer <- answer{err: errLoading}
 		default:
 			return

@@ -7,6 +7,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/logbahn/logbahn/internal/cluster"
+	"github.com/logbahn/logbahn/internal/seeded"
 )
 
 // apply makes the next image of a committed entry.
@@ -88,6 +89,9 @@ func (q *Quorum) applyMembers(e *pb.Entry) error {
 		return err
 	}
 	if change.GetType() == pb.ConfChangeRemoveNode {
+		if seeded.Is(seeded.KeepRemovedVoter) {
+			return nil
+		}
 		delete(q.loop.voters, change.GetNodeId())
 	} else {
 		v, err := parseVoter(change.GetContext())

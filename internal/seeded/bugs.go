@@ -37,6 +37,16 @@ const (
 	// The quorum.
 	VoteBeforeSync
 	AcknowledgeBeforeSync
+
+	// What only whole clusters show.
+	PassOverChecksum
+	TrustMissingFolder
+	AnswerWhileLoading
+	ReuseTopicID
+	KeepMovedReplica
+	PassOverDirectory
+	KeepRemovedVoter
+	AnswerBeforeImage
 )
 
 // Fault describes a bug and who has to catch it.
@@ -54,12 +64,14 @@ const (
 	explorer = "internal/sim/explore"
 	crashes  = "internal/commitlog"
 	quorums  = "internal/quorum"
+	clusters = "internal/sim"
 )
 
 var (
 	walks     = []string{"LOGBAHN_EXPLORE_SEEDS=0:20000"}
 	states    = []string{"LOGBAHN_EXPLORE_STATES=400000"}
 	powerCuts = []string{"LOGBAHN_CRASH_SEEDS=0:3000"}
+	fewSeeds  = []string{"LOGBAHN_SIM_SEEDS=1:7"}
 )
 
 // Bugs are all faults.
@@ -92,4 +104,13 @@ var Bugs = [...]Fault{
 
 	VoteBeforeSync:        {"vote-before-sync", "term and vote are not written before they are sent", quorums, ".", nil},
 	AcknowledgeBeforeSync: {"acknowledge-before-sync", "entries are acknowledged before they are synced", quorums, ".", nil},
+
+	PassOverChecksum:   {"pass-over-checksum", "a voter starts with a vote that is not what it has written", clusters, "TestScenarios/three-nodes-07-bit-flip-metadata", fewSeeds},
+	TrustMissingFolder: {"trust-missing-folder", "a replica whose folder is gone begins anew and stays in sync", clusters, "TestScenarios/three-nodes-08-missing-files", fewSeeds},
+	AnswerWhileLoading: {"answer-while-loading", "a group coordinator answers from half a log", clusters, "TestScenarios/three-nodes-18-kill-group-coordinator", fewSeeds},
+	ReuseTopicID:       {"reuse-topic-id", "a topic that is made again has its old id", clusters, "TestScenarios/three-nodes-22-recreate-topic", fewSeeds},
+	KeepMovedReplica:   {"keep-moved-replica", "a replica that was moved away stays", clusters, "TestScenarios/four-nodes-23-reassign", fewSeeds},
+	PassOverDirectory:  {"pass-over-directory", "a broker with an empty disk stays in sync", clusters, "TestScenarios/three-nodes-24-empty-disk", fewSeeds},
+	KeepRemovedVoter:   {"keep-removed-voter", "a voter that was removed votes on", clusters, "TestScenarios/four-nodes-26-members", fewSeeds},
+	AnswerBeforeImage:  {"answer-before-image", "a change is answered before the node that was asked knows of it", clusters, "TestScenarios/three-nodes-00-nothing", fewSeeds},
 }

@@ -99,6 +99,7 @@ func (m *Machine) directoryTaken(img *cluster.Image, req *kmsg.BrokerRegistratio
 func (m *Machine) loss(img *cluster.Image, old cluster.Broker, known bool, req *kmsg.BrokerRegistrationRequest) cluster.Loss {
 	gone := func(id cluster.UUID) bool { return !slices.Contains(req.LogDirs, [16]byte(id)) }
 	switch {
+	case seeded.Is(seeded.PassOverDirectory):
 	case !known && holds(img, req.BrokerID), known && len(req.LogDirs) > 0 && slices.ContainsFunc(old.Directories, gone):
 		return cluster.LostAll
 	case !known:

@@ -10,6 +10,7 @@ import (
 
 	"github.com/logbahn/logbahn/internal/cluster"
 	"github.com/logbahn/logbahn/internal/config"
+	"github.com/logbahn/logbahn/internal/seeded"
 	"github.com/logbahn/logbahn/internal/wire"
 )
 
@@ -110,7 +111,12 @@ func (m *Machine) newTopic(img *cluster.Image, c *collisions, t *kmsg.CreateTopi
 	if why != nil {
 		return cluster.Topic{}, why
 	}
-	topic := cluster.Topic{Name: t.Topic, ID: m.topicID(img), Internal: internalTopics[t.Topic], Config: configs}
+	id := m.topicID(img)
+	if seeded.Is(seeded.ReuseTopicID) {
+		id = cluster.UUID{}
+		copy(id[:], t.Topic)
+	}
+	topic := cluster.Topic{Name: t.Topic, ID: id, Internal: internalTopics[t.Topic], Config: configs}
 	for i, replicas := range assigned {
 		p, ok := newPartition(img, replicas)
 		if !ok {
