@@ -2,6 +2,7 @@ package commitlog
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
 	"slices"
 	"time"
@@ -72,7 +73,7 @@ func newCrashLog(r *crashRun, index int32) *crashLog {
 // renew makes the model one of a new topic of the same name.
 func (r *crashLog) renew() {
 	r.topics++
-	r.id = [16]byte{0: 1, 14: byte(r.topics >> 8), 15: byte(r.topics)}
+	binary.BigEndian.PutUint64(r.id[:], uint64(r.topics)*0x9e3779b97f4a7c15) // far from each other, as ids are
 	r.log, r.m, r.refused, r.epoch, r.compacted = nil, model{resetTo: -1}, nil, 1, -1
 	if r.config.Compact {
 		r.compacted = 0

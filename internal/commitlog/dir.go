@@ -91,10 +91,11 @@ type Dir struct {
 
 	mu struct {
 		sync.Mutex
-		logs      map[TopicPartition]*Log
-		doomed    []doomed
-		undeleted []OnDisk // folders of deleted logs that could not be renamed
-		closed    bool
+		logs       map[TopicPartition]*Log
+		doomed     []doomed
+		undeleted  []OnDisk         // folders of deleted logs that could not be renamed
+		remembered []TopicPartition // deleted logs that the checkpoints could not forget
+		closed     bool
 
 		distrusted map[TopicPartition]bool // logs that were closed after they had failed
 	}
@@ -104,6 +105,7 @@ type Dir struct {
 	}
 	checkpointMu vfs.Gate
 	recovery     recoveryPoints
+	lost         map[TopicPartition]int64 // recovery points of logs whose folders are gone
 	starts       checkpointed
 	replication  checkpointed
 	cleaned      checkpointed
@@ -169,7 +171,7 @@ func (d *Dir) load() (err error) {
 			return err
 		}
 	}
-	return d.findDoomed()
+	return errors.Join(d.findDoomed(), d.findLost())
 }
 
 // takeCleanMarker remembers and removes the marker of a clean stop: from here on a crash leaves none.

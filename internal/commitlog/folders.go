@@ -4,12 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/logbahn/logbahn/internal/seeded"
 	"github.com/logbahn/logbahn/internal/vfs"
 )
 
@@ -57,8 +59,65 @@ func (d *Dir) findDoomed() error {
 	return nil
 }
 
-// removeDoomed removes what is due.
+// findLost looks for logs that were on disk and have no folder any more. Who deletes a log sets its folder aside first and makes
+// the checkpoints forget it then: where a crash came in between, they forget it now.
+func (d *Dir) findLost() error {
+	d.lost = make(map[TopicPartition]int64)
+	if d.takenOver {
+		return nil
+	}
+	names, err := d.fs.List(d.path)
+	if err != nil {
+		return err
+	}
+	there := make(map[string]bool, len(names))
+	for _, name := range names {
+		if strings.HasSuffix(name, doomedSuffix) || strings.HasSuffix(name, straySuffix) {
+			there[name[:max(0, strings.LastIndexByte(name, '.'))]] = true
+		} else {
+			there[name] = true
+		}
+	}
+	var deleted []TopicPartition
+	for tp, point := range d.recovery.on {
+		aside := func(suffix string) bool {
+			name := asideName(tp, suffix)
+			return there[name[:strings.LastIndexByte(name, '.')]]
+		}
+		switch {
+		case point <= 0 || there[tp.String()]:
+		case aside(doomedSuffix) || aside(straySuffix):
+			deleted = append(deleted, tp)
+		case !seeded.Is(seeded.TrustMissingFolder):
+			d.lost[tp] = point
+		}
+	}
+	if len(deleted) == 0 {
+		return nil
+	}
+	return d.forget(deleted...)
+}
+
+// Lost returns the partitions that were on disk and had no folder when the directory was opened, in no order. They open as
+// corrupt; SetAside makes room for them too.
+func (d *Dir) Lost() []TopicPartition {
+	d.checkpointMu.Lock()
+	defer d.checkpointMu.Unlock()
+	return slices.Collect(maps.Keys(d.lost))
+}
+
+// lostUpTo returns up to where a log was on disk whose folder was gone when the directory was opened, 0 for any other.
+func (d *Dir) lostUpTo(tp TopicPartition) int64 {
+	d.checkpointMu.Lock()
+	defer d.checkpointMu.Unlock()
+	return d.lost[tp]
+}
+
+// removeDoomed removes what is due, but not before the checkpoints have forgotten what it was: it would be missed.
 func (d *Dir) removeDoomed() error {
+	if err := d.forgetAgain(); err != nil {
+		return err
+	}
 	now := d.cfg.Monotonic()
 	var due []doomed
 	d.mu.Lock()
@@ -299,8 +358,31 @@ func (d *Dir) neverFlushed(tp TopicPartition, metaErr error) bool {
 	return torn && m.recoveryPoint == 0 && !m.doubt && !d.takenOver
 }
 
+// forgetAgain makes the checkpoints forget what they could not before.
+func (d *Dir) forgetAgain() error {
+	d.mu.Lock()
+	gone := d.mu.remembered
+	d.mu.remembered = nil
+	gone = slices.DeleteFunc(gone, func(tp TopicPartition) bool { // forgotten when the name was taken
+		_, taken := d.mu.logs[tp]
+		return taken
+	})
+	d.mu.Unlock()
+	if len(gone) == 0 {
+		return nil
+	}
+	return d.forget(gone...)
+}
+
 // forget removes partitions from the checkpoints before their names are used for new logs, to which they do not apply.
-func (d *Dir) forget(gone ...TopicPartition) error {
+func (d *Dir) forget(gone ...TopicPartition) (err error) {
+	defer func() {
+		if err != nil {
+			d.mu.Lock()
+			d.mu.remembered = append(d.mu.remembered, gone...)
+			d.mu.Unlock()
+		}
+	}()
 	d.mu.Lock()
 	for _, tp := range gone {
 		delete(d.mu.distrusted, tp)
@@ -310,6 +392,7 @@ func (d *Dir) forget(gone ...TopicPartition) error {
 	defer d.checkpointMu.Unlock()
 	for _, tp := range gone {
 		d.recovery.clear(tp)
+		delete(d.lost, tp)
 	}
 	if rest, changed := without(d.recovery.on, gone); changed || d.recovery.unsure {
 		if err := d.recovery.put(d, rest); err != nil {

@@ -481,7 +481,7 @@ func TestDeleteAndMakeAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	other := testID
-	other[0]++
+	slices.Reverse(other[:])
 	l, err := d.Open(testTP, other, DefaultConfig(), Hooks{})
 	must(t, err)
 	if l.EndOffset() != 0 {

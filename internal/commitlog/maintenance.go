@@ -197,14 +197,18 @@ func (d *Dir) stillOpen(logs []*Log) []*Log {
 	return slices.DeleteFunc(logs, func(l *Log) bool { return d.mu.logs[l.tp] != l })
 }
 
-// putStarts must be called with checkpointMu held. As in Kafka only those are written that their segments do not tell.
+// putStarts must be called with checkpointMu held. As in Kafka only those are written that their segments do not tell, and
+// those that leader-epoch-checkpoint does not tell yet: see checkHead.
 func (d *Dir) putStarts(logs []*Log) error {
 	starts := copyOf(d.starts.on)
 	for _, l := range logs {
 		if l.isDeleted() {
 			continue
 		}
-		if start := l.start.Load(); start > (*l.segments.Load())[0].base || l.headUnsynced.Load() {
+		l.mu.Lock()
+		behind := l.epochs.Load() != l.mu.epochsOnDisk
+		l.mu.Unlock()
+		if start := l.start.Load(); start > (*l.segments.Load())[0].base || l.headUnsynced.Load() || behind && start > 0 {
 			starts[l.tp] = start
 		} else {
 			delete(starts, l.tp)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math/bits"
 	"path"
 	"slices"
 	"sort"
@@ -101,6 +102,8 @@ func (l *Log) setEnds(start, end int64) {
 func (l *Log) adopt() (found bool, err error) {
 	id, err := l.dir.folderTopicID(l.tp.String())
 	switch {
+	case err == nil && rotten(id, l.topicID):
+		return false, &CorruptionError{File: path.Join(l.path, partitionMetaFile), Reason: fmt.Sprintf("topic id %s, nearly that of the topic, %s", formatID(id), formatID(l.topicID))}
 	case err == nil && id != l.topicID && id != [16]byte{} && l.topicID != [16]byte{}:
 		l.log.Warn("folder of another topic is set aside", "partition", l.tp.String(), "topic id", formatID(id))
 		return false, errors.Join(l.dir.setAside(l.tp, straySuffix), l.makeFolder())
@@ -112,6 +115,9 @@ func (l *Log) adopt() (found bool, err error) {
 		return false, err
 	}
 	if _, statErr := l.fs.Stat(l.path); errors.Is(statErr, fs.ErrNotExist) {
+		if point := l.dir.lostUpTo(l.tp); point > 0 {
+			return false, l.missing(0, point)
+		}
 		return false, l.makeFolder()
 	} else if statErr != nil {
 		return false, statErr
@@ -125,6 +131,18 @@ func (l *Log) adopt() (found bool, err error) {
 		return false, err
 	}
 	return true, errors.Join(l.fs.SyncDir(l.path), l.syncPartition())
+}
+
+// idBitsDamaged is how many bits of a topic id a flipped bit can change: one of the characters that it is written with.
+const idBitsDamaged = 6
+
+// rotten tells whether an id is what damage has made of the other: two topics' differ in more.
+func rotten(id, of [16]byte) bool {
+	n := 0
+	for i := range id {
+		n += bits.OnesCount8(id[i] ^ of[i])
+	}
+	return n > 0 && n <= idBitsDamaged && of != [16]byte{}
 }
 
 // makeFolder makes an empty folder. The checkpoints forget the name first: a crash may leave the folder.
@@ -263,7 +281,7 @@ func (l *Log) load(f folder, m marks) error {
 		return nil
 	}
 	start := max(m.start, segments[0].base)
-	r := &recovery{log: l, segments: segments, start: start, point: m.recoveryPoint, doubt: m.doubt, snapshots: f.snapshots}
+	r := &recovery{log: l, segments: segments, start: start, told: m.start, point: m.recoveryPoint, doubt: m.doubt, snapshots: f.snapshots}
 	if err := r.run(l.dir.trusts(l.tp)); err != nil {
 		return err
 	}
@@ -307,10 +325,13 @@ func (l *Log) install(r *recovery, start int64) error {
 		createdMs: l.dir.nowMs(), lastAppendMs: l.dir.nowMs()}
 	l.mu.producers = r.producers
 	l.setEnds(start, r.next)
-	l.epochs.Store(&r.epochs)
+	epochs := epochsFrom(r.epochs, start)
+	l.epochs.Store(&epochs)
 	l.mu.changed = !r.clean
 	if r.clean {
-		l.mu.epochsOnDisk = l.epochs.Load()
+		if len(r.epochs) == 0 || r.epochs[0].start == epochs[0].start {
+			l.mu.epochsOnDisk = l.epochs.Load()
+		}
 		// A failed log may have left names behind that were never synced, but only those of files without bytes.
 		l.mu.unsyncedNew = unsyncedNew{segment: last.bytes() == 0, partition: r.next == 0}
 	}

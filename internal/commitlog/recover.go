@@ -37,6 +37,7 @@ type recovery struct {
 	segments  []*segment
 	snapshots []int64
 	start     int64 // of the log
+	told      int64 // the start, as its checkpoint has it
 	point     int64 // below it everything must be good
 	doubt     bool  // nobody knows how far that was: nothing may be cut off
 
@@ -366,6 +367,17 @@ func (r *recovery) settle(from int64) error {
 	return nil
 }
 
+// checkHead returns an error when segments are missing at the head of the log. Who deletes them has said before, durably, where
+// the log begins, in the checkpoint of the starts until leader-epoch-checkpoint says it too.
+func (r *recovery) checkHead() error {
+	base := r.segments[0].base
+	if len(r.epochs) == 0 || r.epochs[0].start >= base || r.told >= base || r.log.dir.takenOver {
+		return nil
+	}
+	return &CorruptionError{File: r.log.path, Offset: r.epochs[0].start,
+		Reason: fmt.Sprintf("the log begins at offset %d, and has begun at %d", base, r.epochs[0].start)}
+}
+
 // loadEpochs reads leader-epoch-checkpoint up to offset to. Without one it is built from the batches. One that
 // contradicts the batches is corruption: nobody can tell which of the two is.
 func (r *recovery) loadEpochs(to int64) error {
@@ -373,6 +385,9 @@ func (r *recovery) loadEpochs(to int64) error {
 	b, err := vfs.ReadFile(l.fs, path.Join(l.path, epochFile), checkpointBytesMax)
 	if err == nil {
 		if r.epochs, err = decodeEpochs(b); err == nil {
+			if err := r.checkHead(); err != nil {
+				return err
+			}
 			r.known = epochsBelow(r.epochs, r.point)
 			r.epochs = epochsBelow(r.epochs, to)
 			return r.verifyEpochs(to)

@@ -180,6 +180,30 @@ func TestLostMetadataLogIsRefused(t *testing.T) {
 	}
 }
 
+// TestMetadataLogOfAnotherTopic changes the id that the metadata log's folder has: it must not be set aside as another topic's,
+// with the vote in it.
+func TestMetadataLogOfAnotherTopic(t *testing.T) {
+	mem := vfs.NewMem()
+	n := mustStart(t, mem)
+	produce(t, n, "kept", "x")
+	stop(t, n)
+	const file = "data/__cluster_metadata-0/partition.metadata"
+	if err := vfs.WriteFileAtomic(mem, file, []byte("version: 0\ntopic_id: AAAAAAAAAAAAAAAAAAAEAQ\n")); err != nil {
+		t.Fatal(err)
+	}
+	n, err := Start(t.Context(), Config{FS: mem, InProcess: true, Settings: settings()})
+	if err == nil {
+		stop(t, n)
+		t.Fatal("it has started without its metadata")
+	}
+	if !strings.Contains(err.Error(), "backup") {
+		t.Error(err)
+	}
+	if _, err := mem.Stat(file); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestPortTaken(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

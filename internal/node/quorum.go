@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"time"
@@ -35,7 +36,9 @@ func (n *Node) openQuorum(context.Context) error {
 	// Entries without changes have no clock: their age says nothing.
 	cfg.SegmentMs, cfg.PreallocateBytes = math.MaxInt64, 0
 	var err error
-	if n.metaLog, err = n.dir.Open(metadataPartition, metadataTopicID, cfg, commitlog.Hooks{}); err != nil {
+	if n.metaLog, err = n.dir.Open(metadataPartition, metadataTopicID, cfg, commitlog.Hooks{}); errors.Is(err, commitlog.ErrCorrupt) {
+		return n.damagedMetadata(err)
+	} else if err != nil {
 		return fmt.Errorf("metadata log: %w", err)
 	}
 	n.quorum, err = quorum.Open(quorum.Config{
@@ -82,15 +85,25 @@ func (n *Node) checkMetadataLog() error {
 		return err
 	}
 	for _, f := range folders {
-		if f.TopicPartition == metadataPartition {
-			return nil
+		switch {
+		case f.TopicPartition != metadataPartition:
+			continue
+		case f.TopicID != metadataTopicID && f.TopicID != cluster.ZeroUUID: // as another topic's it would be set aside, with the vote in it
+			return n.damagedMetadata(fmt.Errorf("%s says that its topic id is %v", f.TopicPartition, cluster.UUID(f.TopicID)))
 		}
+		return nil
 	}
 	if len(folders) == 0 {
 		return nil
 	}
 	return fmt.Errorf("%s holds %d partitions, %s among them, and no %s: restore that folder from a backup, or move the partitions away to begin without them",
 		n.dir.Path(), len(folders), folders[0].TopicPartition, metadataPartition)
+}
+
+// damagedMetadata says what to do about a metadata log that is not what was written.
+func (n *Node) damagedMetadata(err error) error {
+	return fmt.Errorf("metadata log: %w: restore %s from a backup; or, where other voters hold the metadata, start with an empty directory, and this node takes its place among the voters again",
+		err, n.metadataFolder())
 }
 
 // watch is the goroutine that ends the node when its quorum has failed.

@@ -10,6 +10,7 @@ import (
 	"github.com/logbahn/logbahn/internal/cluster"
 	"github.com/logbahn/logbahn/internal/commitlog"
 	"github.com/logbahn/logbahn/internal/partition/replica"
+	"github.com/logbahn/logbahn/internal/seeded"
 )
 
 // metadataTopic is the folder that the quorum keeps beside the topics'.
@@ -149,6 +150,9 @@ func (s *Set) dropTopic(t *cluster.Topic) {
 
 // dropMoved drops the replicas that the topic no longer has on this broker.
 func (s *Set) dropMoved(t *cluster.Topic) {
+	if seeded.Is(seeded.KeepMovedReplica) {
+		return
+	}
 	s.drop(t, func(index int) bool { return !slices.Contains(t.Partitions[index].Replicas, s.cfg.NodeID) })
 }
 
@@ -176,7 +180,8 @@ func (s *Set) drop(t *cluster.Topic, goes func(index int) bool) {
 }
 
 // sweep sets the folders aside that no topic of the first image has: their topics were deleted while this broker was
-// away. Folders of another topic of the same name were set aside when the present one was opened.
+// away. It forgets those that are missing and that nobody misses. Folders of another topic of the same name were set aside
+// when the present one was opened.
 func (s *Set) sweep() {
 	onDisk, err := s.cfg.Dir.List()
 	if err != nil {
@@ -190,6 +195,14 @@ func (s *Set) sweep() {
 		s.cfg.Log.Warn("folder of no topic is set aside", "folder", folder.TopicPartition.String())
 		if err := s.cfg.Dir.SetAside(folder.TopicPartition); err != nil {
 			s.cfg.Log.Error("folder not set aside", "folder", folder.TopicPartition.String(), "err", err)
+		}
+	}
+	for _, tp := range s.cfg.Dir.Lost() {
+		if _, open := s.Get(tp.Topic, tp.Partition); open || tp.Topic == metadataTopic {
+			continue
+		}
+		if err := s.cfg.Dir.SetAside(tp); err != nil {
+			s.cfg.Log.Error("lost folder not forgotten", "folder", tp.String(), "err", err)
 		}
 	}
 }

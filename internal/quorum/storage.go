@@ -132,14 +132,14 @@ func (s *storage) readEntries(covered uint64) error {
 	var before uint64 // the last change of the members so far
 	for batch, err := range s.log.Batches(int64(covered)) {
 		if err != nil {
-			return fmt.Errorf("metadata log: %w", err)
+			return damagedLog(s.dir, err)
 		}
 		e, err := readEntry(batch)
 		if err != nil {
-			return fmt.Errorf("metadata log: %w", err)
+			return damagedLog(s.dir, err)
 		}
 		if want := covered + uint64(len(entries)) + 1; e.GetIndex() != want {
-			return fmt.Errorf("metadata log: %w: offset %d where %d should be", errDamaged, e.GetIndex()-1, want-1)
+			return damagedLog(s.dir, fmt.Errorf("%w: offset %d where %d should be", errDamaged, e.GetIndex()-1, want-1))
 		}
 		if changesMembers(e) {
 			s.settled, before = before, e.GetIndex()
@@ -148,6 +148,11 @@ func (s *storage) readEntries(covered uint64) error {
 		s.written += int64(len(batch))
 	}
 	return s.memory.Append(entries)
+}
+
+// damagedLog says what to do about a metadata log in dir that cannot be read.
+func damagedLog(dir string, err error) error {
+	return fmt.Errorf("metadata log: %w: restore %s from a backup, or, where other voters hold the metadata, remove this node and add it again with an empty directory", err, dir)
 }
 
 // reconcile brings the saved state and the log together: quorum-state is written when the term or the vote change, so its
