@@ -190,7 +190,7 @@ func (m *groupMember) fetched(_ context.Context, _ *kgo.Client, resp *kmsg.Offse
 		for _, t := range resp.Groups[0].Topics {
 			for _, p := range t.Partitions {
 				if p.ErrorCode == 0 {
-					m.load.recordFetched(m.name, *m.poll, p.Partition, p.Offset, begin)
+					m.load.recordStart(m.name, *m.poll, p.Partition, p.Offset, begin)
 				}
 			}
 		}
@@ -198,11 +198,16 @@ func (m *groupMember) fetched(_ context.Context, _ *kgo.Client, resp *kmsg.Offse
 	return nil
 }
 
-func (l *Load) recordFetched(member string, poll int, index int32, offset int64, begin time.Duration) {
+// recordStart keeps where a member of the group begins, and that this was the committed offset.
+func (l *Load) recordStart(member string, poll int, index int32, offset int64, begin time.Duration) {
 	l.cluster.Trace.Countf("fetched %s %d: %d, assigned at %v", member, index, offset, begin)
+	p := check.Partition{Topic: topic, Index: index}
+	l.recordFetched(check.Fetched{Partition: p, Group: group, Offset: offset, Begin: begin, End: l.now()})
+	l.recordReads(check.Read{Partition: p, Consumer: member, Group: group, Poll: poll, Offset: max(offset, 0), Assigned: true})
+}
+
+func (l *Load) recordFetched(f check.Fetched) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	p := check.Partition{Topic: topic, Index: index}
-	l.history.Fetched = append(l.history.Fetched, check.Fetched{Partition: p, Group: group, Offset: offset, Begin: begin, End: l.now()})
-	l.history.Reads = append(l.history.Reads, check.Read{Partition: p, Consumer: member, Group: group, Poll: poll, Offset: max(offset, 0), Assigned: true})
+	l.history.Fetched = append(l.history.Fetched, f)
 }

@@ -2,7 +2,6 @@ package sim
 
 import (
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -13,15 +12,17 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/logbahn/logbahn/internal/sim/check"
 )
 
 // What the load is made of.
 const (
-	topic      = "telematics"
-	group      = "analytics"
-	partitions = 3
+	topic       = "telematics"
+	group       = "analytics"
+	groupsTopic = "__consumer_offsets"
+	partitions  = 3
 
 	callMax       = 5 * time.Second // what a client waits for an answer to one call
 	producerPause = 250 * time.Millisecond
@@ -30,24 +31,29 @@ const (
 	lifeJitter    = 20 * time.Second
 )
 
-// Load is clients at work: producers, consumers by assignment and in a group, and one that makes and deletes topics. What
-// they see is recorded.
+// Load is clients at work: producers, consumers by assignment and in a group, one that asks what the group has committed, and
+// some that make, change and delete topics. What they see is recorded.
 type Load struct {
 	cluster *Cluster
 	host    []*Host
 	seed    uint64
 
+	work    context.Context // of the clients
 	stop    context.CancelFunc
 	working sync.WaitGroup
 
-	mu      sync.Mutex
-	history check.History
-	ops     int
-	told    []string // what clients were told that no client must be told
-	acked   time.Duration
-	gap     time.Duration // the longest time without an acknowledgement
-	epoch   time.Time
-	settled bool
+	mu       sync.Mutex
+	history  check.History
+	ops      int
+	told     []string                    // what clients were told that no client must be told
+	acked    [partitions]time.Duration   // when a durable record was acknowledged last
+	highest  [partitions]int64           // the offset behind those that were
+	gap      time.Duration               // the longest time without such an acknowledgement, of any partition
+	loading  int                         // answers of a group coordinator that has not loaded yet
+	shared   turn                        // of the topics that several clients change
+	assigned map[check.Partition][]int32 // the replicas of each partition at the end
+	epoch    time.Time
+	settled  bool
 }
 
 // StartLoad creates the topic, retrying until the cluster does it, and starts the clients. They work until Stop.
@@ -61,17 +67,22 @@ func StartLoad(ctx context.Context, c *Cluster, seed uint64) (*Load, error) {
 	if err := l.createTopic(creating); err != nil {
 		return nil, err
 	}
-	work, stop := context.WithCancel(ctx)
-	l.stop = stop
-	l.acked = l.now()
-	l.begin(func(r *rand.Rand) { l.producer(work, r, l.host[0], "p1", acksAll) })
-	l.begin(func(r *rand.Rand) { l.producer(work, r, l.host[1], "p2", acksAll) })
-	l.begin(func(r *rand.Rand) { l.producer(work, r, l.host[2], "w", acksLeader) })
-	l.begin(func(r *rand.Rand) { l.consumer(work, r, l.host[0], "c1") })
-	l.begin(func(r *rand.Rand) { l.consumer(work, r, l.host[1], "c2") })
-	l.begin(func(r *rand.Rand) { l.member(work, r, l.host[1], "m1") })
-	l.begin(func(r *rand.Rand) { l.member(work, r, l.host[2], "m2") })
-	l.begin(func(r *rand.Rand) { l.churn(work, r, l.host[0]) })
+	l.work, l.stop = context.WithCancel(ctx)
+	for p := range l.acked {
+		l.acked[p] = l.now()
+	}
+	l.begin(func(r *rand.Rand) { l.producer(l.work, r, l.host[0], "p1", acksAll) })
+	l.begin(func(r *rand.Rand) { l.producer(l.work, r, l.host[1], "p2", acksAll) })
+	l.begin(func(r *rand.Rand) { l.producer(l.work, r, l.host[2], "w", acksLeader) })
+	l.begin(func(r *rand.Rand) { l.consumer(l.work, r, l.host[0], "c1") })
+	l.begin(func(r *rand.Rand) { l.consumer(l.work, r, l.host[1], "c2") })
+	l.begin(func(r *rand.Rand) { l.member(l.work, r, l.host[1], "m1") })
+	l.begin(func(r *rand.Rand) { l.member(l.work, r, l.host[2], "m2") })
+	l.begin(func(r *rand.Rand) { l.churn(l.work, r, l.host[0], churned) })
+	l.begin(func(r *rand.Rand) { l.audit(l.work, r, l.host[1]) })
+	for i, host := range []*Host{l.host[0], l.host[2]} {
+		l.begin(func(r *rand.Rand) { l.administer(l.work, r, host, i) })
+	}
 	return l, nil
 }
 
@@ -117,6 +128,18 @@ func (l *Load) tell(format string, args ...any) {
 	l.told = append(l.told, line)
 }
 
+// ask sends a request to one machine, once, and returns what it has answered.
+func ask[T kmsg.Response](ctx context.Context, cl *kgo.Client, machine int, req kmsg.Request) (T, error) {
+	var none T
+	ctx, cancel := context.WithTimeout(ctx, callMax)
+	defer cancel()
+	resp, err := cl.SeedBrokers()[machine].Request(ctx, req)
+	if err != nil {
+		return none, err
+	}
+	return resp.(T), nil
+}
+
 func (l *Load) createTopic(ctx context.Context) error {
 	cl, err := l.client(l.host[0])
 	if err != nil {
@@ -138,14 +161,14 @@ func (l *Load) createTopic(ctx context.Context) error {
 }
 
 // create makes a topic and returns its id.
-func (l *Load) create(ctx context.Context, cl *kgo.Client, name string, partitions int32, configs map[string]*string) (id string, err error) {
+func (l *Load) create(ctx context.Context, cl *kgo.Client, name string, partitions int32, configs map[string]*string) (id [16]byte, err error) {
 	ctx, cancel := context.WithTimeout(ctx, callMax)
 	defer cancel()
 	resp, err := kadm.NewClient(cl).CreateTopic(ctx, partitions, -1, configs, name)
 	if err == nil {
 		err = resp.Err
 	}
-	return hex.EncodeToString(resp.ID[:]), err
+	return resp.ID, err
 }
 
 // client returns a client that finds out fast what has changed.

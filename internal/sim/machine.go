@@ -5,10 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
-	"path"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -36,6 +35,8 @@ type Machine struct {
 	disk  disk
 	clock time.Duration // what the wall clock is ahead
 	life  *life         // nil while the machine is down
+	// refusal is why the node did not start at the last attempt, nil when it has started or has not tried.
+	refusal error
 	// flipped: FlipBit has hit something.
 	flipped bool
 	ended   []*life // whose goroutines may still run
@@ -47,8 +48,9 @@ type disk struct {
 	mem     *vfs.Mem
 	faults  *vfs.Faults
 	slow    time.Duration // of each sync
-	rules   []vfs.Rule
+	groups  time.Duration // of each read of what groups have committed
 	resumed chan struct{} // closed unless the machine is paused
+	failing *atomic.Bool  // the next sync of a partition's log fails
 }
 
 // life is one process on a machine.
@@ -61,29 +63,26 @@ type life struct {
 func newMachine(id int32, host *Host, settings config.Settings, trace *Trace) *Machine {
 	resumed := make(chan struct{})
 	close(resumed)
-	m := &Machine{Host: host, ID: id, settings: settings, trace: trace, disk: disk{mem: vfs.NewMem(), resumed: resumed}}
+	m := &Machine{Host: host, ID: id, settings: settings, trace: trace, disk: disk{mem: vfs.NewMem(), resumed: resumed, failing: new(atomic.Bool)}}
 	m.insert()
 	return m
 }
 
-// insert puts the fault layer before the disk.
+// insert puts the fault layer before the disk. Its rules ask for the disk's state, so that none is ever added again: one that
+// strikes once would strike twice.
 func (m *Machine) insert() {
-	m.disk.faults = vfs.Inject(m.disk.mem)
-	m.applyRules()
-}
-
-// applyRules makes the layer do what the disk's state says. The caller holds mu.
-func (m *Machine) applyRules() {
-	m.disk.faults.Clear()
-	for _, r := range m.disk.rules {
-		if r.Before == nil {
-			r.Before = m.beforeSync
-		}
-		m.disk.faults.Add(r)
-	}
-	m.disk.faults.Add(vfs.Rule{
+	failing := m.disk.failing
+	m.disk.faults = vfs.Inject(m.disk.mem, vfs.Rule{
+		Match: func(op vfs.Op, name string) bool {
+			return op == vfs.OpSync && strings.HasSuffix(name, ".log") && !ofMetadata(name) && failing.CompareAndSwap(true, false)
+		},
+		Fault: vfs.Fault{Before: m.beforeSync, Err: syscall.EIO, LoseDirty: true},
+	}, vfs.Rule{
 		Match: func(op vfs.Op, _ string) bool { return op == vfs.OpSync || op == vfs.OpSyncDir },
 		Fault: vfs.Fault{Before: m.beforeSync},
+	}, vfs.Rule{
+		Match: func(op vfs.Op, name string) bool { return op == vfs.OpRead && ofGroups(name) },
+		Fault: vfs.Fault{Before: m.beforeRead},
 	})
 }
 
@@ -96,6 +95,16 @@ func (m *Machine) beforeSync() {
 		time.Sleep(slow)
 	}
 	<-resumed
+}
+
+// beforeRead is what a read of what groups have committed takes.
+func (m *Machine) beforeRead() {
+	m.mu.Lock()
+	slow := m.disk.groups
+	m.mu.Unlock()
+	if slow > 0 {
+		time.Sleep(slow)
+	}
 }
 
 // now is the wall clock.
@@ -114,7 +123,7 @@ func (m *Machine) Start() {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	l := &life{cancel: cancel, over: make(chan struct{})}
-	m.life = l
+	m.life, m.refusal = l, nil
 	go m.run(ctx, l, m.disk.faults)
 }
 
@@ -141,12 +150,15 @@ func (m *Machine) attempt(ctx context.Context, l *life, fs vfs.FS, log *slog.Log
 	if err != nil {
 		if ctx.Err() == nil {
 			m.trace.Logf("%s: does not start: %v", m.Name, err)
+			m.mu.Lock()
+			m.refusal = err
+			m.mu.Unlock()
 		}
 		return
 	}
 	m.trace.Logf("%s: started", m.Name)
 	m.mu.Lock()
-	l.node = n
+	l.node, m.refusal = n, nil
 	m.mu.Unlock()
 	select {
 	case <-ctx.Done(): // Its files and its sockets are dead: only its goroutines have to end.
@@ -235,6 +247,13 @@ func (m *Machine) Node() *node.Node {
 	return m.life.node
 }
 
+// Refusal returns why the node did not start at its last attempt, nil when it runs or has not tried yet.
+func (m *Machine) Refusal() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.refusal
+}
+
 // Pause holds the machine's network and its syncs until Resume.
 func (m *Machine) Pause() {
 	m.trace.Logf("%s: pause", m.Name)
@@ -296,28 +315,26 @@ func (m *Machine) FillDisk() {
 	m.disk.mem.SetLimit(0)
 }
 
+// SlowGroups makes each read of what groups have committed take so long.
+func (m *Machine) SlowGroups(read time.Duration) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.disk.groups = read
+}
+
 // FailSync fails the next sync of a partition's file as Linux does: its pages look clean afterwards.
 func (m *Machine) FailSync() {
 	m.trace.Logf("%s: the next sync of a log fails", m.Name)
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.disk.rules = append(m.disk.rules, vfs.Rule{
-		Match: func(op vfs.Op, name string) bool {
-			return op == vfs.OpSync && strings.HasSuffix(name, ".log") && !strings.Contains(name, "__cluster_metadata")
-		},
-		Times: 1,
-		Fault: vfs.Fault{Err: syscall.EIO, LoseDirty: true},
-	})
-	m.applyRules()
+	m.disk.failing.Store(true)
 }
 
 // WellDisk ends slowness, failures and want of room.
 func (m *Machine) WellDisk() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.disk.slow, m.disk.rules = 0, nil
+	m.disk.slow, m.disk.groups = 0, 0
+	m.disk.failing.Store(false)
 	m.disk.mem.SetLimit(1 << 40)
-	m.applyRules()
 }
 
 // Disk returns the files as they are now, without faults.
@@ -325,61 +342,6 @@ func (m *Machine) Disk() vfs.FS {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.disk.mem
-}
-
-// FlipBit flips a bit of a file whose name the caller picks, and returns what it has hit, "" when there was nothing to hit.
-func (m *Machine) FlipBit(r *rand.Rand, pick func(name string) bool) (string, error) {
-	fs := m.Disk()
-	folders, err := fs.List(dataDir)
-	if err != nil {
-		return "", err
-	}
-	var names []string
-	for _, folder := range folders {
-		files, err := fs.List(path.Join(dataDir, folder))
-		if err != nil {
-			continue // a file
-		}
-		for _, f := range files {
-			name := path.Join(dataDir, folder, f)
-			if st, err := fs.Stat(name); err == nil && st.Size > 0 && pick(name) {
-				names = append(names, name)
-			}
-		}
-	}
-	if len(names) == 0 {
-		return "", nil
-	}
-	name := names[r.IntN(len(names))]
-	bit, err := flip(fs, name, r)
-	if err != nil {
-		return "", err
-	}
-	m.flipped = true
-	m.trace.Logf("%s: bit %d of %s flipped", m.Name, bit, name)
-	return name, nil
-}
-
-func flip(fs vfs.FS, name string, r *rand.Rand) (int64, error) {
-	f, err := fs.OpenFile(name, syscall.O_RDWR)
-	if err != nil {
-		return 0, err
-	}
-	defer f.Close()
-	size, err := f.Size()
-	if err != nil {
-		return 0, err
-	}
-	bit := r.Int64N(size * 8)
-	b := make([]byte, 1)
-	if _, err := f.ReadAt(b, bit/8); err != nil {
-		return 0, err
-	}
-	b[0] ^= 1 << (bit % 8)
-	if _, err := f.WriteAt(b, bit/8); err != nil {
-		return 0, err
-	}
-	return bit, f.Sync()
 }
 
 // close ends everything and waits for it.

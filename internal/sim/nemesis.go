@@ -108,10 +108,14 @@ func (r *Run) disturbDisk(m *Machine) {
 	}
 }
 
-// anything injects any fault.
+// anything injects any fault, and where there are several machines changes what they are for.
 func (r *Run) anything() {
 	m := r.Pick()
-	switch r.Rand.IntN(8) {
+	kinds := 8
+	if len(r.Machines) > 1 {
+		kinds = 10
+	}
+	switch r.Rand.IntN(kinds) {
 	case 0, 1:
 		r.crash(m, m.Kill)
 	case 2, 3:
@@ -124,5 +128,9 @@ func (r *Run) anything() {
 		r.pause(m, 10*time.Second)
 	case 7:
 		r.jumpClock(m)
+	case 8:
+		r.resize()
+	case 9:
+		r.changeVoters()
 	}
 }

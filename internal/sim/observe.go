@@ -56,18 +56,48 @@ func (r *Run) leader() *Machine {
 // controller returns the controller, any machine when there is none.
 func (r *Run) controller() *Machine {
 	found := r.Pick()
+	if q := r.quorum(); q != nil {
+		found = r.Machines[q.LeaderID-1]
+	}
+	return found
+}
+
+// quorum describes the metadata quorum; nil when nobody leads it.
+func (r *Run) quorum() (found *kmsg.DescribeQuorumResponseTopicPartition) {
 	r.admin(callMax, func(ctx context.Context, cl *kgo.Client) {
 		part := kmsg.NewDescribeQuorumRequestTopicPartition()
 		metadata := kmsg.NewDescribeQuorumRequestTopic()
-		metadata.Topic, metadata.Partitions = "__cluster_metadata", append(metadata.Partitions, part)
+		metadata.Topic, metadata.Partitions = metadataTopic, append(metadata.Partitions, part)
 		req := kmsg.NewPtrDescribeQuorumRequest()
 		req.Topics = append(req.Topics, metadata)
 		resp, err := req.RequestWith(ctx, cl)
 		if err == nil && len(resp.Topics) == 1 && len(resp.Topics[0].Partitions) == 1 && resp.Topics[0].Partitions[0].LeaderID > 0 {
-			found = r.Machines[resp.Topics[0].Partitions[0].LeaderID-1]
+			found = &resp.Topics[0].Partitions[0]
 		}
 	})
 	return found
+}
+
+// voters returns the directory of each voter, by its node.
+func (r *Run) voters() map[int32][16]byte {
+	voters := make(map[int32][16]byte)
+	if q := r.quorum(); q != nil {
+		for _, v := range q.CurrentVoters {
+			voters[v.ReplicaID] = v.ReplicaDirectoryID
+		}
+	}
+	return voters
+}
+
+// await returns when what has to become true is, and says what is missing when it does not.
+func (r *Run) await(what string, is func() bool) bool {
+	for deadline := time.Now().Add(settleMax); time.Now().Before(deadline); r.Sleep(250 * time.Millisecond) {
+		if is() {
+			return true
+		}
+	}
+	r.Load.tell("%v, and still not: %s", settleMax, what)
+	return false
 }
 
 func (r *Run) metadata(f func(kadm.Metadata)) {

@@ -17,7 +17,7 @@ const playVar = "LOGBAHN_SIM_PLAY"
 const wholeVar = "LOGBAHN_SIM_WHOLE"
 
 // scenarios are all there are.
-var scenarios = slices.Concat(OneNode, ThreeNodes)
+var scenarios = slices.Concat(OneNode, ThreeNodes, FourNodes)
 
 func find(name string) (Scenario, bool) {
 	for _, s := range slices.Concat(scenarios, Weak) {

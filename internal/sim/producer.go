@@ -24,7 +24,8 @@ const flushMax = 10 * time.Second
 // producer is a client that produces, one incarnation after the other.
 func (l *Load) producer(ctx context.Context, r *rand.Rand, host *Host, name string, a acks) {
 	for life := 1; ctx.Err() == nil; life++ {
-		opts := []kgo.Opt{kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.DefaultProduceTopic(topic), kgo.UnknownTopicRetries(-1)}
+		opts := []kgo.Opt{kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.DefaultProduceTopic(topic), kgo.UnknownTopicRetries(-1),
+			kgo.ProduceRequestTimeout(callMax)} // with what the network is given on top it is less than a session
 		if a == acksLeader {
 			opts = append(opts, kgo.RequiredAcks(kgo.LeaderAck()), kgo.DisableIdempotentWrite())
 		}
@@ -79,9 +80,9 @@ func (l *Load) recordAck(i int, rec *kgo.Record, err error) {
 	s := &l.history.Sends[i]
 	if err == nil {
 		s.Outcome, s.Offset, s.End = check.OK, rec.Offset, l.now()
-		if s.Durable {
-			l.gap = max(l.gap, s.End-l.acked)
-			l.acked = s.End
+		if s.Durable && s.Topic == topic {
+			l.gap = max(l.gap, s.End-l.acked[s.Index])
+			l.acked[s.Index], l.highest[s.Index] = s.End, max(l.highest[s.Index], s.Offset+1)
 		}
 	}
 	value, index := s.Value, s.Index

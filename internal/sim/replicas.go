@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/logbahn/logbahn/internal/commitlog"
 	"github.com/logbahn/logbahn/internal/record"
@@ -24,18 +25,19 @@ type replica struct {
 	batches       [][]byte
 }
 
-// CheckReplicas reads the disks of machines that have stopped, compares what they hold, and returns the records of the load's
-// topics, replica by replica, for the history.
-func (c *Cluster) CheckReplicas() ([]check.Final, error) {
+// CheckReplicas reads the disks of machines that have stopped, compares what they hold with what is assigned to them and with
+// each other, and returns the records of the load's topics, replica by replica, for the history.
+func (c *Cluster) CheckReplicas(assigned map[check.Partition][]int32) ([]check.Final, error) {
 	var all []*replica
+	var errs []error
 	for _, m := range c.Machines {
 		found, err := m.replicas()
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", m.Name, err)
 		}
 		all = append(all, found...)
+		errs = append(errs, m.checkAssigned(found, assigned))
 	}
-	var errs []error
 	var finals []check.Final
 	for i, r := range all {
 		for _, other := range all[:i] {
@@ -44,13 +46,29 @@ func (c *Cluster) CheckReplicas() ([]check.Final, error) {
 			}
 		}
 		errs = append(errs, r.checkEpochs())
-		if r.tp.Topic == topic || r.tp.Topic == churned {
+		if r.tp.Topic == topic || r.churned() {
 			f, err := r.final()
 			finals = append(finals, f)
 			errs = append(errs, err)
 		}
 	}
 	return finals, errors.Join(errs...)
+}
+
+// checkAssigned returns a partition that the machine has and should not, or should and has not. One that was left out because
+// it is corrupt counts as there.
+func (m *Machine) checkAssigned(found []*replica, assigned map[check.Partition][]int32) error {
+	var errs []error
+	for p, replicas := range assigned {
+		has := slices.ContainsFunc(found, func(r *replica) bool { return r.tp.Topic == p.Topic && r.tp.Partition == p.Index })
+		switch should := slices.Contains(replicas, m.ID); {
+		case has && !should:
+			errs = append(errs, fmt.Errorf("%s has a copy of %s-%d, which is on %v", m.Name, p.Topic, p.Index, replicas))
+		case should && !has && !m.flipped:
+			errs = append(errs, fmt.Errorf("%s has no copy of %s-%d, which is on %v", m.Name, p.Topic, p.Index, replicas))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // replicas reads all partitions on a machine's disk. Where bits were flipped a log that says that it is corrupt is left out: it
@@ -134,9 +152,11 @@ func (r *replica) checkEpochs() error {
 	return nil
 }
 
+func (r *replica) churned() bool { return strings.HasPrefix(r.tp.Topic, churned) }
+
 func (r *replica) final() (check.Final, error) {
 	f := check.Final{Partition: check.Partition{Topic: r.tp.Topic, Index: r.tp.Partition}, Replica: "the disk of " + r.machine}
-	if r.tp.Topic == churned {
+	if r.churned() {
 		f.Partition = churnedAs(hex.EncodeToString(r.topicID[:]))
 	}
 	for _, b := range r.batches {

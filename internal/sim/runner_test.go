@@ -115,11 +115,11 @@ func playOne(t *testing.T, target string, run runner, scenario string, seed uint
 	}
 }
 
-// build compiles this package's tests for somewhere. franz-go has locks for bubbles behind the tag.
+// build compiles this package's tests for somewhere.
 func build(t *testing.T, name string, env []string, flags ...string) string {
 	t.Helper()
 	binary := filepath.Join(t.TempDir(), name)
-	cmd := exec.Command("go", append(append([]string{"test", "-c", "-tags", "synctests", "-o", binary}, flags...), ".")...)
+	cmd := exec.Command("go", append(append([]string{"test", "-c", "-tags", buildTags, "-o", binary}, flags...), ".")...)
 	cmd.Env = append(os.Environ(), env...)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)

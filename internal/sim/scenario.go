@@ -21,7 +21,7 @@ type Scenario struct {
 	Apart string
 	// KeepAll makes the trace whole, for who looks for the cause of something.
 	KeepAll bool
-	// GapMax is how long no write of acks=all may succeed; 0 does not say.
+	// GapMax is how long no write of acks=all to some partition may succeed; 0 does not say.
 	GapMax time.Duration
 }
 
@@ -51,7 +51,7 @@ type Result struct {
 	Ops       int
 	Faults    int
 	Elapsed   time.Duration // virtual
-	Gap       time.Duration // the longest without a write of acks=all
+	Gap       time.Duration // the longest without a write of acks=all to some partition
 	Anomalies []check.Anomaly
 	Err       error // the cluster did not come back, or a replica is not what it must be
 	Trace     *Trace
@@ -92,7 +92,7 @@ func (s *Scenario) Play(ctx context.Context, seed uint64) *Result {
 	load.Stop()
 	res.Err = load.Settle(ctx)
 	res.Err = errors.Join(res.Err, c.Close())
-	finals, err := c.CheckReplicas()
+	finals, err := c.CheckReplicas(load.assigned)
 	res.Err = errors.Join(res.Err, err)
 	if load.settled {
 		load.history.Finals = append(load.history.Finals, finals...)

@@ -43,8 +43,26 @@ func (l *Load) Settle(ctx context.Context) error {
 			return err
 		}
 	}
+	if err := l.noteAssigned(ctx, cl); err != nil {
+		return err
+	}
 	l.settled = true
 	l.cluster.Trace.Logf("settled")
+	return nil
+}
+
+// noteAssigned keeps which machines must have a copy of each partition, and no other.
+func (l *Load) noteAssigned(ctx context.Context, cl *kgo.Client) error {
+	md, err := kadm.NewClient(cl).Metadata(ctx, topic, groupsTopic)
+	if err != nil {
+		return err
+	}
+	l.assigned = make(map[check.Partition][]int32)
+	for _, t := range md.Topics.Sorted() {
+		for _, p := range t.Partitions.Sorted() {
+			l.assigned[check.Partition{Topic: t.Topic, Index: p.Partition}] = p.Replicas
+		}
+	}
 	return nil
 }
 
@@ -70,7 +88,7 @@ func (l *Load) outOfSync(ctx context.Context, cl *kgo.Client) string {
 	}
 	ctx, cancel := context.WithTimeout(ctx, callMax)
 	defer cancel()
-	topics, err := kadm.NewClient(cl).ListTopicsWithInternal(ctx, topic, "__consumer_offsets")
+	topics, err := kadm.NewClient(cl).ListTopicsWithInternal(ctx, topic, groupsTopic)
 	if err != nil {
 		return err.Error()
 	}

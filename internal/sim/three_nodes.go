@@ -1,7 +1,6 @@
 package sim
 
 import (
-	"path"
 	"strings"
 	"time"
 )
@@ -40,9 +39,20 @@ var ThreeNodes = []Scenario{
 	{Name: "three-nodes-06-bit-flip-index", Machines: 3, Faults: func(r *Run) {
 		r.calmly(4, func() {
 			r.damage(func(name string) bool {
-				return ofTopic(name) && (strings.HasSuffix(name, "index") || strings.HasSuffix(name, ".snapshot"))
+				return ofTopic(name) && !strings.HasSuffix(name, ".log")
 			})
 		})
+	}},
+	{Name: "three-nodes-07-bit-flip-metadata", Machines: 3, GapMax: gapMax, Settings: snapshots, Faults: func(r *Run) {
+		named := func(suffix string) func(string) bool {
+			return func(name string) bool { return ofMetadata(name) && strings.HasSuffix(name, suffix) }
+		}
+		r.calmly(1, func() { r.damageQuorum(named("quorum-state"), true) })
+		r.calmly(1, func() { r.damageQuorum(named(".log"), false) })
+		r.calmly(1, func() { r.damageQuorum(ofMetadata, false) })
+	}},
+	{Name: "three-nodes-08-missing-files", Machines: 3, Faults: func(r *Run) {
+		r.calmly(4, func() { r.loseFiles() })
 	}},
 	{Name: "three-nodes-09-disk-full", Machines: 3, Faults: func(r *Run) {
 		r.calmly(4, func() {
@@ -88,15 +98,37 @@ var ThreeNodes = []Scenario{
 	{Name: "three-nodes-16-rolling-restart", Machines: 3, GapMax: 2 * time.Second, Faults: func(r *Run) {
 		r.repeat(2, func() { r.rollingRestart() })
 	}},
+	{Name: "three-nodes-18-kill-group-coordinator", Machines: 3, Faults: func(r *Run) {
+		r.calmly(3, func() { r.killCoordinator() })
+		if r.Load.Loading() == 0 {
+			r.Load.tell("nobody was told that the coordinator loads: this run shows nothing")
+		}
+	}},
 	{Name: "three-nodes-21-reset", Machines: 3, Faults: func(r *Run) {
 		r.repeat(20, func() { r.Network.Reset(r.Pick().Host) })
+	}},
+	{Name: "three-nodes-22-recreate-topic", Machines: 3, Faults: func(r *Run) { r.remake(10) }},
+	{Name: "three-nodes-24-empty-disk", Machines: 3, Settings: snapshots, Faults: func(r *Run) {
+		r.calmly(3, func() { r.emptyDisk() })
 	}},
 	{Name: "three-nodes-99-everything", Machines: 3, Faults: func(r *Run) {
 		r.repeat(20, func() { r.anything() })
 	}},
 }
 
-func ofTopic(name string) bool { return strings.HasPrefix(path.Base(path.Dir(name)), topic+"-") }
+// FourNodes are the scenarios that need a machine to spare: three replicas on four voters.
+var FourNodes = []Scenario{
+	{Name: "four-nodes-23-reassign", Machines: 4, GapMax: gapMax, Faults: func(r *Run) {
+		r.calmly(6, func() { r.reassign() })
+	}},
+	{Name: "four-nodes-26-members", Machines: 4, GapMax: gapMax, Settings: snapshots, Faults: func(r *Run) {
+		r.calmly(4, func() { r.changeVoters() })
+		r.checkVoters()
+	}},
+}
+
+// snapshots are taken of the metadata often.
+var snapshots = map[string]string{"metadata.log.max.record.bytes.between.snapshots": "20000"}
 
 // all ends every machine at once, and starts them again at different times.
 func (r *Run) all(how func(*Machine)) {

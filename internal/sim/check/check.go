@@ -36,6 +36,8 @@ const (
 	CommitPhantom Kind = "committed offset from nowhere"
 	// GroupSkip: a group committed past a record that none of its members got.
 	GroupSkip Kind = "group skip"
+	// NotLinearizable: what clients were answered about a topic cannot have been in any order that keeps to real time.
+	NotLinearizable Kind = "metadata not linearizable"
 )
 
 // Anomaly is one thing that is wrong.
@@ -52,7 +54,7 @@ func (a Anomaly) String() string {
 // anomaliesMax bounds how many of one kind are told of one partition; one is enough to fail.
 const anomaliesMax = 20
 
-// Check returns what is wrong with a history, sorted by partition; nothing when all is well.
+// Check returns what is wrong with a history, sorted by partition, the metadata last; nothing when all is well.
 func Check(h *History) []Anomaly {
 	var all []Anomaly
 	for _, p := range split(h) {
@@ -65,7 +67,7 @@ func Check(h *History) []Anomaly {
 		p.checkGroups()
 		all = append(all, p.anomalies...)
 	}
-	return all
+	return append(all, checkMetadata(h.Metadata)...)
 }
 
 // partition is what a history says of one partition.

@@ -9,6 +9,11 @@
 // has room for it. Records that need not survive the loss of a leader (Durable is false) may be missing; when a consumer has
 // read one it must stay, because consumers see only what all in-sync replicas have.
 //
+// # Metadata
+//
+// What clients ask for and are shown of a topic (MetadataOp) must be linearizable: porcupine looks for the order. Its work
+// grows with the operations on one topic whose outcome is unknown: clients should take another topic after a few.
+//
 // # Size
 //
 // A history of a million records is judged in a few seconds; what is needed beside it is a few words for each record.

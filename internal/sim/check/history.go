@@ -78,9 +78,10 @@ type Final struct {
 // History is what all clients did and saw. The order of Sends is that of each producer, the order of Reads that of each
 // consumer; between them there is none.
 type History struct {
-	Sends   []Send
-	Reads   []Read
-	Commits []Commit
-	Fetched []Fetched
-	Finals  []Final
+	Sends    []Send
+	Reads    []Read
+	Commits  []Commit
+	Fetched  []Fetched
+	Finals   []Final
+	Metadata []MetadataOp
 }
