@@ -20,9 +20,9 @@
 // # Who may call what
 //
 // Every method may be called by any goroutine. Readers take no lock: Read, OffsetForTimestamp, Batches and the offsets
-// work on an immutable list of segments and atomic numbers. Appends of one Log are ordered by its mutex, under which
+// work on an immutable list of segments and atomic numbers. Appends of one Log are ordered by its lock, under which
 // files are written but never synced; TruncateSuffix and ResetTo, which nothing else may write beside, are the
-// exception. The order of locks: Log.filesMu, Log.syncMu, Dir.checkpointMu, Log.mu; under Log.mu only those of one
+// exception: they keep it (lock.go). The order of locks: Log.filesMu, Log.syncMu, Dir.checkpointMu, Log.mu; under Log.mu only those of one
 // file handle and of the flusher's queue are taken.
 //
 // A Dir owns two goroutines: the flusher syncs what was appended, many appends at a time (flush.go), and maintenance

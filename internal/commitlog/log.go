@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"log/slog"
 	"strconv"
-	"sync"
 	"sync/atomic"
 
 	"github.com/logbahn/logbahn/internal/vfs"
@@ -50,7 +49,7 @@ type Log struct {
 	syncMu  vfs.Gate
 
 	mu struct {
-		sync.Mutex
+		logLock
 		closed        bool
 		deleted       bool
 		told          bool // Hooks.Failed was called

@@ -15,7 +15,8 @@ import (
 //	segments behind the cut are removed, the last one first, each name durably;
 //	the segment with the cut is truncated and synced.
 //
-// These calls hold the log's mutex while they sync: followers and raft make them, and nobody appends meanwhile.
+// These calls keep the log's lock while they sync: followers and raft make them, and nobody appends meanwhile. Who looks at
+// the log for another reason waits for the disk, as lock.go does it.
 
 // TruncateSuffix drops the batches that reach end or beyond, and the leader epochs that begin there. It is durable when
 // it returns. Chunks that were read before answer ErrTruncated.
@@ -51,7 +52,7 @@ func (l *Log) TruncateSuffix(end int64) error {
 	return err
 }
 
-// cutting calls cut with mu held, after everything is synced, the recovery point is at most point, and no checkpoint speaks
+// cutting calls cut with mu kept, after everything is synced, the recovery point is at most point, and no checkpoint speaks
 // of what lies behind end.
 func (l *Log) cutting(point, end int64, cut func() error) error {
 	if err := l.syncHeld(); err != nil {
@@ -61,8 +62,8 @@ func (l *Log) cutting(point, end int64, cut func() error) error {
 	l.mu.recoverFrom = point
 	l.mu.Unlock()
 	err := l.dir.lowerPoints(l.tp, point, end)
-	l.mu.Lock()
-	defer l.mu.Unlock()
+	l.mu.Keep()
+	defer l.mu.LetGo()
 	defer func() { l.mu.recoverFrom = unbounded }()
 	if err != nil {
 		return err
@@ -268,8 +269,8 @@ func (l *Log) ResetTo(offset int64) error {
 	l.mu.recoverFrom = point
 	l.mu.Unlock()
 	err := l.dir.saveStarts() // from here on, what is left below is on its way out
-	l.mu.Lock()
-	defer l.mu.Unlock()
+	l.mu.Keep()
+	defer l.mu.LetGo()
 	l.mu.recoverFrom = unbounded
 	if err == nil {
 		err = l.restartAt(offset)
