@@ -2,8 +2,9 @@
 # STATES=1000000, SECTION=latency,raw, ROUNDS=3, BUDGET=40m,
 # NODES=3, DURATION=1h, SEED=7, FAULTS=kill-leader,power-all, DOCUMENT=../docs/reliability.md.
 SEEDS    ?= 0:10000
-SCENARIO ?= .*
+SCENARIO ?=
 RACE     ?=
+LEDGER   ?= docs/simulation-runs.tsv
 FUZZTIME ?= 1m
 BUGS     ?=
 STATES   ?= 1000000
@@ -48,17 +49,20 @@ explore: ## every state of three replicas within bounds, STATES at most for each
 quorum: ## seeded quorums of three and five under power losses, cuts, lost messages and changes of their members
 	LOGBAHN_QUORUM_SEEDS=$(SEEDS) go test -count=1 -timeout 3h -run Chaos ./internal/quorum/
 
-# A run of sim ends with the seeds per second; SEEDS=from:to goes on where another left off, SCENARIO=name picks, RACE=1 watches for races.
-sim: ## a whole cluster under load and faults, in virtual time, for each scenario and seed
-	LOGBAHN_SIM_RACE=$(RACE) LOGBAHN_SIM_SEEDS=$(SEEDS) go test -count=1 -timeout 12h -v -run 'TestScenarios$$/^($(SCENARIO))$$' ./internal/sim/
+# SEEDS=from:to goes on where another range left off. SCENARIO=name (a pattern) plays that one; without it seed after seed plays the next
+# of the scenarios that count. What a range has shown is appended to LEDGER, if that is not empty. RACE=1 watches for races.
+sim: ## a whole cluster under load and faults, in virtual time, seed after seed
+	LOGBAHN_SIM_RACE=$(RACE) LOGBAHN_SIM_SEEDS=$(SEEDS) LOGBAHN_SIM_LEDGER=$(abspath $(LEDGER)) go test -count=1 -timeout 24h -v \
+		-run '$(if $(SCENARIO),TestScenarios$$/^($(SCENARIO))$$,TestMix$$)' ./internal/sim/
 
 sim-same: ## one seed, one run: three nodes under wazero, twice
 	@mkdir -p bin/wasm
-	LOGBAHN_SIM_WASM=$(CURDIR)/bin/wasm go test -count=1 -timeout 30m -run TestSameSeedSameTrace ./internal/sim/
+	LOGBAHN_SIM_WASM=$(CURDIR)/bin/wasm go test -count=1 -timeout 30m -v -run TestSameSeedSameTrace ./internal/sim/
 
-sim-wasm: ## the same under wazero, where one seed is one run
+sim-wasm: ## as sim, under wazero, where one seed is one run: each is played twice and has to be the same
 	@mkdir -p bin/wasm
-	LOGBAHN_SIM_WASM=$(CURDIR)/bin/wasm LOGBAHN_SIM_SEEDS=$(SEEDS) go test -count=1 -timeout 12h -v -run 'TestScenariosWasm$$/^($(SCENARIO))$$' ./internal/sim/
+	LOGBAHN_SIM_WASM=$(CURDIR)/bin/wasm LOGBAHN_SIM_SEEDS=$(SEEDS) LOGBAHN_SIM_LEDGER=$(abspath $(LEDGER)) go test -count=1 -timeout 24h -v \
+		-run '$(if $(SCENARIO),TestScenariosWasm$$/^($(SCENARIO))$$,TestMixWasm$$)' ./internal/sim/
 
 fuzz: ## every fuzz target for FUZZTIME
 	@for pkg in $$(go list ./...); do \

@@ -2,7 +2,6 @@ package sim
 
 import (
 	"fmt"
-	"hash/crc32"
 	"io"
 	"math/rand/v2"
 	"net"
@@ -193,7 +192,7 @@ func newFlow(n *Network, from, to *Host) *flow {
 // send puts bytes on the way.
 func (f *flow) send(b []byte) {
 	n := f.network
-	n.trace.Countf("send %s>%s %d %08x", f.from.Name, f.to.Name, len(b), crc32.ChecksumIEEE(b))
+	n.trace.sent(f.from.Name, f.to.Name, b)
 	if f.answer != nil {
 		f.answer.finish(syscall.ECONNRESET)
 	}

@@ -25,7 +25,7 @@ const (
 	partitions  = 3
 
 	callMax       = 5 * time.Second // what a client waits for an answer to one call
-	producerPause = 250 * time.Millisecond
+	producerPause = 700 * time.Millisecond
 	burstMax      = 5
 	lifeMin       = 8 * time.Second // of one client, before another takes its place
 	lifeJitter    = 20 * time.Second
@@ -46,9 +46,9 @@ type Load struct {
 	history  check.History
 	ops      int
 	told     []string                    // what clients were told that no client must be told
-	acked    [partitions]time.Duration   // when a durable record was acknowledged last
+	waiting  [partitions]time.Duration   // since when durable records have been sent and none was acknowledged; noneWaits
 	highest  [partitions]int64           // the offset behind those that were
-	gap      time.Duration               // the longest time without such an acknowledgement, of any partition
+	gap      time.Duration               // the longest such time, of any partition
 	loading  int                         // answers of a group coordinator that has not loaded yet
 	shared   turn                        // of the topics that several clients change
 	assigned map[check.Partition][]int32 // the replicas of each partition at the end
@@ -68,8 +68,8 @@ func StartLoad(ctx context.Context, c *Cluster, seed uint64) (*Load, error) {
 		return nil, err
 	}
 	l.work, l.stop = context.WithCancel(ctx)
-	for p := range l.acked {
-		l.acked[p] = l.now()
+	for p := range l.waiting {
+		l.waiting[p] = noneWaits
 	}
 	l.begin(func(r *rand.Rand) { l.producer(l.work, r, l.host[0], "p1", acksAll) })
 	l.begin(func(r *rand.Rand) { l.producer(l.work, r, l.host[1], "p2", acksAll) })

@@ -15,7 +15,7 @@ var OneNode = []Scenario{
 		r.repeat(10, func() { r.powerLoss(r.Machines[0]) })
 	}},
 	{Name: "one-node-restart", Machines: 1, Faults: func(r *Run) {
-		r.repeat(6, func() {
+		r.repeat(10, func() {
 			if err := r.Machines[0].Stop(); err != nil {
 				r.Trace.Logf("stop: %v", err)
 			}
@@ -30,12 +30,12 @@ var OneNode = []Scenario{
 		r.repeat(10, func() { r.disturbDisk(r.Machines[0]) })
 	}},
 	{Name: "one-node-pause", Machines: 1, Faults: func(r *Run) {
-		r.repeat(8, func() { r.pause(r.Machines[0], 5*time.Second) })
+		r.repeat(10, func() { r.pause(r.Machines[0], 5*time.Second) })
 	}},
 	{Name: "one-node-clock", Machines: 1, Faults: func(r *Run) {
 		r.repeat(12, func() { r.jumpClock(r.Machines[0]) })
 	}},
-	{Name: "one-node-everything", Machines: 1, Faults: func(r *Run) {
+	{Name: "one-node-everything", Machines: 1, Counts: true, Faults: func(r *Run) {
 		r.repeat(20, func() { r.anything() })
 	}},
 }

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"encoding/json"
 	"os"
 	"slices"
 	"strconv"
@@ -45,9 +46,13 @@ func TestPlay(t *testing.T) {
 			_, _ = res.Trace.WriteTo(os.Stdout)
 			t.Fail()
 		}
-		_, _ = os.Stdout.WriteString(resultMark + res.String() + "\n")
+		line, err := json.Marshal(res)
+		if err != nil {
+			t.Error(err)
+		}
+		_, _ = os.Stdout.WriteString(resultMark + string(line) + "\n")
 	})
 }
 
-// resultMark begins the line that sums a run up.
+// resultMark begins the line with the Result of a run.
 const resultMark = "result: "

@@ -46,12 +46,16 @@ func (l *Load) producer(ctx context.Context, r *rand.Rand, host *Host, name stri
 	}
 }
 
-// produce is one incarnation: bursts of records, so that batches and requests overlap.
+// produce is one incarnation: bursts of records, so that batches and requests overlap, for one partition or for any.
 func (l *Load) produce(ctx context.Context, r *rand.Rand, cl *kgo.Client, name string, a acks) {
 	for seq := 0; pause(ctx, time.Duration(r.Int64N(int64(producerPause)))); {
+		spread, partition := r.IntN(2) == 0, r.Int32N(partitions)
 		for range 1 + r.IntN(burstMax) {
+			if spread {
+				partition = r.Int32N(partitions)
+			}
 			seq++
-			l.send(cl, name, name+"/"+strconv.Itoa(seq), r.Int32N(partitions), a)
+			l.send(cl, name, name+"/"+strconv.Itoa(seq), partition, a)
 		}
 	}
 }
@@ -70,9 +74,18 @@ func (l *Load) send(cl *kgo.Client, name, value string, partition int32, a acks)
 func (l *Load) recordSend(s check.Send) int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if s.Durable && s.Topic == topic && l.waiting[s.Index] == noneWaits {
+		l.waiting[s.Index] = s.Begin
+	}
 	l.history.Sends = append(l.history.Sends, s)
 	return len(l.history.Sends) - 1
 }
+
+const (
+	noneWaits time.Duration = -1
+	// leftBehindMax: what a producer sent so shortly before it ended was not waiting for the cluster.
+	leftBehindMax = 100 * time.Millisecond
+)
 
 // recordAck keeps what became of a record. What failed may be there all the same, so far as its producer knows.
 func (l *Load) recordAck(i int, rec *kgo.Record, err error) {
@@ -80,9 +93,17 @@ func (l *Load) recordAck(i int, rec *kgo.Record, err error) {
 	s := &l.history.Sends[i]
 	if err == nil {
 		s.Outcome, s.Offset, s.End = check.OK, rec.Offset, l.now()
-		if s.Durable && s.Topic == topic {
-			l.gap = max(l.gap, s.End-l.acked[s.Index])
-			l.acked[s.Index], l.highest[s.Index] = s.End, max(l.highest[s.Index], s.Offset+1)
+	}
+	if s.Durable && s.Topic == topic {
+		since := l.waiting[s.Index]
+		switch {
+		case err == nil:
+			if since != noneWaits {
+				l.gap = max(l.gap, s.End-since)
+			}
+			l.waiting[s.Index], l.highest[s.Index] = noneWaits, max(l.highest[s.Index], s.Offset+1)
+		case since == s.Begin && l.now()-since < leftBehindMax:
+			l.waiting[s.Index] = noneWaits
 		}
 	}
 	value, index := s.Value, s.Index

@@ -5,43 +5,59 @@ package sim
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
-	"strconv"
-	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/logbahn/logbahn/internal/sim/check"
 )
 
-const (
-	seedsVar = "LOGBAHN_SIM_SEEDS" // a range, from:to, for the scenarios that -run picks; without it a few are played
-	raceVar  = "LOGBAHN_SIM_RACE"  // not empty: with the race detector
-)
+// raceVar, when not empty, plays with the race detector.
+const raceVar = "LOGBAHN_SIM_RACE"
 
 // runMax is the real time that one run may take; a run that hangs waits for a lock whose owner waits for time to pass.
-const runMax = time.Minute
+const runMax = 2 * time.Minute
 
-// runner plays one run somewhere, and returns what it wrote.
-type runner func(ctx context.Context, scenario string, seed uint64) (output []byte, err error)
+// runner plays runs somewhere.
+type runner struct {
+	target string // of make: it plays a run again
+	how    string // in the list of ranges
+	// play plays one run, and returns what it wrote.
+	play func(ctx context.Context, scenario string, seed uint64) (output []byte, err error)
+}
 
-func seedRange(t *testing.T, few uint64) (from, to uint64) {
-	text := os.Getenv(seedsVar)
-	if text == "" {
-		return 1, 1 + few
+// run plays one run, which the test fails with, and returns its result, nil when it failed.
+func (r *runner) run(t *testing.T, s *Scenario, seed uint64) *Result {
+	ctx, cancel := context.WithTimeout(t.Context(), runMax)
+	defer cancel()
+	output, err := r.play(ctx, s.Name, seed)
+	res := new(Result)
+	if err == nil {
+		res, err = resultOf(output)
 	}
-	a, b, ok := strings.Cut(text, ":")
-	from, err1 := strconv.ParseUint(a, 10, 64)
-	to, err2 := strconv.ParseUint(b, 10, 64)
-	if !ok || err1 != nil || err2 != nil {
-		t.Fatalf("%s=%s: want from:to", seedsVar, text)
+	if err == nil && s.Counts && res.Lacks() != "" {
+		err = fmt.Errorf("%s", res.Lacks())
 	}
-	return from, to
+	if err != nil {
+		t.Errorf("%s\n%v\nagain with: make %s LEDGER= SCENARIO=%s SEEDS=%d:%d", output, err, r.target, s.Name, seed, seed+1)
+		return nil
+	}
+	t.Log(res)
+	return res
+}
+
+func resultOf(output []byte) (*Result, error) {
+	_, line, found := bytes.Cut(output, []byte(resultMark))
+	if !found {
+		return nil, fmt.Errorf("no line with %q", resultMark)
+	}
+	line, _, _ = bytes.Cut(line, []byte("\n"))
+	res := new(Result)
+	return res, json.Unmarshal(line, res)
 }
 
 // TestScenarios plays every scenario natively, each seed in a process of its own.
@@ -49,7 +65,15 @@ func TestScenarios(t *testing.T) {
 	if testing.Short() && os.Getenv(seedsVar) == "" {
 		t.Skip("plays every scenario; not with -short")
 	}
-	playAll(t, "sim", 1, native(t))
+	playEach(t, native(t), 1)
+}
+
+// TestMix plays a range of seeds of all scenarios that count.
+func TestMix(t *testing.T) {
+	if os.Getenv(seedsVar) == "" {
+		t.Skipf("plays a range of seeds: make sim sets %s", seedsVar)
+	}
+	playMix(t, native(t))
 }
 
 // TestWeakIsFound: what does not sync loses, and the checkers say so.
@@ -61,7 +85,7 @@ func TestWeakIsFound(t *testing.T) {
 	for _, s := range Weak {
 		const seedsMax = 5
 		for seed := uint64(1); ; seed++ {
-			output, err := run(t.Context(), s.Name, seed)
+			output, err := run.play(t.Context(), s.Name, seed)
 			if err != nil && bytes.Contains(output, []byte("ANOMALY: "+string(check.Lost))) {
 				t.Logf("%s is found to lose with seed %d", s.Name, seed)
 				break
@@ -70,48 +94,6 @@ func TestWeakIsFound(t *testing.T) {
 				t.Fatalf("%s: nothing found with %d seeds; the last:\n%s", s.Name, seedsMax, output)
 			}
 		}
-	}
-}
-
-// playAll plays each scenario with a range of seeds, as many at once as there are processors.
-func playAll(t *testing.T, target string, few uint64, run runner) {
-	from, to := seedRange(t, few)
-	for _, s := range scenarios {
-		t.Run(s.Name, func(t *testing.T) {
-			if s.Apart != "" && os.Getenv(seedsVar) == "" {
-				t.Skip("seeds have to be asked for: " + s.Apart)
-			}
-			begin := time.Now()
-			var running sync.WaitGroup
-			next := make(chan uint64)
-			for range runtime.GOMAXPROCS(0) {
-				running.Go(func() {
-					for seed := range next {
-						playOne(t, target, run, s.Name, seed)
-					}
-				})
-			}
-			for seed := from; seed < to; seed++ {
-				next <- seed
-			}
-			close(next)
-			running.Wait()
-			t.Logf("%s: seeds %d:%d, %.2f seeds per second", s.Name, from, to, float64(to-from)/time.Since(begin).Seconds())
-		})
-	}
-}
-
-func playOne(t *testing.T, target string, run runner, scenario string, seed uint64) {
-	ctx, cancel := context.WithTimeout(t.Context(), runMax)
-	defer cancel()
-	output, err := run(ctx, scenario, seed)
-	if err != nil {
-		t.Errorf("%s\n%v\nagain with: make %s SCENARIO=%s SEEDS=%d:%d", output, err, target, scenario, seed, seed+1)
-		return
-	}
-	if _, line, ok := bytes.Cut(output, []byte(resultMark)); ok {
-		line, _, _ = bytes.Cut(line, []byte("\n"))
-		t.Log(string(line))
 	}
 }
 
@@ -127,16 +109,28 @@ func build(t *testing.T, name string, env []string, flags ...string) string {
 	return binary
 }
 
+// garbage is GOGC of a run: its live memory is small, and what it throws away in a second is many times that.
+const garbage = "800"
+
+// parallel tells whether goroutines of a run run at once. One seed in four has all processors, whatever scenario it plays; the
+// others have one, which costs less.
+func parallel(seed uint64) bool { return seed*0x9e3779b97f4a7c15>>62 == 0 }
+
 // native returns a runner that plays in a process of its own.
-func native(t *testing.T) runner {
+func native(t *testing.T) *runner {
+	r, race := &runner{target: "sim", how: "native"}, os.Getenv(raceVar) != ""
 	var flags []string
-	if os.Getenv(raceVar) != "" {
-		flags = append(flags, "-race")
+	if race {
+		flags, r.how, r.target = append(flags, "-race"), "race", "sim RACE=1"
 	}
 	binary := build(t, "sim.test", nil, flags...)
-	return func(ctx context.Context, scenario string, seed uint64) ([]byte, error) {
+	r.play = func(ctx context.Context, scenario string, seed uint64) ([]byte, error) {
 		cmd := exec.CommandContext(ctx, binary, "-test.run=^TestPlay$", fmt.Sprintf("-test.timeout=%v", runMax-5*time.Second))
-		cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%s:%d", playVar, scenario, seed))
+		cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%s:%d", playVar, scenario, seed), "GOGC="+garbage)
+		if !race && !parallel(seed) {
+			cmd.Env = append(cmd.Env, "GOMAXPROCS=1")
+		}
 		return cmd.CombinedOutput()
 	}
+	return r
 }

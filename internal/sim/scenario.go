@@ -17,11 +17,11 @@ type Scenario struct {
 	Settings map[string]string
 	// Faults injects what the scenario is about, and returns when that is over; it may leave faults that Settle ends.
 	Faults func(*Run)
-	// Apart says why the scenario is played only when seeds are asked for; empty for most.
-	Apart string
+	// Counts: each run has what a run must have to count (Result.Lacks). A range of seeds is a mix of these scenarios.
+	Counts bool
 	// KeepAll makes the trace whole, for who looks for the cause of something.
 	KeepAll bool
-	// GapMax is how long no write of acks=all to some partition may succeed; 0 does not say.
+	// GapMax is how long writes of acks=all to some partition may wait while none succeeds; 0 does not say.
 	GapMax time.Duration
 }
 
@@ -44,17 +44,18 @@ func (r *Run) Between(least, most time.Duration) {
 // Pick draws one of the machines.
 func (r *Run) Pick() *Machine { return r.Machines[r.Rand.IntN(len(r.Machines))] }
 
-// Result is what a run has shown.
+// Result is what a run has shown. As JSON it is what a process tells of the run that it has played.
 type Result struct {
 	Scenario  string
 	Seed      uint64
 	Ops       int
 	Faults    int
-	Elapsed   time.Duration // virtual
-	Gap       time.Duration // the longest without a write of acks=all to some partition
-	Anomalies []check.Anomaly
-	Err       error // the cluster did not come back, or a replica is not what it must be
-	Trace     *Trace
+	Elapsed   time.Duration   // virtual
+	Gap       time.Duration   // the longest without a write of acks=all to some partition
+	Sum       string          // of the trace
+	Anomalies []check.Anomaly `json:"-"`
+	Err       error           `json:"-"` // the cluster did not come back, or a replica is not what it must be
+	Trace     *Trace          `json:"-"`
 }
 
 // Failed tells whether anything is wrong.
@@ -62,11 +63,27 @@ func (r *Result) Failed() bool { return r.Err != nil || len(r.Anomalies) > 0 }
 
 func (r *Result) String() string {
 	return fmt.Sprintf("%s seed %d: %d operations, %d faults, %v, longest without a write %v, trace %s",
-		r.Scenario, r.Seed, r.Ops, r.Faults, r.Elapsed.Round(time.Millisecond), r.Gap.Round(time.Millisecond), r.Trace.Sum())
+		r.Scenario, r.Seed, r.Ops, r.Faults, r.Elapsed.Round(time.Millisecond), r.Gap.Round(time.Millisecond), r.Sum)
+}
+
+// What a run must have at least to count.
+const (
+	countedOps     = 2000
+	countedFaults  = 10
+	countedElapsed = 60 * time.Second
+)
+
+// Lacks says what a run has too little of to count, "" when nothing.
+func (r *Result) Lacks() string {
+	if r.Ops >= countedOps && r.Faults >= countedFaults && r.Elapsed >= countedElapsed {
+		return ""
+	}
+	return fmt.Sprintf("%d operations, %d faults, %v: it does not count with less than %d, %d and %v",
+		r.Ops, r.Faults, r.Elapsed, countedOps, countedFaults, countedElapsed)
 }
 
 // loadMin is how long the load works at least, faults or not.
-const loadMin = 60 * time.Second
+const loadMin = countedElapsed
 
 // Play plays a scenario. It must be called in a synctest bubble of its own.
 func (s *Scenario) Play(ctx context.Context, seed uint64) *Result {
@@ -117,6 +134,7 @@ func (s *Scenario) judge(res *Result, run *Run) {
 	if res.Err != nil {
 		run.Trace.Logf("ERROR: %v", res.Err)
 	}
+	res.Sum = run.Trace.Sum()
 }
 
 // chance is true once in n times.

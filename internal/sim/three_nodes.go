@@ -18,19 +18,19 @@ var ThreeNodes = []Scenario{
 	{Name: "three-nodes-01-kill-controller", Machines: 3, GapMax: gapMax, Faults: func(r *Run) {
 		r.calmly(4, func() { m := r.controller(); r.crash(m, m.Kill) })
 	}},
-	{Name: "three-nodes-01-kill-one", Machines: 3, Faults: func(r *Run) {
+	{Name: "three-nodes-01-kill-one", Machines: 3, Counts: true, Faults: func(r *Run) {
 		r.repeat(10, func() { m := r.Pick(); r.crash(m, m.Kill) })
 	}},
-	{Name: "three-nodes-02-kill-all", Machines: 3, Faults: func(r *Run) {
+	{Name: "three-nodes-02-kill-all", Machines: 3, Counts: true, Faults: func(r *Run) {
 		r.repeat(5, func() { r.all((*Machine).Kill) })
 	}},
-	{Name: "three-nodes-03-power-loss-one", Machines: 3, Faults: func(r *Run) {
+	{Name: "three-nodes-03-power-loss-one", Machines: 3, Counts: true, Faults: func(r *Run) {
 		r.repeat(10, func() { r.powerLoss(r.Pick()) })
 	}},
 	{Name: "three-nodes-03-power-loss-leader", Machines: 3, GapMax: gapMax, Faults: func(r *Run) {
 		r.calmly(4, func() { r.powerLoss(r.leader()) })
 	}},
-	{Name: "three-nodes-03-power-loss-all", Machines: 3, Faults: func(r *Run) {
+	{Name: "three-nodes-03-power-loss-all", Machines: 3, Counts: true, Faults: func(r *Run) {
 		r.repeat(5, func() { r.all(func(m *Machine) { m.PowerLoss(r.Rand.Uint64()) }) })
 	}},
 	{Name: "three-nodes-05-bit-flip-segment", Machines: 3, Faults: func(r *Run) {
@@ -71,7 +71,7 @@ var ThreeNodes = []Scenario{
 			r.crash(m, m.Kill)
 		})
 	}},
-	{Name: "three-nodes-11-slow-disk", Machines: 3, Apart: "a truncation syncs under its log's lock: with a slow disk virtual time can stand still", Faults: func(r *Run) {
+	{Name: "three-nodes-11-slow-disk", Machines: 3, Faults: func(r *Run) {
 		r.calmly(3, func() {
 			m := r.Pick()
 			m.SlowDisk(2 * time.Second)
@@ -79,7 +79,7 @@ var ThreeNodes = []Scenario{
 			m.WellDisk()
 		})
 	}},
-	{Name: "three-nodes-12-clock", Machines: 3, GapMax: time.Second, Faults: func(r *Run) {
+	{Name: "three-nodes-12-clock", Machines: 3, Counts: true, GapMax: time.Second, Faults: func(r *Run) {
 		r.repeat(12, func() { r.jumpClock(r.Pick()) })
 	}},
 	{Name: "three-nodes-13-cut", Machines: 3, GapMax: gapMax, Faults: func(r *Run) {
@@ -89,7 +89,7 @@ var ThreeNodes = []Scenario{
 	{Name: "three-nodes-13-bridge", Machines: 3, GapMax: 36 * time.Second, Faults: func(r *Run) {
 		r.calmly(5, func() { r.cutMachines(bridge) })
 	}},
-	{Name: "three-nodes-14-network", Machines: 3, Faults: func(r *Run) {
+	{Name: "three-nodes-14-network", Machines: 3, Counts: true, Faults: func(r *Run) {
 		r.repeat(15, func() { r.disturbNetwork() })
 	}},
 	{Name: "three-nodes-15-pause", Machines: 3, Faults: func(r *Run) {
@@ -104,14 +104,14 @@ var ThreeNodes = []Scenario{
 			r.Load.tell("nobody was told that the coordinator loads: this run shows nothing")
 		}
 	}},
-	{Name: "three-nodes-21-reset", Machines: 3, Faults: func(r *Run) {
+	{Name: "three-nodes-21-reset", Machines: 3, Counts: true, Faults: func(r *Run) {
 		r.repeat(20, func() { r.Network.Reset(r.Pick().Host) })
 	}},
 	{Name: "three-nodes-22-recreate-topic", Machines: 3, Faults: func(r *Run) { r.remake(10) }},
 	{Name: "three-nodes-24-empty-disk", Machines: 3, Settings: snapshots, Faults: func(r *Run) {
 		r.calmly(3, func() { r.emptyDisk() })
 	}},
-	{Name: "three-nodes-99-everything", Machines: 3, Faults: func(r *Run) {
+	{Name: "three-nodes-99-everything", Machines: 3, Counts: true, Faults: func(r *Run) {
 		r.repeat(20, func() { r.anything() })
 	}},
 }
@@ -130,8 +130,9 @@ var FourNodes = []Scenario{
 // snapshots are taken of the metadata often.
 var snapshots = map[string]string{"metadata.log.max.record.bytes.between.snapshots": "20000"}
 
-// all ends every machine at once, and starts them again at different times.
+// all ends every machine at once, a fault each, and starts them again at different times.
 func (r *Run) all(how func(*Machine)) {
+	r.Faults += len(r.Machines) - 1
 	for _, m := range r.Machines {
 		how(m)
 	}

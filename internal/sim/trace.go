@@ -1,11 +1,12 @@
 package sim
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"hash"
+	"hash/crc32"
+	"hash/fnv"
 	"io"
+	"strconv"
 	"sync"
 	"time"
 )
@@ -15,7 +16,8 @@ import (
 type Trace struct {
 	mu    sync.Mutex
 	begin time.Time
-	sum   hash.Hash
+	sum   hash.Hash64
+	line  []byte // the last one
 	lines []string
 	count int
 	whole bool // keep every line
@@ -25,7 +27,7 @@ type Trace struct {
 const traceLinesMax = 10_000
 
 // NewTrace returns an empty trace that begins now.
-func NewTrace() *Trace { return &Trace{begin: time.Now(), sum: sha256.New()} }
+func NewTrace() *Trace { return &Trace{begin: time.Now(), sum: fnv.New64a()} }
 
 // KeepAll makes the trace keep every line from now on: hundreds of megabytes for a minute are possible.
 func (t *Trace) KeepAll() {
@@ -41,20 +43,35 @@ func (t *Trace) Elapsed() time.Duration { return time.Since(t.begin) }
 func (t *Trace) Logf(format string, args ...any) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	line := fmt.Sprintf(format, args...)
-	t.keep(line)
-	t.add(line)
+	t.add(fmt.Appendf(t.line[:0], format, args...), true)
 }
 
 // Countf adds a line to the sum, and forgets it.
 func (t *Trace) Countf(format string, args ...any) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	line := fmt.Sprintf(format, args...)
-	if t.whole {
-		t.keep(line)
+	t.add(fmt.Appendf(t.line[:0], format, args...), false)
+}
+
+// sent is Countf for a segment on the network: most lines are such.
+func (t *Trace) sent(from, to string, segment []byte) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	line := append(append(t.line[:0], "send "...), from...)
+	line = append(append(append(line, '>'), to...), ' ')
+	line = append(strconv.AppendInt(line, int64(len(segment)), 10), ' ')
+	t.add(strconv.AppendUint(line, uint64(crc32.ChecksumIEEE(segment)), 16), false)
+}
+
+// add takes over a line that was written into the buffer. The caller holds mu.
+func (t *Trace) add(line []byte, keep bool) {
+	if keep || t.whole {
+		t.keep(string(line))
 	}
-	t.add(line)
+	line = append(line, ' ')
+	t.line = append(strconv.AppendInt(line, int64(time.Since(t.begin)), 10), '\n')
+	_, _ = t.sum.Write(t.line)
+	t.count++
 }
 
 func (t *Trace) keep(line string) {
@@ -64,18 +81,11 @@ func (t *Trace) keep(line string) {
 	t.lines = append(t.lines, fmt.Sprintf("%12.6f ", time.Since(t.begin).Seconds())+line)
 }
 
-func (t *Trace) add(line string) {
-	fmt.Fprintf(t.sum, "%d ", time.Since(t.begin))
-	_, _ = io.WriteString(t.sum, line)
-	_, _ = io.WriteString(t.sum, "\n")
-	t.count++
-}
-
 // Sum identifies the run: two runs with one sum had the same events at the same times in the same order.
 func (t *Trace) Sum() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return fmt.Sprintf("%d-%s", t.count, hex.EncodeToString(t.sum.Sum(nil)[:8]))
+	return fmt.Sprintf("%d-%016x", t.count, t.sum.Sum64())
 }
 
 // WriteTo writes the lines that are kept.

@@ -61,7 +61,7 @@ func (m *machine) play(ctx context.Context, scenario string, seed uint64) ([]byt
 		return nanoseconds
 	}
 	module, err := m.runtime.InstantiateModule(ctx, m.module, wazero.NewModuleConfig().WithName("").
-		WithArgs("sim.test", "-test.run=^TestPlay$", "-test.timeout=1h").WithEnv(playVar, fmt.Sprintf("%s:%d", scenario, seed)).
+		WithArgs("sim.test", "-test.run=^TestPlay$", "-test.timeout=1h").WithEnv(playVar, fmt.Sprintf("%s:%d", scenario, seed)).WithEnv("GOGC", garbage).
 		WithStdout(&out).WithStderr(&out).
 		WithRandSource(rand.NewChaCha8(chachaSeed(seed))).
 		WithWalltime(func() (int64, int32) { now := tick(); return now / 1e9, int32(now % 1e9) }, sys.ClockResolution(1000)).
@@ -84,36 +84,49 @@ func chachaSeed(seed uint64) (s [32]byte) {
 	return s
 }
 
-// TestSameSeedSameTrace: under wazero a run is a function of its seed, to the last byte of its trace and its output.
-func TestSameSeedSameTrace(t *testing.T) {
+// wasm returns a runner that plays under wazero, or skips the test.
+func wasm(t *testing.T) *runner {
 	cache := os.Getenv(wasmVar)
 	if cache == "" {
-		t.Skipf("compiles everything for WebAssembly: make sim-same sets %s", wasmVar)
+		t.Skipf("compiles everything for WebAssembly: make sim-wasm and sim-same set %s", wasmVar)
 	}
-	m := compile(t, cache)
-	const name = "three-nodes-99-everything"
-	var outputs [][]byte
-	for _, seed := range []uint64{1, 1, 2} {
-		out, err := m.play(t.Context(), name, seed)
+	return &runner{target: "sim-wasm", how: "wasip1", play: compile(t, cache).play}
+}
+
+// twice plays each run twice, and wants one output, the sum of the trace in it, to the byte.
+func twice(r *runner) *runner {
+	once := r.play
+	return &runner{target: r.target, how: r.how + " twice", play: func(ctx context.Context, scenario string, seed uint64) ([]byte, error) {
+		output, err := once(ctx, scenario, seed)
 		if err != nil {
-			t.Fatalf("%s\n%v\nagain with: make sim-wasm SCENARIO=%s SEEDS=%d:%d", out, err, name, seed, seed+1)
+			return output, err
 		}
-		outputs = append(outputs, bytes.Split(out, []byte("\nok"))[0])
-		t.Logf("%s", out)
-	}
-	if !bytes.Equal(outputs[0], outputs[1]) {
-		t.Errorf("one seed, two runs:\n%s\n%s", outputs[0], outputs[1])
-	}
-	if bytes.Equal(outputs[0], outputs[2]) {
+		again, err := once(ctx, scenario, seed)
+		if err == nil && !bytes.Equal(output, again) {
+			err = fmt.Errorf("one seed, two runs; the other:\n%s", again)
+		}
+		return output, err
+	}}
+}
+
+// TestSameSeedSameTrace: under wazero a run is a function of its seed, to the last byte of its trace and its output.
+func TestSameSeedSameTrace(t *testing.T) {
+	r := twice(wasm(t))
+	s, _ := find("three-nodes-99-everything")
+	one, other := r.run(t, &s, 1), r.run(t, &s, 2)
+	if one != nil && other != nil && one.Sum == other.Sum {
 		t.Error("two seeds, one run")
 	}
 }
 
 // TestScenariosWasm plays every scenario under wazero.
-func TestScenariosWasm(t *testing.T) {
-	cache := os.Getenv(wasmVar)
-	if cache == "" {
-		t.Skipf("make sim-wasm sets %s", wasmVar)
+func TestScenariosWasm(t *testing.T) { playEach(t, twice(wasm(t)), 2) }
+
+// TestMixWasm plays a range of seeds of all scenarios that count under wazero.
+func TestMixWasm(t *testing.T) {
+	r := wasm(t)
+	if os.Getenv(seedsVar) == "" {
+		t.Skipf("plays a range of seeds: make sim-wasm sets %s", seedsVar)
 	}
-	playAll(t, "sim-wasm", 2, compile(t, cache).play)
+	playMix(t, twice(r))
 }
