@@ -107,7 +107,7 @@ var ThreeNodes = []Scenario{
 	{Name: "three-nodes-21-reset", Machines: 3, Counts: true, Faults: func(r *Run) {
 		r.repeat(20, func() { r.Network.Reset(r.Pick().Host) })
 	}},
-	{Name: "three-nodes-22-recreate-topic", Machines: 3, Faults: func(r *Run) { r.remake(10) }},
+	{Name: "three-nodes-22-recreate-topic", Machines: 3, Counts: true, Faults: func(r *Run) { r.remake(10) }},
 	{Name: "three-nodes-24-empty-disk", Machines: 3, Settings: snapshots, Faults: func(r *Run) {
 		r.calmly(3, func() { r.emptyDisk() })
 	}},
