@@ -108,8 +108,12 @@ func (d *document) section(s *section, r *Results) {
 	d.line("## %s\n", s.title)
 	d.line("%s\n", s.about)
 	d.line("%s, %d rounds, `%s`.\n", r.When, r.Rounds, commandOf(r))
-	for _, workload := range workloads(r) {
-		d.workload(r, workload)
+	if s.table != nil {
+		s.table(d, r)
+	} else {
+		for _, workload := range workloads(r) {
+			d.workload(r, workload)
+		}
 	}
 	for _, failure := range failures(r) {
 		d.line("%s\n", failure)

@@ -27,6 +27,10 @@ type section struct {
 	about string
 	share float64 // of the time budget
 	cases []testCase
+	// program measures in place of cases, and table writes its figures, where systems do not take turns. It runs only when it
+	// is asked for by name.
+	program func(ctx context.Context, o *options, results *Results) error
+	table   func(d *document, r *Results)
 }
 
 // testCase is measured with a fresh process of each system in turn.
@@ -92,7 +96,7 @@ func run(ctx context.Context, o *options, commandLine string) error {
 
 func choose(names string) ([]section, error) {
 	if names == "" {
-		return sections, nil
+		return slices.DeleteFunc(slices.Clone(sections), func(s section) bool { return s.program != nil }), nil
 	}
 	var chosen []section
 	for name := range strings.SplitSeq(names, ",") {
@@ -115,6 +119,9 @@ func sectionNames() string {
 
 // measure goes through the rounds; after the first, those for which there is no time are left out.
 func (s *section) measure(ctx context.Context, o *options, results *Results, until time.Time) error {
+	if s.program != nil {
+		return s.program(ctx, o, results)
+	}
 	longest := time.Duration(0)
 	for n := range o.rounds {
 		begin := time.Now()

@@ -110,6 +110,14 @@ var sections = []section{
 			{systems: []string{system.LogbahnSync, system.KafkaDefault, system.KfakeMemory}, rounds: 1, run: idleConnections(10000)},
 		},
 	},
+	{
+		name: "scale", title: "Past one machine", share: 1, program: scale, table: scaleTable,
+		about: "A real controller and one real broker, processes of their own, among stubs that register, send heartbeats and fetch the " +
+			"metadata log as brokers do, each over connections of its own, and share one image instead of applying what they fetch " +
+			"(bench/scale). Partitions have three replicas in three racks, topics 10 partitions, one topic 10,000. The stubs follow the log from " +
+			"when all partitions are there. All share the processors: what goes to every broker is read by this machine too. What the " +
+			"figures mean for larger clusters is in docs/decisions/controller.md.",
+	},
 }
 
 // warmUp is how long a load runs before it is measured.
