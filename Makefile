@@ -1,5 +1,5 @@
 # Counts and ranges: SEEDS=from:to, SCENARIO=one-node-kill, FUZZTIME=10m, KILLS=200,
-# STATES=1000000, SECTION=latency,raw, ROUNDS=3, BUDGET=40m,
+# STATES=1000000, SECTION=latency,raw, ROUNDS=3, BUDGET=60m,
 # NODES=3, DURATION=1h, SEED=7, FAULTS=kill-leader,power-all, DOCUMENT=../docs/reliability.md.
 SEEDS    ?= 0:10000
 SCENARIO ?=
@@ -12,7 +12,7 @@ KILLS    ?= 200
 BIN      := bin/logbahn
 SECTION  ?=
 ROUNDS   ?= 3
-BUDGET   ?= 40m
+BUDGET   ?= 60m
 NODES    ?= 1
 DURATION ?= 10m
 SEED     ?= 0
@@ -105,7 +105,7 @@ bin/scale: FORCE
 
 .PHONY: FORCE
 
-bench: build bin/bench $(if $(findstring scale,$(SECTION)),bin/scale) ## Logbahn beside its peers, 40 minutes; SECTION=clients,latency chooses, ROUNDS=5 repeats
+bench: build bin/bench $(if $(findstring scale,$(SECTION)),bin/scale) ## Logbahn beside its peers, an hour; SECTION=clients,latency or three,failover,recovery,idle chooses, ROUNDS=5 repeats
 	cd bench && ../bin/bench run -section=$(SECTION) -rounds=$(ROUNDS) -budget=$(BUDGET)
 	cd bench && ../bin/bench report
 

@@ -3,7 +3,7 @@
 // Command bench measures Logbahn beside Apache Kafka, kfake, NATS JetStream and the bare loops that say what the machine
 // can do, and writes docs/benchmarks.md. It runs on Linux: CPU time and memory are read from /proc.
 //
-//	bench run [-section produce,latency] [-rounds 3] [-budget 40m]    measures, and keeps a JSON file for each section
+//	bench run [-section produce,latency] [-rounds 3] [-budget 60m]    measures, and keeps a JSON file for each section
 //	bench report                                                      writes the document from those files
 //	bench figures                                                     start time, idle memory, size of the binary
 //	bench profile [-load produce-large]                               profiles the broker under a raw load
@@ -63,7 +63,7 @@ func command(ctx context.Context, args []string) error {
 	flags.StringVar(&o.sections, "section", "", "the sections to measure, separated by commas; all without it: "+sectionNames())
 	flags.StringVar(&o.systems, "system", "", "only these systems, separated by commas; the document needs all of them")
 	flags.IntVar(&o.rounds, "rounds", 3, "rounds of each section, 1 to 100")
-	flags.DurationVar(&o.budget, "budget", 40*time.Minute, "time for all sections; what does not fit loses rounds")
+	flags.DurationVar(&o.budget, "budget", time.Hour, "time for all sections; what does not fit loses rounds")
 	flags.StringVar(&o.results, "results", "results", "the directory of the sections' JSON files")
 	flags.StringVar(&o.document, "document", "../docs/benchmarks.md", "the document to write")
 	flags.StringVar(&o.load, "load", "", "the load to profile: "+profileNames())

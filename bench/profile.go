@@ -35,7 +35,7 @@ func profile(ctx context.Context, o *options) error {
 		return err
 	}
 	defer p.Stop()
-	r := &round{Process: p, env: &o.env, results: &Results{}}
+	r := &round{Cluster: p, env: &o.env, results: &Results{}}
 	if err := r.create(ctx, profileTopic, 1); err != nil {
 		return err
 	}

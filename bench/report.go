@@ -20,6 +20,8 @@ var metricsOrder = []struct{ key, title string }{
 	{"krequests_s", "k requests/s"},
 	{"mb_s", "MB/s"},
 	{"cpu_s_gb", "CPU s/GB"},
+	{"replication_s_gb", "of it replication"},
+	{"replication_pct", "replication %"},
 	{"cpu_us_request", "CPU us/request"},
 	{"cpu_pct", "CPU %"},
 	{"p50_ms", "p50 ms"},
@@ -31,6 +33,14 @@ var metricsOrder = []struct{ key, title string }{
 	{"start_ms", "start ms"},
 	{"create_ms", "create ms"},
 	{"first_ms", "first write ms"},
+	{"leaders_ms", "leaders ms"},
+	{"unwritten_ms", "no write ms"},
+	{"unread_ms", "nothing read ms"},
+	{"stop_ms", "stop ms"},
+	{"writable_ms", "writable ms"},
+	{"sync_ms", "in sync ms"},
+	{"node_cpu_pct", "CPU %/node"},
+	{"node_rss_mb", "RSS MB/node"},
 	{"rss_mb", "RSS MB"},
 	{"kb_conn", "RSS KB/connection"},
 	{"kb_conn_used", "used KB/connection"},
@@ -100,7 +110,7 @@ func (d *document) head(all map[string]*Results) {
 		d.line("- %s", v)
 	}
 	d.line("\nFigures are medians over the rounds, with the least and the most in parentheses. GB is 10^9 bytes; CPU is the broker's")
-	d.line("user and kernel time. Kafka runs with its shipped settings and heap (-Xmx1G).\n")
+	d.line("user and kernel time. Kafka runs with its shipped settings and heap (-Xmx1G, also of each of three nodes).\n")
 }
 
 // section writes what one section measured: a table for each workload.
@@ -161,7 +171,7 @@ func failures(r *Results) []string {
 	for _, s := range r.Samples {
 		if s.Error != "" {
 			first, _, _ := strings.Cut(s.Error, "\n")
-			if line := fmt.Sprintf("Failed: %s.", first); !slices.Contains(list, line) {
+			if line := fmt.Sprintf("Failed, %s: %s.", system.Of(s.System)[0].Name, first); !slices.Contains(list, line) {
 				list = append(list, line)
 			}
 		}

@@ -43,7 +43,7 @@ type testCase struct {
 
 // round is one run of a case.
 type round struct {
-	*system.Process
+	*system.Cluster
 	env     *system.Env
 	results *Results
 	number  int
@@ -167,12 +167,12 @@ func (c *testCase) once(ctx context.Context, o *options, s system.System, result
 	ctx, cancel := context.WithTimeout(ctx, cmp.Or(c.patience, runPatience))
 	defer cancel()
 	runtime.GC() // what the client of the run before has left
-	p, err := s.Start(ctx, &o.env)
+	started, err := s.Start(ctx, &o.env)
 	if err != nil {
 		return err
 	}
-	defer p.Stop()
-	return c.run(ctx, &round{Process: p, env: &o.env, results: results, number: number})
+	defer started.Stop()
+	return c.run(ctx, &round{Cluster: started, env: &o.env, results: results, number: number})
 }
 
 // measured are the usual metrics of a load, with the system's CPU time during it.

@@ -111,6 +111,42 @@ var sections = []section{
 		},
 	},
 	{
+		name: "three", title: "Three nodes", share: 5,
+		about: "Clusters of three processes on this machine, each broker and controller, topics of three replicas with " +
+			"min.insync.replicas=2, acks=all. CPU and RSS are those of the three nodes together. Raw frames go to the partitions' leaders over " +
+			"six connections with five in flight on each; the same frames to a topic of one replica on the same cluster say what replication " +
+			"costs: the difference in CPU of all nodes, and its share of the whole. The fixed rate is an open loop of one record of 1 KiB a request " +
+			"to six partitions, as in the section on latency. Three copies share two processors and one disk.",
+		cases: []testCase{{systems: threeBothWays, patience: 2 * time.Minute, run: threeNodes}},
+	},
+	{
+		name: "failover", title: "Failover", share: 5,
+		about: "kill -9 of one of three nodes while franz-go writes 300 records a second to six partitions, open loop, acks=all, and reads " +
+			"them; it tries again every 100 ms. No write is the longest time, from the kill on, in which some partition had no acknowledged " +
+			"write; nothing read the same of the consumer; leaders the time until a node says that every partition has a living leader; in sync the " +
+			"time from the killed node's start until all its replicas are in sync. Both systems take a broker for dead after 9 s without a heartbeat " +
+			"by default (broker.session.timeout.ms), so that the rows of the defaults are ones of equal sessions; those of 3 s (heartbeats " +
+			"every 0.5 s) show what comes on top. As long as a killed node is in the in-sync set, acks=all waits for it, whoever leads. The quorums have " +
+			"their own times: a controller is missed after 2 s in Kafka, 1.5 to 3 s in Logbahn.",
+		cases: []testCase{{systems: threeSessions, patience: 3 * time.Minute, run: failover}},
+	},
+	{
+		name: "recovery", title: "Recovery", share: 5,
+		about: "Three nodes with 10,000 partitions of three replicas, in topics of 1,000, with one record of 1 KiB in each at first. " +
+			"One node that is not the controller is killed (kill -9), and started when the others lead everything; killed again and started at " +
+			"once; stopped by SIGTERM and started; then all three are killed and started. in sync is the time from the node's start until it is in all " +
+			"in-sync sets again, with the others asked every 0.2 s; writable that until a record written to every partition is acknowledged by " +
+			"all in-sync replicas; leaders that from the kill until other nodes lead everything; stop that from SIGTERM to the process's end.",
+		cases: []testCase{{systems: threeDefaults, patience: manyPatience, run: recovery(10000)}},
+	},
+	{
+		name: "idle", title: "Idle partitions", share: 5,
+		about: "Three nodes with partitions of three replicas, in topics of 1,000, each with one record: 10 s after the last was made, CPU in " +
+			"per cent of one processor over 20 s, and RSS, the mean of the three nodes. create and first write are the times for the partitions that " +
+			"are new in the row.",
+		cases: []testCase{{systems: threeDefaults, patience: manyPatience, run: idlePartitions(0, 1000, 10000)}},
+	},
+	{
 		name: "scale", title: "Past one machine", share: 1, program: scale, table: scaleTable,
 		about: "A real controller and one real broker, processes of their own, among stubs that register, send heartbeats and fetch the " +
 			"metadata log as brokers do, each over connections of its own, and share one image instead of applying what they fetch " +
@@ -119,6 +155,9 @@ var sections = []section{
 			"figures mean for larger clusters is in docs/decisions/controller.md.",
 	},
 }
+
+// manyPatience bounds what is done with thousands of partitions of one system.
+const manyPatience = 4 * time.Minute
 
 // warmUp is how long a load runs before it is measured.
 func (r *round) warmUp() time.Duration {
@@ -141,11 +180,19 @@ func (r *round) create(ctx context.Context, topic string, partitions int) error 
 	return c.Create(ctx, topic, partitions)
 }
 
+// copies is what topics are made with: in a cluster a replica on each node, two of which have to have a record.
+func (r *round) copies() load.Copies {
+	if r.Size == 0 {
+		return load.OneCopy
+	}
+	return load.Copies{Replicas: r.Size, MinInSync: 2}
+}
+
 func (r *round) client(codec string) (load.Client, error) {
 	if r.Protocol == system.JetStream {
 		return load.NewJetStream(r.Addr)
 	}
-	return load.NewKafka(r.Addr, load.Codecs[codec])
+	return load.NewKafka(r.Addrs(), r.copies(), load.Codecs[codec])
 }
 
 // rawShapes are the sizes of batches and the numbers of connections of raw produce loads.
@@ -221,6 +268,10 @@ func produceConsume(workload string, valueBytes, partitions int) func(context.Co
 	}
 }
 
+func clientTopic(codec string, partitions int) string {
+	return fmt.Sprintf("bench-%s-%d", codec, partitions)
+}
+
 func (r *round) produceConsume(ctx context.Context, workload, codec string, valueBytes, partitions int) error {
 	c, err := r.client(codec)
 	if err != nil {
@@ -228,7 +279,7 @@ func (r *round) produceConsume(ctx context.Context, workload, codec string, valu
 	}
 	defer c.Close()
 	values := load.Values(valueBytes)
-	topic := "bench-" + codec
+	topic := clientTopic(codec, partitions)
 	if err := c.Create(ctx, topic, partitions); err != nil {
 		return err
 	}
@@ -316,7 +367,7 @@ func codecs(ctx context.Context, r *round) error {
 		if err != nil {
 			return err
 		}
-		err = r.tail(ctx, c, "tail "+codec, "bench-"+codec, load.Values(1<<10), 1)
+		err = r.tail(ctx, c, "tail "+codec, clientTopic(codec, 1), load.Values(1<<10), 1)
 		c.Close()
 		if err != nil {
 			return err
@@ -333,7 +384,11 @@ func latency(rate int) func(context.Context, *round) error {
 		if err := r.create(ctx, topic, latencyPartitions); err != nil {
 			return err
 		}
-		l := load.PacedLoad{Addr: r.Addr, Topic: topic, Partitions: latencyPartitions, Rate: rate, Warm: time.Second,
+		leaders, err := r.leaders(ctx, topic)
+		if err != nil {
+			return err
+		}
+		l := load.PacedLoad{Addr: r.Addr, Leaders: leaders, Topic: topic, Partitions: latencyPartitions, Rate: rate, Warm: time.Second,
 			Time: 3 * time.Second, Batch: load.Batch(1, 1<<10)}
 		if r.Slow {
 			l.Warm *= 3

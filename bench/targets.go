@@ -19,11 +19,13 @@ type target struct {
 }
 
 const (
-	produce1K = "produce 1 KiB, 1 partition"
-	consume1K = "consume 1 KiB, 1 partition"
-	produce1C = "produce 100 B, 1 partition"
-	tail1K    = "tail 1 KiB, 1 partition, 1 consumer"
-	at2000    = "2000 a second"
+	produce1K  = "produce 1 KiB, 1 partition"
+	consume1K  = "consume 1 KiB, 1 partition"
+	produce1K6 = "produce 1 KiB, 6 partitions"
+	produce1C  = "produce 100 B, 1 partition"
+	tail1K     = "tail 1 KiB, 1 partition, 1 consumer"
+	at2000     = "2000 a second"
+	at500      = "500 a second"
 )
 
 // targets is the table at the top of the document.
@@ -65,8 +67,47 @@ func buildTargets() []target {
 			atLeast(5, "throughput, "+produce1K+", of NATS JetStream, "+pair.how, client(produce1K, pair.ours, "mb_s"), client(produce1K, pair.nats, "mb_s")),
 			atMost(0.15, "CPU per GB, "+produce1K+", of NATS JetStream, "+pair.how, client(produce1K, pair.ours, "cpu_s_gb"), client(produce1K, pair.nats, "cpu_s_gb")))
 	}
-	return append(list, atMost(0.1, "start of Apache Kafka", figure{"start", "start", system.LogbahnSync, "start_ms"},
+	list = append(list, atMost(0.1, "start of Apache Kafka", figure{"start", "start", system.LogbahnSync, "start_ms"},
 		figure{"start", "start", system.KafkaDefault, "start_ms"}))
+	return append(list, clusterTargets()...)
+}
+
+// clusterTargets are those of three nodes: what one node is to reach beside Kafka, and that writes go on within a session and
+// five seconds.
+func clusterTargets() []target {
+	var list []target
+	for _, pair := range []struct{ how, ours, kafka string }{
+		{"unflushed", system.ThreeLogbahnOS, system.ThreeKafkaDefault},
+		{"flushed", system.ThreeLogbahnSync, system.ThreeKafkaFlush},
+	} {
+		three := func(key, workload, metric string) figure { return figure{"three", workload, key, metric} }
+		for _, workload := range []string{produce1K, produce1K6} {
+			list = append(list,
+				atLeast(1.5, "three nodes: throughput, "+workload+", of Apache Kafka, "+pair.how, three(pair.ours, workload, "mb_s"), three(pair.kafka, workload, "mb_s")),
+				atMost(0.5, "three nodes: CPU per GB, "+workload+", of Apache Kafka, "+pair.how, three(pair.ours, workload, "cpu_s_gb"), three(pair.kafka, workload, "cpu_s_gb")))
+		}
+		list = append(list, atMost(0.5, "three nodes: p99 at 500 a second of Apache Kafka, "+pair.how,
+			three(pair.ours, at500, "p99_ms"), three(pair.kafka, at500, "p99_ms")))
+	}
+	for _, sessions := range []struct {
+		name, key string
+		limit     float64
+	}{{"9 s", system.ThreeLogbahnSync, 14_000}, {"3 s", system.ThreeLogbahnQuick, 8_000}} {
+		for _, killed := range []string{leaderKilled, controllerKilled} {
+			list = append(list, atMost(sessions.limit, "ms without a write, sessions of "+sessions.name+": "+killed,
+				figure{"failover", killed, sessions.key, "unwritten_ms"}, figure{}))
+		}
+	}
+	for _, workload := range []string{"1000 partitions", "10000 partitions"} {
+		for _, metric := range []struct {
+			name, key string
+			limit     float64
+		}{{"RSS", "node_rss_mb", 0.1}, {"CPU", "node_cpu_pct", 0.5}} {
+			list = append(list, atMost(metric.limit, metric.name+" of three nodes with "+workload+" idle, of Apache Kafka",
+				figure{"idle", workload, system.ThreeLogbahnSync, metric.key}, figure{"idle", workload, system.ThreeKafkaDefault, metric.key}))
+		}
+	}
+	return list
 }
 
 func atMost(limit float64, what string, above, below figure) target {

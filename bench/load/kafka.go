@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -13,18 +14,25 @@ import (
 
 // kafkaClient is franz-go, with acks=all and the idempotent producer, as it comes, and a linger of 5 ms.
 type kafkaClient struct {
-	addr  string
-	codec kgo.CompressionCodec
-	admin *kadm.Client
+	addrs  []string
+	copies Copies
+	codec  kgo.CompressionCodec
+	admin  *kadm.Client
 }
 
-// NewKafka returns a client of a broker; its producers compress with codec.
-func NewKafka(addr string, codec kgo.CompressionCodec) (Client, error) {
-	client, err := kgo.NewClient(kgo.SeedBrokers(addr))
+// Copies is how many replicas topics are made with, and how many of them must have a record before it is acknowledged.
+type Copies struct{ Replicas, MinInSync int }
+
+// OneCopy is what a broker alone has.
+var OneCopy = Copies{1, 1}
+
+// NewKafka returns a client of brokers; its producers compress with codec.
+func NewKafka(addrs []string, copies Copies, codec kgo.CompressionCodec) (Client, error) {
+	client, err := kgo.NewClient(kgo.SeedBrokers(addrs...))
 	if err != nil {
 		return nil, err
 	}
-	return &kafkaClient{addr, codec, kadm.NewClient(client)}, nil
+	return &kafkaClient{addrs, copies, codec, kadm.NewClient(client)}, nil
 }
 
 func (c *kafkaClient) Close() { c.admin.Close() }
@@ -33,7 +41,9 @@ func (c *kafkaClient) Close() { c.admin.Close() }
 const createMax = 5000
 
 func (c *kafkaClient) Create(ctx context.Context, topic string, partitions int) error {
-	if _, err := c.admin.CreateTopic(ctx, int32(min(partitions, createMax)), 1, nil, topic); err != nil {
+	inSync := strconv.Itoa(c.copies.MinInSync)
+	settings := map[string]*string{"min.insync.replicas": &inSync}
+	if _, err := c.admin.CreateTopic(ctx, int32(min(partitions, createMax)), int16(c.copies.Replicas), settings, topic); err != nil {
 		return fmt.Errorf("create %s: %w", topic, err)
 	}
 	for n := createMax; n < partitions; n += createMax {
@@ -72,7 +82,7 @@ func (c *kafkaClient) grow(ctx context.Context, topic string, partitions int) er
 const bufferedMax = 50_000
 
 func (c *kafkaClient) Produce(ctx context.Context, topic string, values [][]byte, l Limits) (*Result, error) {
-	client, err := kgo.NewClient(kgo.SeedBrokers(c.addr), kgo.DefaultProduceTopic(topic), kgo.ProducerLinger(5*time.Millisecond),
+	client, err := kgo.NewClient(kgo.SeedBrokers(c.addrs...), kgo.DefaultProduceTopic(topic), kgo.ProducerLinger(5*time.Millisecond),
 		kgo.ProducerBatchCompression(c.codec), kgo.MaxBufferedRecords(bufferedMax), kgo.MaxBufferedBytes(256<<20))
 	if err != nil {
 		return nil, err
@@ -103,7 +113,7 @@ func (c *kafkaClient) Produce(ctx context.Context, topic string, values [][]byte
 }
 
 func (c *kafkaClient) Consume(ctx context.Context, topic string, records int64) (*Result, error) {
-	client, err := kgo.NewClient(kgo.SeedBrokers(c.addr), kgo.ConsumeTopics(topic))
+	client, err := kgo.NewClient(kgo.SeedBrokers(c.addrs...), kgo.ConsumeTopics(topic))
 	if err != nil {
 		return nil, err
 	}
@@ -136,7 +146,7 @@ func (c *kafkaClient) Follow(ctx context.Context, topic string) (*Follower, erro
 	for partition, end := range ends[topic] {
 		from[topic][partition] = kgo.NewOffset().At(end.Offset)
 	}
-	client, err := kgo.NewClient(kgo.SeedBrokers(c.addr), kgo.ConsumePartitions(from))
+	client, err := kgo.NewClient(kgo.SeedBrokers(c.addrs...), kgo.ConsumePartitions(from))
 	if err != nil {
 		return nil, err
 	}

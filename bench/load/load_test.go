@@ -19,7 +19,7 @@ func broker(t *testing.T, topic string, partitions int) string {
 	}
 	t.Cleanup(cluster.Close)
 	addr := cluster.ListenAddrs()[0]
-	client, err := NewKafka(addr, kgo.NoCompression())
+	client, err := NewKafka([]string{addr}, OneCopy, kgo.NoCompression())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,7 +50,7 @@ func TestWhatIsProducedIsFetched(t *testing.T) {
 	if fetched.Records != 1000 || fetched.Bytes != int64(100*len(batch)) || fetched.Requests < 10 {
 		t.Errorf("fetched %+v", fetched)
 	}
-	client, err := NewKafka(addr, kgo.ZstdCompression())
+	client, err := NewKafka([]string{addr}, OneCopy, kgo.ZstdCompression())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,7 +93,7 @@ func TestRefusalsAreErrors(t *testing.T) {
 
 // TestTailReadsEachRecordOnce has two consumers at the end of a log that has records already.
 func TestTailReadsEachRecordOnce(t *testing.T) {
-	client, err := NewKafka(broker(t, "t", 2), kgo.NoCompression())
+	client, err := NewKafka([]string{broker(t, "t", 2)}, OneCopy, kgo.NoCompression())
 	if err != nil {
 		t.Fatal(err)
 	}

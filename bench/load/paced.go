@@ -19,7 +19,8 @@ import (
 // which has a connection of its own. A consumer follows all of them.
 type PacedLoad struct {
 	Addr       string
-	Topic      string // fresh, so that offsets number the requests
+	Leaders    []string // each partition's broker where there are several; nil: Addr leads all
+	Topic      string   // fresh, so that offsets number the requests
 	Partitions int
 	Rate       int           // requests a second, of one record each
 	Warm       time.Duration // not counted
@@ -33,10 +34,12 @@ func (l PacedLoad) Run(ctx context.Context) (*Result, error) {
 	defer cancel()
 	warm, total := l.requests(l.Warm), l.requests(l.Warm+l.Time)
 	s := schedule{begin: time.Now().Add(100 * time.Millisecond), interval: time.Second / time.Duration(l.Rate), warm: warm}
-	visible := make(chan error, 1)
-	seen := NewHistogram()
-	go func() { visible <- l.follow(ctx, &s, total, seen) }()
-	conns, err := l.dial(ctx)
+	brokers := byBroker(l.Addr, l.Leaders, l.Partitions)
+	visible := make(chan sight, len(brokers))
+	for _, b := range brokers {
+		go func() { visible <- l.follow(ctx, &s, b, total) }()
+	}
+	conns, err := l.dial(ctx, brokers)
 	if err != nil {
 		return nil, err
 	}
@@ -49,7 +52,7 @@ func (l PacedLoad) Run(ctx context.Context) (*Result, error) {
 		return nil, err
 	}
 	r := &Result{Requests: int64(total - warm), Records: int64(total - warm), Bytes: int64((total - warm) * len(l.Batch)),
-		Latency: NewHistogram(), Visible: seen}
+		Latency: NewHistogram(), Visible: NewHistogram()}
 	for range conns {
 		a := <-answered
 		if a.err != nil {
@@ -58,8 +61,12 @@ func (l PacedLoad) Run(ctx context.Context) (*Result, error) {
 		r.Latency.Merge(a.latency.Latency)
 	}
 	r.Elapsed = time.Since(s.due(warm))
-	if err := <-visible; err != nil {
-		return nil, fmt.Errorf("consumer: %w", err)
+	for range brokers {
+		v := <-visible
+		if v.err != nil {
+			return nil, fmt.Errorf("consumer: %w", v.err)
+		}
+		r.Visible.Merge(v.seen)
 	}
 	return r, nil
 }
@@ -69,15 +76,18 @@ func (l PacedLoad) requests(d time.Duration) int {
 	return int(d.Seconds()*float64(l.Rate)) / l.Partitions * l.Partitions
 }
 
-func (l PacedLoad) dial(ctx context.Context) ([]net.Conn, error) {
-	var conns []net.Conn
-	for range l.Partitions {
-		conn, err := net.Dial("tcp", l.Addr)
-		if err != nil {
-			return nil, err
+// dial connects each partition with its broker.
+func (l PacedLoad) dial(ctx context.Context, brokers []led) ([]net.Conn, error) {
+	conns := make([]net.Conn, l.Partitions)
+	for _, b := range brokers {
+		for _, p := range b.partitions {
+			conn, err := net.Dial("tcp", b.addr)
+			if err != nil {
+				return nil, err
+			}
+			context.AfterFunc(ctx, func() { conn.Close() })
+			conns[p] = conn
 		}
-		context.AfterFunc(ctx, func() { conn.Close() })
-		conns = append(conns, conn)
 	}
 	return conns, nil
 }
@@ -140,57 +150,74 @@ func (l PacedLoad) readReplies(conn net.Conn, s *schedule, i, total int) answers
 	return a
 }
 
-// follow fetches from all partitions until every request's record has been seen.
-func (l PacedLoad) follow(ctx context.Context, s *schedule, total int, seen *hdrhistogram.Histogram) error {
-	conn, err := net.Dial("tcp", l.Addr)
+// sight is what the consumer of one broker's partitions has seen.
+type sight struct {
+	seen *hdrhistogram.Histogram
+	err  error
+}
+
+// follow fetches from all partitions of a broker until every request's record has been seen.
+func (l PacedLoad) follow(ctx context.Context, s *schedule, b led, total int) sight {
+	conn, err := net.Dial("tcp", b.addr)
 	if err != nil {
-		return err
+		return sight{err: err}
 	}
 	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { conn.Close() })()
+	v := sight{seen: NewHistogram()}
 	next := make([]int64, l.Partitions)
 	in := bufio.NewReaderSize(conn, 256<<10)
 	var frame, reply []byte
-	for left := total; left > 0; {
-		frame = format.AppendRequest(frame[:0], l.fetchAll(next), 1)
+	for left := total / l.Partitions * len(b.partitions); left > 0; {
+		frame = format.AppendRequest(frame[:0], l.fetchAll(b.partitions, next), 1)
 		if _, err := conn.Write(frame); err != nil {
-			return err
+			return sight{err: err}
 		}
 		if reply, err = readReply(in, reply); err != nil {
-			return err
+			return sight{err: err}
 		}
-		now := time.Now()
-		resp := kmsg.NewPtrFetchResponse()
-		resp.Version = fetchVersion
-		if err := resp.ReadFrom(reply[4:]); err != nil {
-			return err
+		n, err := l.look(s, reply[4:], next, v.seen)
+		if err != nil {
+			return sight{err: err}
 		}
-		for _, t := range resp.Topics {
-			for _, p := range t.Partitions {
-				if p.ErrorCode != 0 {
-					return fmt.Errorf("fetch: error %d", p.ErrorCode)
-				}
-				end, _ := nextOffset(p.RecordBatches, next[p.Partition])
-				for ; next[p.Partition] < end; next[p.Partition]++ {
-					left--
-					if k := int(next[p.Partition])*l.Partitions + int(p.Partition); k >= s.warm {
-						observe(seen, now.Sub(s.due(k)))
-					}
+		left -= n
+	}
+	return v
+}
+
+// look counts the records of a reply, which has come just now, and moves next past them.
+func (l PacedLoad) look(s *schedule, reply []byte, next []int64, seen *hdrhistogram.Histogram) (records int, err error) {
+	now := time.Now()
+	resp := kmsg.NewPtrFetchResponse()
+	resp.Version = fetchVersion
+	if err := resp.ReadFrom(reply); err != nil {
+		return 0, err
+	}
+	for _, t := range resp.Topics {
+		for _, p := range t.Partitions {
+			if p.ErrorCode != 0 {
+				return 0, fmt.Errorf("fetch: error %d", p.ErrorCode)
+			}
+			end, _ := nextOffset(p.RecordBatches, next[p.Partition])
+			for ; next[p.Partition] < end; next[p.Partition]++ {
+				records++
+				if k := int(next[p.Partition])*l.Partitions + int(p.Partition); k >= s.warm {
+					observe(seen, now.Sub(s.due(k)))
 				}
 			}
 		}
 	}
-	return nil
+	return records, nil
 }
 
-func (l PacedLoad) fetchAll(next []int64) *kmsg.FetchRequest {
+func (l PacedLoad) fetchAll(partitions []int32, next []int64) *kmsg.FetchRequest {
 	req := kmsg.NewPtrFetchRequest()
 	req.Version, req.MaxWaitMillis, req.MinBytes, req.MaxBytes, req.SessionEpoch = fetchVersion, 500, 1, 8<<20, -1
 	t := kmsg.NewFetchRequestTopic()
 	t.Topic = l.Topic
-	for i, offset := range next {
+	for _, i := range partitions {
 		p := kmsg.NewFetchRequestTopicPartition()
-		p.Partition, p.FetchOffset, p.PartitionMaxBytes, p.CurrentLeaderEpoch = int32(i), offset, 1<<20, -1
+		p.Partition, p.FetchOffset, p.PartitionMaxBytes, p.CurrentLeaderEpoch = i, next[i], 1<<20, -1
 		t.Partitions = append(t.Partitions, p)
 	}
 	req.Topics = append(req.Topics, t)

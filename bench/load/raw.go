@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -43,6 +44,7 @@ type Limits struct {
 // turn, or share them where there are fewer.
 type ProduceLoad struct {
 	Addr       string
+	Leaders    []string // each partition's broker where there are several; nil: Addr leads all
 	Topic      string
 	Partitions int
 	Conns      int
@@ -56,10 +58,14 @@ type ProduceLoad struct {
 
 // Run sends until the limits and returns when every request has been answered.
 func (l ProduceLoad) Run(ctx context.Context) (*Result, error) {
+	addrs, shares, err := l.deal()
+	if err != nil {
+		return nil, err
+	}
 	var sent atomic.Int64
-	return l.parallel(ctx, func(i int, conn net.Conn, until time.Time) (*Result, error) {
+	return onConns(ctx, addrs, l.Limits.Time, func(i int, conn net.Conn, until time.Time) (*Result, error) {
 		frame := newProduceFrame(l.Topic, l.Acks, l.Batch)
-		partition := i % l.Partitions
+		own := shares[i]
 		r := &Result{Latency: NewHistogram()}
 		in := bufio.NewReaderSize(conn, 64<<10)
 		due := make([]time.Time, l.InFlight)
@@ -85,26 +91,62 @@ func (l ProduceLoad) Run(ctx context.Context) (*Result, error) {
 				return r, ctx.Err()
 			}
 			due[asked%l.InFlight] = time.Now()
-			if _, err := conn.Write(frame.to(int32(partition))); err != nil {
+			if _, err := conn.Write(frame.to(own[asked%len(own)])); err != nil {
 				return nil, err
 			}
 			asked++
-			if partition += l.Conns; partition >= l.Partitions {
-				partition = i % l.Partitions
-			}
 		}
 	})
 }
 
-// parallel connects, runs f for each connection at once, and adds up.
-func (l ProduceLoad) parallel(ctx context.Context, f func(int, net.Conn, time.Time) (*Result, error)) (*Result, error) {
-	return onConns(ctx, l.Addr, l.Conns, l.Limits.Time, f)
+// deal returns for each connection whom it is to, and the partitions that are its own: those of its broker are dealt out to
+// the broker's connections.
+func (l ProduceLoad) deal() (addrs []string, shares [][]int32, err error) {
+	brokers := byBroker(l.Addr, l.Leaders, l.Partitions)
+	if l.Conns < len(brokers) {
+		return nil, nil, fmt.Errorf("%d connections cannot reach %d brokers", l.Conns, len(brokers))
+	}
+	for i := range l.Conns {
+		b := brokers[i%len(brokers)]
+		nth, of := i/len(brokers), (l.Conns-1-i%len(brokers))/len(brokers)+1 // among the connections to this broker
+		var own []int32
+		for j := nth % len(b.partitions); j < len(b.partitions); j += of {
+			own = append(own, b.partitions[j])
+		}
+		addrs, shares = append(addrs, b.addr), append(shares, own)
+	}
+	return addrs, shares, nil
 }
 
-func onConns(ctx context.Context, addr string, n int, limit time.Duration, f func(int, net.Conn, time.Time) (*Result, error)) (*Result, error) {
+// led is what one broker leads.
+type led struct {
+	addr       string
+	partitions []int32
+}
+
+// byBroker groups a topic's partitions by who leads them: leaders, or where that is nil, addr.
+func byBroker(addr string, leaders []string, partitions int) []led {
+	var brokers []led
+	for p := range partitions {
+		if leaders != nil {
+			addr = leaders[p]
+		}
+		i := slices.IndexFunc(brokers, func(b led) bool { return b.addr == addr })
+		if i < 0 {
+			i = len(brokers)
+			brokers = append(brokers, led{addr: addr})
+		}
+		brokers[i].partitions = append(brokers[i].partitions, int32(p))
+	}
+	return brokers
+}
+
+// onConns connects, runs f for each connection at once, and adds up.
+func onConns(ctx context.Context, addrs []string, limit time.Duration, f func(int, net.Conn, time.Time) (*Result, error)) (*Result, error) {
+	n := len(addrs)
 	conns := make([]net.Conn, n)
 	for i := range conns {
-		conn, err := net.Dial("tcp", addr)
+		conn, err := net.Dial("tcp", addrs[i])
 		if err != nil {
 			return nil, err
 		}
@@ -173,7 +215,7 @@ type FetchLoad struct {
 // Run reads until the limits.
 func (l FetchLoad) Run(ctx context.Context) (*Result, error) {
 	var read atomic.Int64
-	return onConns(ctx, l.Addr, l.Conns, l.Limits.Time, func(_ int, conn net.Conn, until time.Time) (*Result, error) {
+	return onConns(ctx, slices.Repeat([]string{l.Addr}, l.Conns), l.Limits.Time, func(_ int, conn net.Conn, until time.Time) (*Result, error) {
 		frame := newFetchFrame(l.Topic, 0, l.BytesMax)
 		r := &Result{Latency: NewHistogram()}
 		var reply []byte

@@ -10,9 +10,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
-	"syscall"
+	"sync"
 	"time"
 )
 
@@ -33,9 +32,11 @@ type System struct {
 	Protocol Protocol
 	// Slow systems need longer to start and to warm up: the JVM's.
 	Slow bool
-	// prepare makes the directory ready before the clock starts; nil when nothing has to be done.
-	prepare func(ctx context.Context, env *Env, dir string, port int) error
-	command func(env *Env, dir string, port int) *exec.Cmd
+	// Size is how many nodes it has; 0 for a system that is one process and no cluster.
+	Size int
+	// prepare makes a node's directory ready before the clock starts; nil when nothing has to be done.
+	prepare func(ctx context.Context, env *Env, at seat) error
+	command func(env *Env, at seat) *exec.Cmd
 }
 
 // Env says where the programs are.
@@ -49,131 +50,162 @@ type Env struct {
 // ErrNotInstalled is returned for a system whose program is not there.
 var ErrNotInstalled = errors.New("not installed")
 
-// Process is a running system.
-type Process struct {
+// Cluster is a running system: one process, or the nodes of a cluster.
+type Cluster struct {
 	System
-	Addr    string
-	Dir     string
-	Started time.Duration // from exec to the first answer
-	PID     int
-	port    int
-	cmd     *exec.Cmd
-	ended   chan error
-	output  *os.File
+	Addr    string        // of the first node
+	Nodes   []*Process    // by id, which begins with 1
+	Started time.Duration // from exec to the first answer of the last node
 }
 
 // startPatience is how long a system may take to answer.
 const startPatience = 60 * time.Second
 
-// Start runs a system in a fresh directory and returns when it has answered.
-func (s System) Start(ctx context.Context, env *Env) (*Process, error) {
-	dir, err := os.MkdirTemp(env.Scratch, s.Key+"-")
-	if err != nil {
+// Start runs a system in fresh directories and returns when all nodes have answered.
+func (s System) Start(ctx context.Context, env *Env) (*Cluster, error) {
+	c := &Cluster{System: s}
+	if err := c.start(ctx, env); err != nil {
+		c.Stop()
 		return nil, err
 	}
-	p := &Process{System: s, Dir: dir, ended: make(chan error, 1)}
-	if err := p.start(ctx, env); err != nil {
-		p.Stop()
-		return nil, fmt.Errorf("%s: %w", s.Key, err)
-	}
-	return p, nil
+	return c, nil
 }
 
-func (p *Process) start(ctx context.Context, env *Env) error {
+func (c *Cluster) start(ctx context.Context, env *Env) error {
 	port, err := freePort()
 	if err != nil {
 		return err
 	}
-	p.port = port
-	p.Addr = net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
-	if p.prepare != nil {
-		if err := p.prepare(ctx, env, p.Dir, port); err != nil {
+	for id := 1; id <= max(c.Size, 1); id++ {
+		dir, err := os.MkdirTemp(env.Scratch, c.Key+"-")
+		if err != nil {
+			return err
+		}
+		at := seat{id: id, size: c.Size, port: port, dir: dir}
+		c.Nodes = append(c.Nodes, &Process{System: c.System, ID: id, Addr: at.addr(id), Dir: dir, at: at, env: env})
+	}
+	c.Addr = c.Nodes[0].Addr
+	if c.prepare != nil {
+		if err := c.each(func(p *Process) error { return p.prepare(ctx, env, p.at) }); err != nil {
 			return err
 		}
 	}
-	if p.output, err = os.Create(filepath.Join(p.Dir, "output")); err != nil {
-		return err
-	}
-	p.cmd = p.command(env, filepath.Join(p.Dir, "data"), port)
-	p.cmd.Stdout, p.cmd.Stderr = p.output, p.output
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // whatever becomes of the benchmark
 	begin := time.Now()
-	if err := p.cmd.Start(); err != nil {
-		return err
+	for _, p := range c.Nodes {
+		if err := p.Launch(); err != nil {
+			return err
+		}
 	}
-	p.PID = p.cmd.Process.Pid
-	go func() { p.ended <- p.cmd.Wait() }()
 	ctx, cancel := context.WithTimeout(ctx, startPatience)
 	defer cancel()
-	if err := p.awaitAnswer(ctx); err != nil {
-		return fmt.Errorf("%w; it printed:\n%s", err, p.tail())
+	if err := c.each(func(p *Process) error { return p.AwaitAnswer(ctx) }); err != nil {
+		return err
 	}
-	p.Started = time.Since(begin)
+	c.Started = time.Since(begin)
 	return nil
 }
 
-// awaitAnswer asks again and again until there is an answer: a listening socket alone is not ready.
-func (p *Process) awaitAnswer(ctx context.Context) error {
-	for {
-		err := p.Protocol.ask(p.Addr)
-		if err == nil {
-			return nil
-		}
-		select {
-		case ended := <-p.ended:
-			p.ended <- ended
-			return fmt.Errorf("it ended before it was ready: %w", ended)
-		case <-ctx.Done():
-			return fmt.Errorf("not ready: %w", err)
-		case <-time.After(time.Millisecond):
-		}
+// each does something for all nodes at once.
+func (c *Cluster) each(f func(*Process) error) error {
+	errs := make([]error, len(c.Nodes))
+	var wg sync.WaitGroup
+	for i, p := range c.Nodes {
+		wg.Go(func() { errs[i] = f(p) })
 	}
+	wg.Wait()
+	return errors.Join(errs...)
 }
 
-// ask makes the smallest request that a client would begin with.
-func (p Protocol) ask(addr string) error {
-	conn, err := net.DialTimeout("tcp", addr, time.Second)
-	if err != nil {
-		return err
-	}
-	defer conn.Close()
-	_ = conn.SetDeadline(time.Now().Add(5 * time.Second))
-	reply := make([]byte, 4)
-	switch p {
-	case JetStream: // the server speaks first
-		_, err = conn.Read(reply)
-	default: // ApiVersions version 0
-		if _, err = conn.Write([]byte{0, 0, 0, 10, 0, 18, 0, 0, 0, 0, 0, 7, 0xff, 0xff}); err == nil {
-			_, err = conn.Read(reply)
+// Node returns the node with the id.
+func (c *Cluster) Node(id int32) *Process { return c.Nodes[id-1] }
+
+// Addrs returns the nodes' addresses but for those of the nodes that are left out.
+func (c *Cluster) Addrs(without ...int32) []string {
+	var addrs []string
+	for _, p := range c.Nodes {
+		out := false
+		for _, id := range without {
+			out = out || int32(p.ID) == id
+		}
+		if !out {
+			addrs = append(addrs, p.Addr)
 		}
 	}
-	return err
+	return addrs
 }
 
-func (p *Process) tail() string {
-	b, _ := os.ReadFile(p.output.Name())
-	return string(b[max(0, len(b)-2000):])
+// OpsAddr returns the address of the first Logbahn's operations endpoint.
+func (c *Cluster) OpsAddr() string { return c.Nodes[0].OpsAddr() }
+
+// CPU returns the processor time of all nodes together.
+func (c *Cluster) CPU() (time.Duration, error) {
+	var sum time.Duration
+	for _, p := range c.Nodes {
+		used, err := p.CPU()
+		if err != nil {
+			return 0, err
+		}
+		sum += used
+	}
+	return sum, nil
 }
 
-// stopPatience is how long a system may take to stop before it is killed: its data is thrown away anyhow.
-const stopPatience = 2 * time.Second
+// ResidentBytes returns the resident memory of all nodes together.
+func (c *Cluster) ResidentBytes() (int64, error) {
+	var sum int64
+	for _, p := range c.Nodes {
+		rss, err := p.ResidentBytes()
+		if err != nil {
+			return 0, err
+		}
+		sum += rss
+	}
+	return sum, nil
+}
+
+// DropCache writes the nodes' files to disk and has the kernel forget them, so that the next read is a cold one.
+func (c *Cluster) DropCache() error { return c.each((*Process).DropCache) }
 
 // Stop ends the system and removes its data.
-func (p *Process) Stop() {
-	if p.cmd != nil && p.cmd.Process != nil {
-		_ = p.cmd.Process.Signal(syscall.SIGTERM)
-		select {
-		case <-p.ended:
-		case <-time.After(stopPatience):
-			_ = p.cmd.Process.Kill()
-			<-p.ended
-		}
-	}
-	if p.output != nil {
-		p.output.Close()
-	}
-	_ = os.RemoveAll(p.Dir)
+func (c *Cluster) Stop() {
+	_ = c.each(func(p *Process) error { p.remove(); return nil })
 }
+
+// seat is the place of one process of a system.
+type seat struct {
+	id   int // from 1
+	size int // of the cluster, 0 where there is none
+	port int // the same for all nodes, each on addresses of its own
+	dir  string
+}
+
+func (s seat) data() string { return filepath.Join(s.dir, "data") }
+
+// addr returns where clients reach a node. Those of a cluster have addresses of loopback from which no connection begins: no
+// client's socket takes a node's port while the node is down.
+func (s seat) addr(id int) string {
+	if s.size == 0 {
+		return loopback(1, s.port)
+	}
+	return loopback(10+id, s.port)
+}
+
+// controller returns where a node that has another listener for controllers has it.
+func (s seat) controller(id int) string { return loopback(20+id, s.port) }
+
+// ops returns where a Logbahn has its operations endpoint.
+func (s seat) ops() string { return loopback(30+s.id, s.port) }
+
+// voters names all nodes, each with an address.
+func (s seat) voters(addr func(id int) string) string {
+	var list []string
+	for id := 1; id <= s.size; id++ {
+		list = append(list, fmt.Sprintf("%d@%s", id, addr(id)))
+	}
+	return strings.Join(list, ",")
+}
+
+func loopback(host, port int) string { return fmt.Sprintf("127.0.0.%d:%d", host, port) }
 
 func freePort() (int, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")

@@ -3,10 +3,6 @@
 package system
 
 import (
-	"context"
-	"fmt"
-	"net"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime/debug"
@@ -27,15 +23,32 @@ const (
 	NATSSync     = "nats-sync"
 	BareLoop     = "bare"
 	BareAhead    = "bare-ahead"
+
+	// Clusters of three nodes.
+	ThreeLogbahnSync  = "logbahn-sync-3"
+	ThreeLogbahnOS    = "logbahn-os-3"
+	ThreeLogbahnQuick = "logbahn-quick-3"
+	ThreeKafkaDefault = "kafka-3"
+	ThreeKafkaFlush   = "kafka-flush-3"
+	ThreeKafkaQuick   = "kafka-quick-3"
 )
+
+// Settings of Kafka's vocabulary.
+const (
+	kafkaFlushes  = "log.flush.interval.messages=1"
+	logbahnSyncs  = "flush=sync"
+	logbahnTrusts = "flush=os"
+)
+
+// quick are sessions shorter than both systems have them.
+var quick = []string{"broker.session.timeout.ms=3000", "broker.heartbeat.interval.ms=500"}
 
 // All lists the systems in the order of the tables.
 var All = []System{
-	{Key: LogbahnSync, Name: "Logbahn, defaults (flushed)", command: startLogbahn("flush=sync")},
-	{Key: LogbahnOS, Name: "Logbahn, flush=os", command: startLogbahn("flush=os")},
-	{Key: KafkaDefault, Name: "Apache Kafka, defaults (unflushed)", Slow: true, prepare: formatKafka(""), command: kafka},
-	{Key: KafkaFlush, Name: "Apache Kafka, log.flush.interval.messages=1", Slow: true,
-		prepare: formatKafka("log.flush.interval.messages=1\n"), command: kafka},
+	{Key: LogbahnSync, Name: "Logbahn, defaults (flushed)", command: startLogbahn(logbahnSyncs)},
+	{Key: LogbahnOS, Name: "Logbahn, flush=os", command: startLogbahn(logbahnTrusts)},
+	{Key: KafkaDefault, Name: "Apache Kafka, defaults (unflushed)", Slow: true, prepare: formatKafka(), command: startKafka},
+	{Key: KafkaFlush, Name: "Apache Kafka, log.flush.interval.messages=1", Slow: true, prepare: formatKafka(kafkaFlushes), command: startKafka},
 	{Key: KfakeMemory, Name: "kfake, memory", command: serve("kfake-memory")},
 	{Key: KfakeDisk, Name: "kfake, DataDir", command: serve("kfake-disk")},
 	{Key: KfakeSync, Name: "kfake, DataDir and SyncWrites", command: serve("kfake-sync")},
@@ -43,6 +56,13 @@ var All = []System{
 	{Key: NATSSync, Name: "NATS JetStream, sync_interval=always", Protocol: JetStream, command: serve("nats-sync")},
 	{Key: BareLoop, Name: "bare loop", Protocol: Bare, command: serve("bare")},
 	{Key: BareAhead, Name: "bare loop, preallocated", Protocol: Bare, command: serve("bare-ahead")},
+	{Key: ThreeLogbahnSync, Name: "3 x Logbahn, defaults (flushed)", Size: 3, command: startLogbahn(logbahnSyncs)},
+	{Key: ThreeLogbahnOS, Name: "3 x Logbahn, flush=os", Size: 3, command: startLogbahn(logbahnTrusts)},
+	{Key: ThreeKafkaDefault, Name: "3 x Apache Kafka, defaults (unflushed)", Size: 3, Slow: true, prepare: formatKafka(), command: startKafka},
+	{Key: ThreeKafkaFlush, Name: "3 x Apache Kafka, log.flush.interval.messages=1", Size: 3, Slow: true,
+		prepare: formatKafka(kafkaFlushes), command: startKafka},
+	{Key: ThreeLogbahnQuick, Name: "3 x Logbahn, sessions of 3 s", Size: 3, command: startLogbahn(append(quick, logbahnSyncs)...)},
+	{Key: ThreeKafkaQuick, Name: "3 x Apache Kafka, sessions of 3 s", Size: 3, Slow: true, prepare: formatKafka(quick...), command: startKafka},
 }
 
 // Of returns the systems with the keys.
@@ -58,75 +78,24 @@ func Of(keys ...string) []System {
 	return list
 }
 
-func startLogbahn(setting string) func(*Env, string, int) *exec.Cmd {
-	return func(env *Env, dir string, port int) *exec.Cmd {
-		return exec.Command(env.Logbahn, "start", "--override", fmt.Sprintf("listeners=PLAINTEXT://127.0.0.1:%d", port),
-			"--override", "ops.listener="+opsAddr(port), "--override", "log.dirs="+dir, "--override", setting)
+func startLogbahn(settings ...string) func(*Env, seat) *exec.Cmd {
+	return func(env *Env, at seat) *exec.Cmd {
+		args := []string{"start"}
+		if at.size > 0 {
+			args = append(args, "--node-id", strconv.Itoa(at.id), "--voters", at.voters(at.addr))
+		}
+		all := append([]string{"listeners=PLAINTEXT://" + at.addr(at.id), "ops.listener=" + at.ops(), "log.dirs=" + at.data()}, at.replicated()...)
+		for _, s := range append(all, settings...) {
+			args = append(args, "--override", s)
+		}
+		return exec.Command(env.Logbahn, args...)
 	}
 }
-
-// opsAddr is where a Logbahn on the port has its operations endpoint: on another address of this machine, so that no
-// other socket has the port already.
-func opsAddr(port int) string { return net.JoinHostPort("127.0.0.9", strconv.Itoa(port)) }
-
-// OpsAddr returns the address of a Logbahn's operations endpoint.
-func (p *Process) OpsAddr() string { return opsAddr(p.port) }
 
 // serve starts this benchmark's binary again as one of the peers (Serve).
-func serve(what string) func(*Env, string, int) *exec.Cmd {
-	return func(env *Env, dir string, port int) *exec.Cmd {
-		return exec.Command(env.Self, "serve", what, dir, strconv.Itoa(port))
-	}
-}
-
-// kafkaHeap is what Kafka's own start script sets.
-var kafkaHeap = []string{"-Xmx1G", "-Xms1G", "-server", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20",
-	"-XX:InitiatingHeapOccupancyPercent=35", "-XX:+ExplicitGCInvokesConcurrent", "-Djava.awt.headless=true"}
-
-func kafka(env *Env, dir string, _ int) *exec.Cmd {
-	args := append(append([]string{}, kafkaHeap...), "-cp", env.KafkaCP, "kafka.Kafka", kafkaProperties(filepath.Dir(dir)))
-	return exec.Command("java", args...)
-}
-
-func kafkaProperties(dir string) string { return filepath.Join(dir, "server.properties") }
-
-// formatKafka writes the settings that Kafka ships for one combined node, and formats the directory.
-func formatKafka(more string) func(context.Context, *Env, string, int) error {
-	return func(ctx context.Context, env *Env, dir string, port int) error {
-		if env.KafkaCP == "" {
-			return ErrNotInstalled
-		}
-		controller, err := freePort()
-		if err != nil {
-			return err
-		}
-		settings := fmt.Sprintf(`process.roles=broker,controller
-node.id=1
-controller.quorum.bootstrap.servers=127.0.0.1:%[2]d
-listeners=PLAINTEXT://127.0.0.1:%[1]d,CONTROLLER://127.0.0.1:%[2]d
-advertised.listeners=PLAINTEXT://127.0.0.1:%[1]d,CONTROLLER://127.0.0.1:%[2]d
-controller.listener.names=CONTROLLER
-listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
-num.network.threads=3
-num.io.threads=8
-socket.send.buffer.bytes=102400
-socket.receive.buffer.bytes=102400
-log.dirs=%[3]s
-offsets.topic.replication.factor=1
-share.coordinator.state.topic.replication.factor=1
-share.coordinator.state.topic.min.isr=1
-transaction.state.log.replication.factor=1
-transaction.state.log.min.isr=1
-%[4]s`, port, controller, filepath.Join(dir, "data"), more)
-		if err := os.WriteFile(kafkaProperties(dir), []byte(settings), 0o644); err != nil {
-			return err
-		}
-		out, err := exec.CommandContext(ctx, "java", "-Xmx256m", "-cp", env.KafkaCP, "kafka.tools.StorageTool", "format",
-			"--standalone", "-t", "AAAAAAAAAAAAAAAAAAAAAQ", "-c", kafkaProperties(dir)).CombinedOutput()
-		if err != nil {
-			return fmt.Errorf("format: %w: %s", err, out)
-		}
-		return nil
+func serve(what string) func(*Env, seat) *exec.Cmd {
+	return func(env *Env, at seat) *exec.Cmd {
+		return exec.Command(env.Self, "serve", what, at.data(), strconv.Itoa(at.port))
 	}
 }
 
