@@ -132,12 +132,15 @@ var sections = []section{
 	},
 	{
 		name: "recovery", title: "Recovery", share: 5,
-		about: "Three nodes with 10,000 partitions of three replicas, in topics of 1,000, with one record of 1 KiB in each at first. " +
+		about: "Three nodes with 1,000 and with 10,000 partitions of three replicas, in topics of 1,000, with one record of 1 KiB in each at first. " +
 			"One node that is not the controller is killed (kill -9), and started when the others lead everything; killed again and started at " +
 			"once; stopped by SIGTERM and started; then all three are killed and started. in sync is the time from the node's start until it is in all " +
 			"in-sync sets again, with the others asked every 0.2 s; writable that until a record written to every partition is acknowledged by " +
 			"all in-sync replicas; leaders that from the kill until other nodes lead everything; stop that from SIGTERM to the process's end.",
-		cases: []testCase{{systems: threeDefaults, patience: manyPatience, run: recovery(10000)}},
+		cases: []testCase{
+			{systems: threeDefaults, patience: manyPatience, run: recovery(1000)},
+			{systems: threeDefaults, patience: manyPatience, run: recovery(10000)},
+		},
 	},
 	{
 		name: "idle", title: "Idle partitions", share: 5,

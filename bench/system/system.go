@@ -190,8 +190,8 @@ func (s seat) addr(id int) string {
 	return loopback(10+id, s.port)
 }
 
-// controller returns where a node that has another listener for controllers has it.
-func (s seat) controller(id int) string { return loopback(20+id, s.port) }
+// controller returns where a node that has another listener for controllers has it. Kafka wants another port, too.
+func (s seat) controller(id int) string { return loopback(20+id, s.port+1) }
 
 // ops returns where a Logbahn has its operations endpoint.
 func (s seat) ops() string { return loopback(30+s.id, s.port) }
