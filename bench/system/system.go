@@ -59,7 +59,7 @@ type Cluster struct {
 }
 
 // startPatience is how long a system may take to answer.
-const startPatience = 60 * time.Second
+const startPatience = 2 * time.Minute
 
 // Start runs a system in fresh directories and returns when all nodes have answered.
 func (s System) Start(ctx context.Context, env *Env) (*Cluster, error) {
