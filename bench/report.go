@@ -171,7 +171,11 @@ func failures(r *Results) []string {
 	for _, s := range r.Samples {
 		if s.Error != "" {
 			first, _, _ := strings.Cut(s.Error, "\n")
-			if line := fmt.Sprintf("Failed, %s: %s.", system.Of(s.System)[0].Name, first); !slices.Contains(list, line) {
+			who := s.System
+			if known := system.Of(s.System); len(known) > 0 {
+				who = known[0].Name
+			}
+			if line := fmt.Sprintf("Failed, %s: %s.", who, first); !slices.Contains(list, line) {
 				list = append(list, line)
 			}
 		}
