@@ -102,7 +102,7 @@ func (l *Load) member(ctx context.Context, r *rand.Rand, host *Host, name string
 		living, end := context.WithTimeout(ctx, lifetime(r))
 		for living.Err() == nil {
 			m.work(living, cl)
-			pause(living, time.Duration(r.Int64N(int64(300*time.Millisecond))))
+			pause(living, time.Duration(r.Int64N(int64(600*time.Millisecond))))
 		}
 		end()
 		cl.CloseAllowingRebalance()

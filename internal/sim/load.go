@@ -25,7 +25,7 @@ const (
 	partitions  = 3
 
 	callMax       = 5 * time.Second // what a client waits for an answer to one call
-	producerPause = 700 * time.Millisecond
+	producerPause = time.Second
 	burstMax      = 5
 	lifeMin       = 8 * time.Second // of one client, before another takes its place
 	lifeJitter    = 20 * time.Second

@@ -112,24 +112,17 @@ func build(t *testing.T, name string, env []string, flags ...string) string {
 // garbage is GOGC of a run: its live memory is small, and what it throws away in a second is many times that.
 const garbage = "800"
 
-// parallel tells whether goroutines of a run run at once. One seed in four has all processors, whatever scenario it plays; the
-// others have one, which costs less.
-func parallel(seed uint64) bool { return seed*0x9e3779b97f4a7c15>>62 == 0 }
-
 // native returns a runner that plays in a process of its own.
 func native(t *testing.T) *runner {
-	r, race := &runner{target: "sim", how: "native"}, os.Getenv(raceVar) != ""
+	r := &runner{target: "sim", how: "native"}
 	var flags []string
-	if race {
+	if os.Getenv(raceVar) != "" {
 		flags, r.how, r.target = append(flags, "-race"), "race", "sim RACE=1"
 	}
 	binary := build(t, "sim.test", nil, flags...)
 	r.play = func(ctx context.Context, scenario string, seed uint64) ([]byte, error) {
 		cmd := exec.CommandContext(ctx, binary, "-test.run=^TestPlay$", fmt.Sprintf("-test.timeout=%v", runMax-5*time.Second))
 		cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%s:%d", playVar, scenario, seed), "GOGC="+garbage)
-		if !race && !parallel(seed) {
-			cmd.Env = append(cmd.Env, "GOMAXPROCS=1")
-		}
 		return cmd.CombinedOutput()
 	}
 	return r
