@@ -81,6 +81,13 @@ func BenchmarkMillion(b *testing.B) {
 		run("heartbeat", func() []cluster.Change { _, c := m.Handle(1, img, beat); return c })
 		run("tick", func() []cluster.Change { c, _ := m.Tick(1, img); return c })
 		run("alter-partition", func() []cluster.Change { _, c := m.Handle(1, img, shrink(img)); return c })
+		create := kmsg.NewPtrCreateTopicsRequest()
+		for topic := range 10_000 / perTopic {
+			rt := kmsg.NewCreateTopicsRequestTopic()
+			rt.Topic, rt.NumPartitions, rt.ReplicationFactor = fmt.Sprintf("n%06d", topic), int32(perTopic), 3
+			create.Topics = append(create.Topics, rt)
+		}
+		run("create-topics", func() []cluster.Change { _, c := m.Handle(1, img, create); return c })
 		run("fence", func() []cluster.Change { r, _ := img.Broker(77); return m.fence(img, r) })
 		run("register", func() []cluster.Change {
 			return []cluster.Change{cluster.RegisterBroker{Broker: cluster.Broker{ID: 77, Epoch: 1000}}}

@@ -18,7 +18,7 @@ func (m *Machine) createPartitions(img *cluster.Image, req *kmsg.CreatePartition
 		names[i] = req.Topics[i].Topic
 	}
 	once, refused := distinct(names)
-	excess := tooManyToAdd(img, req.Topics)
+	excess, sites := tooManyToAdd(img, req.Topics), newPlacement(img.Brokers())
 	var changes []cluster.Change
 	for _, i := range once {
 		t := &req.Topics[i]
@@ -29,7 +29,7 @@ func (m *Machine) createPartitions(img *cluster.Image, req *kmsg.CreatePartition
 			why = excess
 		}
 		if why == nil {
-			change, why = m.morePartitions(img, t)
+			change, why = m.morePartitions(img, sites, t)
 		}
 		if why != nil {
 			result.ErrorCode, result.ErrorMessage = why.code.Code(), why.message()
@@ -54,7 +54,7 @@ func tooManyToAdd(img *cluster.Image, topics []kmsg.CreatePartitionsRequestTopic
 	return tooMany(total)
 }
 
-func (m *Machine) morePartitions(img *cluster.Image, t *kmsg.CreatePartitionsRequestTopic) (cluster.CreatePartitions, *refusal) {
+func (m *Machine) morePartitions(img *cluster.Image, sites *placement, t *kmsg.CreatePartitionsRequestTopic) (cluster.CreatePartitions, *refusal) {
 	var change cluster.CreatePartitions
 	topic, ok := img.Topic(t.Topic)
 	if !ok {
@@ -71,7 +71,7 @@ func (m *Machine) morePartitions(img *cluster.Image, t *kmsg.CreatePartitionsReq
 	case int(t.Count) > cluster.PartitionsMax:
 		return change, &refusal{wire.InvalidPartitions, fmt.Sprintf("A topic has at most %d partitions.", cluster.PartitionsMax)}
 	}
-	assigned, why := m.assignMore(img, t, more, len(topic.Partitions[0].Replicas))
+	assigned, why := m.assignMore(img, sites, t, more, len(topic.Partitions[0].Replicas))
 	if why != nil {
 		return change, why
 	}
@@ -87,9 +87,9 @@ func (m *Machine) morePartitions(img *cluster.Image, t *kmsg.CreatePartitionsReq
 	return change, nil
 }
 
-func (m *Machine) assignMore(img *cluster.Image, t *kmsg.CreatePartitionsRequestTopic, more, rf int) ([][]cluster.NodeID, *refusal) {
+func (m *Machine) assignMore(img *cluster.Image, sites *placement, t *kmsg.CreatePartitionsRequestTopic, more, rf int) ([][]cluster.NodeID, *refusal) {
 	if t.Assignment == nil {
-		return place(img.Brokers(), more, rf, m.cfg.Rand())
+		return sites.place(more, rf, m.cfg.Rand())
 	}
 	if len(t.Assignment) != more {
 		return nil, &refusal{wire.InvalidReplicaAssignment, fmt.Sprintf("Attempted to add %d additional partition(s), but "+

@@ -24,7 +24,7 @@ func (m *Machine) createTopics(img *cluster.Image, req *kmsg.CreateTopicsRequest
 	}
 	once, refused := distinct(names)
 	tooMany := m.tooManyToCreate(req.Topics)
-	collisions := &collisions{img: img}
+	collisions, sites := &collisions{img: img}, newPlacement(img.Brokers())
 	var changes []cluster.Change
 	for _, i := range once {
 		t := &req.Topics[i]
@@ -35,7 +35,7 @@ func (m *Machine) createTopics(img *cluster.Image, req *kmsg.CreateTopicsRequest
 			why = tooMany
 		}
 		if why == nil {
-			topic, why = m.newTopic(img, collisions, t)
+			topic, why = m.newTopic(img, collisions, sites, t)
 		}
 		if why != nil {
 			result.ErrorCode, result.ErrorMessage = why.code.Code(), why.message()
@@ -88,7 +88,7 @@ func tooMany(partitions int64) *refusal {
 }
 
 // newTopic makes a topic of what was asked for.
-func (m *Machine) newTopic(img *cluster.Image, c *collisions, t *kmsg.CreateTopicsRequestTopic) (cluster.Topic, *refusal) {
+func (m *Machine) newTopic(img *cluster.Image, c *collisions, sites *placement, t *kmsg.CreateTopicsRequestTopic) (cluster.Topic, *refusal) {
 	if t.Topic == metadataTopic {
 		return cluster.Topic{}, &refusal{
 			wire.InvalidRequest, "Creation of internal topic " + metadataTopic + " is prohibited.",
@@ -107,7 +107,7 @@ func (m *Machine) newTopic(img *cluster.Image, c *collisions, t *kmsg.CreateTopi
 	if why != nil {
 		return cluster.Topic{}, why
 	}
-	assigned, why := m.assign(img, t)
+	assigned, why := m.assign(img, sites, t)
 	if why != nil {
 		return cluster.Topic{}, why
 	}
@@ -150,7 +150,7 @@ func newTopicConfigs(asked []kmsg.CreateTopicsRequestTopicConfig) (map[string]st
 }
 
 // assign returns the replicas of each partition: as the request says, or as place says.
-func (m *Machine) assign(img *cluster.Image, t *kmsg.CreateTopicsRequestTopic) ([][]cluster.NodeID, *refusal) {
+func (m *Machine) assign(img *cluster.Image, sites *placement, t *kmsg.CreateTopicsRequestTopic) ([][]cluster.NodeID, *refusal) {
 	if len(t.ReplicaAssignment) > 0 {
 		return manual(img, t)
 	}
@@ -169,7 +169,7 @@ func (m *Machine) assign(img *cluster.Image, t *kmsg.CreateTopicsRequestTopic) (
 	if n == -1 {
 		n = m.cfg.NumPartitions
 	}
-	return place(img.Brokers(), int(n), int(rf), m.cfg.Rand())
+	return sites.place(int(n), int(rf), m.cfg.Rand())
 }
 
 // manual reads an assignment by hand.

@@ -230,7 +230,7 @@ func TestPlacement(t *testing.T) {
 			}
 		}
 		n, rf := 1+r.IntN(40), 1+r.IntN(len(brokers))
-		placed, why := place(brokers, n, rf, r.Uint64())
+		placed, why := newPlacement(brokers).place(n, rf, r.Uint64())
 		if why != nil {
 			t.Fatalf("seed %d: %v", seed, why)
 		}
@@ -284,13 +284,13 @@ func badPlacement(brokers []cluster.Broker, replicas []cluster.NodeID, rf, live 
 
 func TestPlacementPassesOverCordoned(t *testing.T) {
 	brokers := []cluster.Broker{{ID: 0}, {ID: 1, Cordoned: true}, {ID: 2}}
-	placed, why := place(brokers, 9, 2, 0)
+	placed, why := newPlacement(brokers).place(9, 2, 0)
 	for _, replicas := range placed {
 		if slices.Contains(replicas, 1) {
 			t.Errorf("%v has a cordoned broker", replicas)
 		}
 	}
-	if _, tooMany := place(brokers, 1, 3, 0); why != nil || tooMany == nil || tooMany.code != wire.InvalidReplicationFactor {
+	if _, tooMany := newPlacement(brokers).place(1, 3, 0); why != nil || tooMany == nil || tooMany.code != wire.InvalidReplicationFactor {
 		t.Errorf("two replicas: %v, three: %v", why, tooMany)
 	}
 }
@@ -300,7 +300,7 @@ func TestPlacementSpreadsFollowers(t *testing.T) {
 	for i := range brokers {
 		brokers[i].ID = cluster.NodeID(i)
 	}
-	placed, _ := place(brokers, 12, 2, 0)
+	placed, _ := newPlacement(brokers).place(12, 2, 0)
 	pairs := make(map[[2]cluster.NodeID]bool)
 	for _, replicas := range placed {
 		pairs[[2]cluster.NodeID(replicas)] = true

@@ -11,24 +11,85 @@ import (
 	"github.com/logbahn/logbahn/internal/wire"
 )
 
-// place chooses replicas for n partitions. First replicas go round all brokers, so that leaderships are spread; the
-// others are shifted against them by one more after each round, so that two brokers do not share all they have; and a
-// rack is used twice only when every rack has been used. Fenced brokers come last, and never first; cordoned ones do not
-// come at all. start is where the round begins.
-func place(brokers []cluster.Broker, n int, rf int, start uint64) ([][]cluster.NodeID, *refusal) {
-	brokers = slices.DeleteFunc(slices.Clone(brokers), func(b cluster.Broker) bool { return b.Cordoned })
-	ring, fenced := rings(brokers)
-	switch {
-	case len(brokers) == 0 || rf > len(brokers):
+// placement chooses replicas. First replicas go round all brokers, so that leaderships are spread; the others are shifted
+// against them by one more after each round, so that two brokers do not share all they have; and a rack is used twice
+// only when every rack has been used. Fenced brokers come last, and never first; cordoned ones do not come at all.
+//
+// It looks at every broker when it is made, once for all topics of a request, and then only at those that it chooses.
+type placement struct {
+	live, fenced ring
+}
+
+// ring is brokers in the order of their turns. Neighbours are in different racks as far as that is possible.
+type ring struct {
+	sites []site
+	racks int // that are different
+	// round numbers the choices. used has for each rack the last choice that has used it, so that nothing has to be cleared.
+	round uint64
+	used  []uint64
+}
+
+// site is a broker and where it stands.
+type site struct {
+	id   cluster.NodeID
+	rack int
+	used uint64 // the last choice that has used it
+}
+
+// newPlacement sorts brokers into those that may lead, and the others. A broker without a rack is a rack of its own.
+func newPlacement(brokers []cluster.Broker) *placement {
+	racks := make(map[string][]cluster.Broker)
+	left := 0
+	for _, b := range brokers {
+		if b.Cordoned {
+			continue
+		}
+		left++
+		rack := cmp.Or(b.Rack, "\x00"+strconv.Itoa(int(b.ID)))
+		racks[rack] = append(racks[rack], b)
+	}
+	names := slices.Sorted(maps.Keys(racks))
+	p := &placement{live: newRing(len(names)), fenced: newRing(len(names))}
+	for depth := 0; left > 0; depth++ {
+		for rack, name := range names {
+			if depth >= len(racks[name]) {
+				continue
+			}
+			left--
+			if b := racks[name][depth]; b.Live() {
+				p.live.add(b.ID, rack)
+			} else {
+				p.fenced.add(b.ID, rack)
+			}
+		}
+	}
+	return p
+}
+
+func newRing(racks int) ring { return ring{round: 1, used: make([]uint64, racks)} }
+
+func (r *ring) add(id cluster.NodeID, rack int) {
+	r.sites = append(r.sites, site{id: id, rack: rack})
+	if r.used[rack] != r.round {
+		r.used[rack] = r.round
+		r.racks++
+	}
+}
+
+// place chooses replicas for n partitions. start is where the round begins.
+func (p *placement) place(n, rf int, start uint64) ([][]cluster.NodeID, *refusal) {
+	switch brokers := len(p.live.sites) + len(p.fenced.sites); {
+	case brokers == 0 || rf > brokers:
 		return nil, unplaceable(rf, fmt.Sprintf(
-			"The target replication factor of %d cannot be reached because only %d broker(s) are registered or some brokers have all their log directories cordoned.", rf, len(brokers)))
-	case len(ring) == 0:
+			"The target replication factor of %d cannot be reached because only %d broker(s) are registered or some brokers have all their log directories cordoned.", rf, brokers))
+	case len(p.live.sites) == 0:
 		return nil, unplaceable(rf, "All brokers are currently fenced.")
 	}
 	placed := make([][]cluster.NodeID, n)
 	for i := range placed {
-		turn := start%uint64(len(ring)) + uint64(i)
-		placed[i] = replicas(ring, fenced, rf, turn)
+		turn := start%uint64(len(p.live.sites)) + uint64(i)
+		chosen := p.live.choose(make([]cluster.NodeID, 0, rf), rf, turn)
+		placed[i] = p.fenced.choose(chosen, rf, 0)
 	}
 	return placed, nil
 }
@@ -39,64 +100,33 @@ func unplaceable(rf int, why string) *refusal {
 	}
 }
 
-// site is a broker and where it stands.
-type site struct {
-	id   cluster.NodeID
-	rack string
-}
-
-// rings returns the brokers that may lead, and the others. Neighbours in a ring are in different racks as far as that is
-// possible. A broker without a rack is a rack of its own.
-func rings(brokers []cluster.Broker) (live, fenced []site) {
-	racks := make(map[string][]cluster.Broker)
-	for _, b := range brokers {
-		rack := cmp.Or(b.Rack, "\x00"+strconv.Itoa(int(b.ID)))
-		racks[rack] = append(racks[rack], b)
+// choose adds brokers in the order of a turn until there are rf: first those of racks that are not used yet.
+func (r *ring) choose(chosen []cluster.NodeID, rf int, turn uint64) []cluster.NodeID {
+	r.round++
+	take := func(s *site) {
+		r.used[s.rack], s.used = r.round, r.round
+		chosen = append(chosen, s.id)
 	}
-	names := slices.Sorted(maps.Keys(racks))
-	for depth, left := 0, len(brokers); left > 0; depth++ {
-		for _, name := range names {
-			if depth >= len(racks[name]) {
-				continue
-			}
-			left--
-			if b := racks[name][depth]; b.Live() {
-				live = append(live, site{b.ID, name})
-			} else {
-				fenced = append(fenced, site{b.ID, name})
-			}
+	for i, racks := 0, 0; i < len(r.sites) && racks < r.racks && len(chosen) < rf; i++ {
+		if s := r.at(turn, i); r.used[s.rack] != r.round {
+			racks++
+			take(s)
 		}
 	}
-	return live, fenced
-}
-
-// replicas chooses the replicas of the partition that has the turn.
-func replicas(ring, fenced []site, rf int, turn uint64) []cluster.NodeID {
-	n := uint64(len(ring))
-	order := []site{ring[turn%n]}
-	if n > 1 {
-		shift := turn / n
-		for j := range n - 1 {
-			order = append(order, ring[(turn+1+(shift+j)%(n-1))%n])
-		}
-	}
-	chosen := choose(nil, order, rf)
-	return choose(chosen, fenced, rf)
-}
-
-// choose adds brokers in their order until there are rf: first those of racks that are not used yet.
-func choose(chosen []cluster.NodeID, order []site, rf int) []cluster.NodeID {
-	used := make(map[string]bool, rf)
-	for _, s := range order {
-		if len(chosen) < rf && !used[s.rack] {
-			used[s.rack] = true
-			chosen = append(chosen, s.id)
-		}
-	}
-	for _, s := range order {
-		if len(chosen) < rf && !slices.Contains(chosen, s.id) {
-			chosen = append(chosen, s.id)
+	for i := 0; i < len(r.sites) && len(chosen) < rf; i++ {
+		if s := r.at(turn, i); s.used != r.round {
+			take(s)
 		}
 	}
 	return chosen
+}
+
+// at returns the i-th broker of a turn: the one whose turn it is, and then the others from one on that is shifted by one
+// more with each round.
+func (r *ring) at(turn uint64, i int) *site {
+	n := uint64(len(r.sites))
+	if i == 0 {
+		return &r.sites[turn%n]
+	}
+	return &r.sites[(turn+1+(turn/n+uint64(i)-1)%(n-1))%n]
 }
