@@ -122,6 +122,8 @@ func (q *Quorum) runLoop() {
 			q.advanceJoining()
 		case <-ticks(q.timers.machine):
 			q.tickMachine()
+		case <-q.again:
+			q.tickMachine()
 		case m := <-q.inbox:
 			q.step(m)
 		case r := <-q.requests:
@@ -192,7 +194,12 @@ func (q *Quorum) resendSnapshots() {
 // take handles r and those that wait behind it, so that one sync serves many.
 func (q *Quorum) take(r *request) {
 	q.handle(r)
-	for range requestsBatch - 1 {
+	q.takeWaiting(requestsBatch - 1)
+}
+
+// takeWaiting handles requests that wait, n at most.
+func (q *Quorum) takeWaiting(n int) {
+	for range n {
 		select {
 		case r := <-q.requests:
 			q.handle(r)

@@ -111,6 +111,7 @@ type Quorum struct {
 	snapshots  chan snapshotResult // capacity 1: one is written at a time
 	fetches    chan fetchResult    // capacity 1: one is made at a time
 	resigns    chan struct{}       // capacity 1
+	again      chan struct{}       // capacity 1: the machine has more to change than one turn of the loop allows
 	ctx        context.Context     // ends with stop
 	cancel     context.CancelFunc
 	stop       chan struct{}
@@ -132,6 +133,7 @@ func Open(cfg Config) (*Quorum, error) {
 		snapshots: make(chan snapshotResult, 1),
 		fetches:   make(chan fetchResult, 1),
 		resigns:   make(chan struct{}, 1),
+		again:     make(chan struct{}, 1),
 		stop:      make(chan struct{}),
 		failed:    make(chan struct{}),
 	}

@@ -1,7 +1,10 @@
 package quorum
 
 import (
+	"errors"
 	"time"
+
+	"go.etcd.io/raft/v3"
 
 	"github.com/logbahn/logbahn/internal/cluster"
 )
@@ -62,21 +65,42 @@ func (q *Quorum) watchesBrokers() bool {
 	return false
 }
 
-// tickMachine lets the machine look at the time, and proposes what it finds.
+const (
+	// tickChangesMax is how many changes one turn of the loop proposes for the machine. Where brokers fall silent by the
+	// hundred there are far more, and while they are made, committed and stored, everybody else is to be heard.
+	tickChangesMax = 10_000
+	// requestsBeforeTick bounds the requests that are taken before the machine looks at the time.
+	requestsBeforeTick = 16 * requestsQueued
+)
+
+// tickMachine lets the machine look at the time, and proposes what it finds. What has come before is heard before: a broker
+// whose heartbeat waits for the loop is not silent.
 func (q *Quorum) tickMachine() {
 	s := &q.loop
 	if !s.leading || !s.ready {
 		return
 	}
-	for more := true; more; {
+	q.takeWaiting(requestsBeforeTick)
+	for proposed, more := 0, true; more; {
+		if proposed >= tickChangesMax {
+			select {
+			case q.again <- struct{}{}:
+			default:
+			}
+			return
+		}
 		var changes []cluster.Change
 		changes, more = q.cfg.Machine.Tick(q.now().UnixMilli(), s.proposed)
 		if len(changes) == 0 {
 			return
 		}
-		if err := q.propose(pending{}, changes); err != nil {
+		err := q.propose(pending{}, changes)
+		if err != nil && !errors.Is(err, raft.ErrProposalDropped) { // too much is under way already
 			q.log.Warn("a change of the cluster that time demands was not proposed, and will be again", "err", err)
+		}
+		if err != nil {
 			return
 		}
+		proposed += len(changes)
 	}
 }
