@@ -180,7 +180,7 @@ func (a *administrator) create(ctx context.Context, machine int, op *check.Metad
 	if err != nil {
 		return 0, err
 	}
-	if op.Kind == check.CreateTopic {
+	if op.Kind == check.CreateTopic && resp.Topics[0].ErrorCode == 0 {
 		op.ID = hex.EncodeToString(resp.Topics[0].TopicID[:])
 	}
 	return resp.Topics[0].ErrorCode, nil
