@@ -83,7 +83,11 @@ var ThreeNodes = []Scenario{
 		r.repeat(12, func() { r.jumpClock(r.Pick()) })
 	}},
 	{Name: "three-nodes-13-cut", Machines: 3, GapMax: gapMax, Faults: func(r *Run) {
-		r.calmly(5, func() { r.cutMachines(r.Rand.IntN(3)) })
+		r.calmly(5, func() { r.cutMachines(fromAll) })
+	}},
+	// Clients that reach who is cut off ask it who leads, and believe it.
+	{Name: "three-nodes-13-cut-from-machines", Machines: 3, Faults: func(r *Run) {
+		r.calmly(5, func() { r.cutMachines([]int{fromMachines, oneWay}[r.Rand.IntN(2)]) })
 	}},
 	// The in-sync set shrinks only when who is cut off has lagged for replica.lag.time.max.ms.
 	{Name: "three-nodes-13-bridge", Machines: 3, GapMax: 36 * time.Second, Faults: func(r *Run) {
@@ -153,22 +157,27 @@ func (r *Run) damage(pick func(name string) bool) {
 	})
 }
 
-// bridge is the kind of cut in which a third machine still reaches both.
-const bridge = 3
+// The kinds of cuts.
+const (
+	fromAll      = iota
+	fromMachines // clients still reach it
+	oneWay       // what it sends to machines is lost, what it is sent is not
+	bridge       // two that a third still reaches both
+)
 
 // cutMachines separates machines from each other: one from the rest, one direction, or two that a third still reaches both.
 func (r *Run) cutMachines(kind int) {
 	order := r.Rand.Perm(len(r.Machines))
 	a, b, c := r.Machines[order[0]].Host, r.Machines[order[1]].Host, r.Machines[order[2]].Host
 	switch kind {
-	case 0: // from everybody
+	case fromAll:
 		r.Network.Isolate(a, r.Network.Hosts()...)
-	case 1: // from the other machines only: clients still reach it
+	case fromMachines:
 		r.Network.Isolate(a, b, c)
-	case 2: // what it sends is lost, what it is sent is not
+	case oneWay:
 		r.Network.Cut(a, b)
 		r.Network.Cut(a, c)
-	case bridge: // c reaches both
+	case bridge:
 		r.Network.Isolate(a, b)
 	}
 	r.Between(time.Second, 20*time.Second)
