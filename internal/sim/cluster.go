@@ -11,13 +11,17 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/logbahn/logbahn/internal/config"
 )
 
-const brokerPort = 9092
+const (
+	brokerPort = 9092
+	dialMax    = time.Second // of a client
+)
 
 // Config says what a cluster is like.
 type Config struct {
@@ -109,7 +113,11 @@ func (c *Cluster) Client(host *Host, opts ...kgo.Opt) (*kgo.Client, error) {
 	for _, m := range c.Machines {
 		seeds = append(seeds, m.Address(brokerPort))
 	}
-	dial := func(ctx context.Context, _, address string) (net.Conn, error) { return process.Dial(ctx, address) }
+	dial := func(ctx context.Context, _, address string) (net.Conn, error) { // kgo.DialTimeout is for its own dialer
+		ctx, cancel := context.WithTimeout(ctx, dialMax)
+		defer cancel()
+		return process.Dial(ctx, address)
+	}
 	return kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers(seeds...), kgo.Dialer(dial)}, opts...)...)
 }
 

@@ -83,6 +83,9 @@ func StartLoad(ctx context.Context, c *Cluster, seed uint64) (*Load, error) {
 	for i, host := range []*Host{l.host[0], l.host[2]} {
 		l.begin(func(r *rand.Rand) { l.administer(l.work, r, host, i) })
 	}
+	for p := range int32(partitions) {
+		l.begin(func(r *rand.Rand) { l.probe(l.work, r, l.host[1], p) })
+	}
 	return l, nil
 }
 
@@ -175,7 +178,7 @@ func (l *Load) create(ctx context.Context, cl *kgo.Client, name string, partitio
 func (l *Load) client(host *Host, opts ...kgo.Opt) (*kgo.Client, error) {
 	return l.cluster.Client(host, append([]kgo.Opt{
 		kgo.MetadataMinAge(100 * time.Millisecond), kgo.MetadataMaxAge(5 * time.Second),
-		kgo.RequestTimeoutOverhead(3 * time.Second), kgo.DialTimeout(3 * time.Second),
+		kgo.RequestTimeoutOverhead(3 * time.Second),
 		kgo.RetryBackoffFn(func(int) time.Duration { return 250 * time.Millisecond }),
 		kgo.DisableClientMetrics(),
 	}, opts...)...)

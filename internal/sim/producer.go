@@ -25,8 +25,7 @@ const flushMax = 10 * time.Second
 func (l *Load) producer(ctx context.Context, r *rand.Rand, host *Host, name string, a acks) {
 	for life := 1; ctx.Err() == nil; life++ {
 		opts := []kgo.Opt{kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.DefaultProduceTopic(topic), kgo.UnknownTopicRetries(-1),
-			// Short, so that a gap is the cluster's and not the client's patience with who is silent.
-			kgo.ProduceRequestTimeout(2 * time.Second), kgo.RequestTimeoutOverhead(time.Second), kgo.DialTimeout(time.Second)}
+			kgo.ProduceRequestTimeout(2 * time.Second), kgo.RequestTimeoutOverhead(time.Second)}
 		if a == acksLeader {
 			opts = append(opts, kgo.RequiredAcks(kgo.LeaderAck()), kgo.DisableIdempotentWrite())
 		}

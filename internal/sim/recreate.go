@@ -4,14 +4,11 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
-	"slices"
 	"strconv"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
-
-	"github.com/logbahn/logbahn/internal/record"
 )
 
 // ask asks a machine that knows the newest of the topics for the ones before, and for what was committed for them: there must be
@@ -51,16 +48,7 @@ func (c *churner) refused(what string, machine int, old [16]byte, code int16) {
 }
 
 func (c *churner) produceTo(ctx context.Context, cl *kgo.Client, machine int, old [16]byte) {
-	b := record.NewBuilder(record.BuilderOptions{})
-	b.Append(record.Record{Value: fmt.Appendf(nil, "for %x", old)})
-	req := kmsg.NewPtrProduceRequest()
-	req.Acks, req.TimeoutMillis = -1, int32(callMax.Milliseconds())
-	t := kmsg.NewProduceRequestTopic()
-	p := kmsg.NewProduceRequestTopicPartition()
-	p.Records = slices.Clone(b.Bytes())
-	t.Topic, t.TopicID, t.Partitions = c.name, old, append(t.Partitions, p)
-	req.Topics = append(req.Topics, t)
-	resp, err := ask[*kmsg.ProduceResponse](ctx, cl, machine, req)
+	resp, err := ask[*kmsg.ProduceResponse](ctx, cl, machine, produceRequest(c.name, old, 0, fmt.Appendf(nil, "for %x", old)))
 	if err == nil {
 		c.refused("Produce", machine, old, resp.Topics[0].Partitions[0].ErrorCode)
 	}
