@@ -98,14 +98,14 @@ func (f *fetcher) look(x *followed, now time.Time) time.Duration {
 		return left
 	}
 	want.PartitionMaxBytes = f.cfg.Replication.PartitionBytesMax
-	if x.inSession && x.sent == want {
+	if x.inSession && x.sent == want && !x.refused {
 		return 0
 	}
 	key := idKey{x.partition.topicID, x.partition.index}
 	if x.inSession && f.byKey[key] != x {
 		return 0 // a later replica of the same partition has taken its place
 	}
-	x.sent, x.inSession, f.byKey[key] = want, true, x
+	x.sent, x.inSession, x.refused, f.byKey[key] = want, true, false, x
 	if f.session.epoch > 0 {
 		f.req.ForgottenTopics = remember(f.req.ForgottenTopics, key)
 		f.req.Topics = name(f.req.Topics, key, want)

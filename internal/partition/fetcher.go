@@ -55,6 +55,7 @@ type followed struct {
 	// The loop's own.
 	sent      wire.FetchPartition
 	inSession bool
+	refused   bool // since it was named: the leader's session may not watch it, and has to hear of it again
 	lastError error
 
 	// The reporter's own.
@@ -227,6 +228,7 @@ func (f *fetcher) takePartition(x *followed, reply *wire.FetchPartitionReply) {
 		x.lastError = nil
 		return
 	}
+	x.refused = true
 	backoff := f.cfg.Replication.Backoff
 	if waitsForImage(err) { // which is on its way, here or there
 		backoff = min(backoff, imagePause)

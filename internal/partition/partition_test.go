@@ -354,6 +354,41 @@ func TestPartitionThatComesBackIsNotForgotten(t *testing.T) {
 	}
 }
 
+// A partition that the leader has refused is named again, however late the next request: the leader does not watch it.
+func TestRefusedPartitionIsNamedAgain(t *testing.T) {
+	n := startNode(t, vfs.NewMem())
+	n.apply(cluster.RegisterBroker{Broker: cluster.Broker{ID: 2, Epoch: n.img.NextBrokerEpoch()}})
+	p := n.create(topicID, nil, cluster.Partition{Replicas: ids(1, 2), ISR: ids(1, 2), Leader: 2, LeaderEpoch: 1})
+	cfg := n.set.cfg
+	cfg.BrokerEpoch = func() int64 { return 1 }
+	refusal := wire.NewFetchPartitionReply(0)
+	refusal.Error = wire.UnknownTopicID
+	for name, next := range map[string]func(f *fetcher) time.Time{
+		"after its pause":       func(*fetcher) time.Time { return time.Now().Add(time.Minute) },
+		"with a new assignment": func(f *fetcher) time.Time { f.add(p); return time.Now() },
+	} {
+		f := newFetcher(&cfg, 2)
+		f.add(p)
+		if req, _ := f.request(time.Now()); req == nil || len(req.Topics) != 1 {
+			t.Fatalf("asks for %+v", req)
+		}
+		f.answered()
+		if err := f.take(&wire.FetchResponse{SessionID: 5, Topics: []wire.FetchTopicReply{{TopicID: topicID, Partitions: []wire.FetchPartitionReply{refusal}}}}); err != nil {
+			t.Fatal(err)
+		}
+		if req, _ := f.request(next(f)); req == nil || req.SessionEpoch != 1 || len(req.Topics) != 1 || len(req.ForgottenTopics) != 0 {
+			t.Errorf("%s it asks for %+v", name, req)
+		}
+		f.answered()
+		if err := f.take(&wire.FetchResponse{SessionID: 5}); err != nil {
+			t.Fatal(err)
+		}
+		if req, _ := f.request(time.Now().Add(time.Hour)); req == nil || len(req.Topics) != 0 {
+			t.Errorf("%s, and an answer without news, it asks for %+v", name, req)
+		}
+	}
+}
+
 // A leader without room for a record leaves its place to the other one, and promises nothing until it has copied the next
 // record.
 func TestLeaderWithoutRoom(t *testing.T) {
