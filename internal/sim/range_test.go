@@ -76,7 +76,8 @@ func playRange(t *testing.T, r *runner, name string, from, to uint64, pick func(
 			running.Go(func() {
 				for seed := range next {
 					s := pick(seed)
-					part.add(s.Name, seed, r.run(t, s, seed))
+					res, cost := r.run(t, s, seed)
+					part.add(s.Name, seed, res, cost)
 				}
 			})
 		}
@@ -85,7 +86,7 @@ func playRange(t *testing.T, r *runner, name string, from, to uint64, pick func(
 		}
 		close(next)
 		running.Wait()
-		t.Logf("%s: seeds %d:%d, %.2f seeds per second", name, part.from, part.to, part.rate())
+		t.Logf("%s: seeds %d:%d, %.2f seeds per second, %.2f s of processor time each", name, part.from, part.to, part.rate(), part.cost())
 		part.write(t, commit, r.how, name)
 	}
 }
@@ -101,12 +102,14 @@ type tally struct {
 	elapsed time.Duration
 	failed  []string
 	some    bool
+	spent   time.Duration // processor time of all runs
 }
 
 // add takes a run in; without a result it has failed.
-func (y *tally) add(scenario string, seed uint64, res *Result) {
+func (y *tally) add(scenario string, seed uint64, res *Result, cost time.Duration) {
 	y.mu.Lock()
 	defer y.mu.Unlock()
+	y.spent += cost
 	switch {
 	case res == nil:
 		y.failed = append(y.failed, fmt.Sprintf("%s:%d", scenario, seed))
@@ -118,6 +121,9 @@ func (y *tally) add(scenario string, seed uint64, res *Result) {
 }
 
 func (y *tally) rate() float64 { return float64(y.to-y.from) / time.Since(y.begin).Seconds() }
+
+// cost is the processor time of a run, in seconds.
+func (y *tally) cost() float64 { return y.spent.Seconds() / float64(y.to-y.from) }
 
 // write appends a line to the list of ranges, if there is one.
 func (y *tally) write(t *testing.T, commit, how, name string) {
@@ -134,8 +140,8 @@ func (y *tally) write(t *testing.T, commit, how, name string) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	_, err = fmt.Fprintf(f, "%s\t%s\t%s\t%s\t%d:%d\t%d\t%d\t%d\t%d\t%.2f\t%s\n", y.begin.UTC().Format("2006-01-02T15:04Z"), commit, how, name,
-		y.from, y.to, y.to-y.from, y.ops, y.faults, int(y.elapsed.Seconds()), y.rate(), failed)
+	_, err = fmt.Fprintf(f, "%s\t%s\t%s\t%s\t%d:%d\t%d\t%d\t%d\t%d\t%.2f\t%.2f\t%s\n", y.begin.UTC().Format("2006-01-02T15:04Z"), commit, how, name,
+		y.from, y.to, y.to-y.from, y.ops, y.faults, int(y.elapsed.Seconds()), y.rate(), y.cost(), failed)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -26,15 +26,15 @@ const runMax = 2 * time.Minute
 type runner struct {
 	target string // of make: it plays a run again
 	how    string // in the list of ranges
-	// play plays one run, and returns what it wrote.
-	play func(ctx context.Context, scenario string, seed uint64) (output []byte, err error)
+	// play plays one run, and returns what it wrote, and the processor time that it has taken, 0 where nobody knows.
+	play func(ctx context.Context, scenario string, seed uint64) (output []byte, cost time.Duration, err error)
 }
 
-// run plays one run, which the test fails with, and returns its result, nil when it failed.
-func (r *runner) run(t *testing.T, s *Scenario, seed uint64) *Result {
+// run plays one run, which the test fails with, and returns its result, nil when it failed, and what it has cost.
+func (r *runner) run(t *testing.T, s *Scenario, seed uint64) (*Result, time.Duration) {
 	ctx, cancel := context.WithTimeout(t.Context(), runMax)
 	defer cancel()
-	output, err := r.play(ctx, s.Name, seed)
+	output, cost, err := r.play(ctx, s.Name, seed)
 	res := new(Result)
 	if err == nil {
 		res, err = resultOf(output)
@@ -44,10 +44,10 @@ func (r *runner) run(t *testing.T, s *Scenario, seed uint64) *Result {
 	}
 	if err != nil {
 		t.Errorf("%s\n%v\nagain with: make %s LEDGER= SCENARIO=%s SEEDS=%d:%d", output, err, r.target, s.Name, seed, seed+1)
-		return nil
+		return nil, cost
 	}
 	t.Log(res)
-	return res
+	return res, cost
 }
 
 func resultOf(output []byte) (*Result, error) {
@@ -85,7 +85,7 @@ func TestWeakIsFound(t *testing.T) {
 	for _, s := range Weak {
 		const seedsMax = 5
 		for seed := uint64(1); ; seed++ {
-			output, err := run.play(t.Context(), s.Name, seed)
+			output, _, err := run.play(t.Context(), s.Name, seed)
 			if err != nil && bytes.Contains(output, []byte("ANOMALY: "+string(check.Lost))) {
 				t.Logf("%s is found to lose with seed %d", s.Name, seed)
 				break
@@ -120,10 +120,14 @@ func native(t *testing.T) *runner {
 		flags, r.how, r.target = append(flags, "-race"), "race", "sim RACE=1"
 	}
 	binary := build(t, "sim.test", nil, flags...)
-	r.play = func(ctx context.Context, scenario string, seed uint64) ([]byte, error) {
+	r.play = func(ctx context.Context, scenario string, seed uint64) ([]byte, time.Duration, error) {
 		cmd := exec.CommandContext(ctx, binary, "-test.run=^TestPlay$", fmt.Sprintf("-test.timeout=%v", runMax-5*time.Second))
 		cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%s:%d", playVar, scenario, seed), "GOGC="+garbage)
-		return cmd.CombinedOutput()
+		output, err := cmd.CombinedOutput()
+		if cmd.ProcessState == nil { // it has not begun
+			return output, 0, err
+		}
+		return output, cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime(), err
 	}
 	return r
 }

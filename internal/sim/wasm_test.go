@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"testing"
+	"time"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/experimental"
@@ -53,7 +54,7 @@ func compile(t *testing.T, cacheDir string) *machine {
 }
 
 // play is a runner. A run that does not end by itself does not end.
-func (m *machine) play(ctx context.Context, scenario string, seed uint64) ([]byte, error) {
+func (m *machine) play(ctx context.Context, scenario string, seed uint64) ([]byte, time.Duration, error) {
 	var out bytes.Buffer
 	nanoseconds := int64(1e18)
 	tick := func() int64 {
@@ -74,7 +75,7 @@ func (m *machine) play(ctx context.Context, scenario string, seed uint64) ([]byt
 	if errors.As(err, &exit) && exit.ExitCode() == 0 {
 		err = nil
 	}
-	return out.Bytes(), err
+	return out.Bytes(), 0, err
 }
 
 func chachaSeed(seed uint64) (s [32]byte) {
@@ -96,16 +97,16 @@ func wasm(t *testing.T) *runner {
 // twice plays each run twice, and wants one output, the sum of the trace in it, to the byte.
 func twice(r *runner) *runner {
 	once := r.play
-	return &runner{target: r.target, how: r.how + " twice", play: func(ctx context.Context, scenario string, seed uint64) ([]byte, error) {
-		output, err := once(ctx, scenario, seed)
+	return &runner{target: r.target, how: r.how + " twice", play: func(ctx context.Context, scenario string, seed uint64) ([]byte, time.Duration, error) {
+		output, _, err := once(ctx, scenario, seed)
 		if err != nil {
-			return output, err
+			return output, 0, err
 		}
-		again, err := once(ctx, scenario, seed)
+		again, _, err := once(ctx, scenario, seed)
 		if err == nil && !bytes.Equal(output, again) {
 			err = fmt.Errorf("one seed, two runs; the other:\n%s", again)
 		}
-		return output, err
+		return output, 0, err
 	}}
 }
 
@@ -113,7 +114,8 @@ func twice(r *runner) *runner {
 func TestSameSeedSameTrace(t *testing.T) {
 	r := twice(wasm(t))
 	s, _ := find("three-nodes-99-everything")
-	one, other := r.run(t, &s, 1), r.run(t, &s, 2)
+	one, _ := r.run(t, &s, 1)
+	other, _ := r.run(t, &s, 2)
 	if one != nil && other != nil && one.Sum == other.Sum {
 		t.Error("two seeds, one run")
 	}
