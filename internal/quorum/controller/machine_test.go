@@ -295,6 +295,34 @@ func TestPlacementPassesOverCordoned(t *testing.T) {
 	}
 }
 
+// TestPlacementSpreadsLosses loses each broker of a cluster with many small topics: who comes next for what it led is not
+// always the same one.
+func TestPlacementSpreadsLosses(t *testing.T) {
+	const seed = 1
+	r := rand.New(rand.NewPCG(seed, 0))
+	brokers := make([]cluster.Broker, 60)
+	for i := range brokers {
+		brokers[i] = cluster.Broker{ID: cluster.NodeID(i), Rack: string(rune('a' + i%3))}
+	}
+	sites := newPlacement(brokers)
+	led, next := map[cluster.NodeID]int{}, map[[2]cluster.NodeID]int{}
+	for range 2000 {
+		placed, why := sites.place(10, 3, r.Uint64())
+		if why != nil {
+			t.Fatal(why)
+		}
+		for _, replicas := range placed {
+			led[replicas[0]]++
+			next[[2]cluster.NodeID(replicas[:2])]++
+		}
+	}
+	for pair, n := range next {
+		if n > led[pair[0]]/10 {
+			t.Errorf("seed %d: of %d partitions that broker %d leads, broker %d is next for %d", seed, led[pair[0]], pair[0], pair[1], n)
+		}
+	}
+}
+
 func TestPlacementSpreadsFollowers(t *testing.T) {
 	brokers := make([]cluster.Broker, 4)
 	for i := range brokers {

@@ -12,8 +12,9 @@ import (
 )
 
 // placement chooses replicas. First replicas go round all brokers, so that leaderships are spread; the others are shifted
-// against them by one more after each round, so that two brokers do not share all they have; and a rack is used twice
-// only when every rack has been used. Fenced brokers come last, and never first; cordoned ones do not come at all.
+// against them, for each topic by another number and by one more after each round, so that a broker shares what it has with
+// all others, and all of them lead a part of it when it is lost; and a rack is used twice only when every rack has been
+// used. Fenced brokers come last, and never first; cordoned ones do not come at all.
 //
 // It looks at every broker when it is made, once for all topics of a request, and then only at those that it chooses.
 type placement struct {
@@ -76,7 +77,8 @@ func (r *ring) add(id cluster.NodeID, rack int) {
 	}
 }
 
-// place chooses replicas for n partitions. start is where the round begins.
+// place chooses replicas for n partitions. start is a random number that says where the round begins and how far the others
+// are shifted.
 func (p *placement) place(n, rf int, start uint64) ([][]cluster.NodeID, *refusal) {
 	switch brokers := len(p.live.sites) + len(p.fenced.sites); {
 	case brokers == 0 || rf > brokers:
@@ -86,8 +88,10 @@ func (p *placement) place(n, rf int, start uint64) ([][]cluster.NodeID, *refusal
 		return nil, unplaceable(rf, "All brokers are currently fenced.")
 	}
 	placed := make([][]cluster.NodeID, n)
+	live := uint64(len(p.live.sites))
+	start %= live * max(live-1, 1)
 	for i := range placed {
-		turn := start%uint64(len(p.live.sites)) + uint64(i)
+		turn := start + uint64(i)
 		chosen := p.live.choose(make([]cluster.NodeID, 0, rf), rf, turn)
 		placed[i] = p.fenced.choose(chosen, rf, 0)
 	}
