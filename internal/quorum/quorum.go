@@ -104,6 +104,7 @@ type Quorum struct {
 	published  signal                        // raised when image has changed
 	progressed signal                        // raised when the high watermark, the leader or the epoch in status have changed
 	observers  observers
+	lastRead   atomic.Pointer[lastRead]
 	status     atomic.Pointer[Status]
 	publish    publisher
 	requests   chan *request

@@ -108,7 +108,7 @@ func (q *Quorum) read(s *Status, want *wire.FetchPartition, bytesMax int32) (rep
 	case offset == s.HighWatermark:
 		return reply, want.HighWatermark < offset // a follower that may not know how far entries are committed
 	}
-	records, err := readCommitted(log, offset, s.HighWatermark, int(bytesMax))
+	records, err := q.readCommitted(offset, s.HighWatermark, int(bytesMax))
 	if err != nil {
 		q.log.Warn("the metadata log cannot be read for another node", "offset", offset, "err", err)
 		reply.Error = wire.KafkaStorageError
@@ -121,13 +121,27 @@ func (q *Quorum) read(s *Status, want *wire.FetchPartition, bytesMax int32) (rep
 	return reply, true
 }
 
-func readCommitted(log *commitlog.Log, offset, end int64, bytesMax int) (wire.RecordBytes, error) {
-	chunk, err := log.Read(offset, bytesMax, end, true)
+// lastRead is what was read last for another node. What is committed does not change: it is good for every fetch of its offset.
+type lastRead struct {
+	offset  int64
+	records wire.RecordBytes
+}
+
+// readCommitted reads from an offset on, for many nodes once: after each change all that wait for it ask for the same.
+func (q *Quorum) readCommitted(offset, end int64, bytesMax int) (wire.RecordBytes, error) {
+	if last := q.lastRead.Load(); last != nil && last.offset == offset && len(last.records) <= bytesMax {
+		return last.records, nil
+	}
+	chunk, err := q.cfg.Log.Read(offset, bytesMax, end, true)
 	if err != nil {
 		return nil, err
 	}
 	defer chunk.Release()
-	return chunk.AppendTo(nil)
+	records, err := chunk.AppendTo(nil)
+	if err == nil && len(records) > 0 {
+		q.lastRead.Store(&lastRead{offset, records})
+	}
+	return records, err
 }
 
 // FetchSnapshot serves a part of the newest snapshot (KIP-630), one part in an answer: a request that names more of them is
