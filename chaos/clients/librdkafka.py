@@ -54,7 +54,8 @@ class Producer:
     def __init__(self):
         self.producer = ck.Producer(conf(**{
             "enable.idempotence": True, "acks": "all", "linger.ms": 0, "compression.type": "none",
-            "request.timeout.ms": REQUEST_TIMEOUT_MS, "message.timeout.ms": PATIENCE_MS, "queue.buffering.max.messages": 100000}))
+            "request.timeout.ms": REQUEST_TIMEOUT_MS, "message.timeout.ms": PATIENCE_MS, "queue.buffering.max.messages": 100000,
+            "debug": "eos"}))  # says why it takes a new epoch, with which it writes again what it has not been answered
         self.under_way = [0] * PARTITIONS
 
     def run(self):

@@ -91,6 +91,8 @@ type Conn struct {
 	// ClientSoftware is what ApiVersions said (KIP-511), empty until then. Requests that pipeline do not touch it.
 	ClientSoftware        string
 	ClientSoftwareVersion string
+
+	refusals refusals // of what it has produced; requests that pipeline are started in their order, and only their start looks here
 }
 
 // Request is one decoded request.

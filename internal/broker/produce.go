@@ -29,6 +29,7 @@ const flushPatience = time.Second
 // newProduceCall takes it from the pool, and encoding the reply gives it back.
 type produceCall struct {
 	b        *Broker
+	conn     *Conn
 	img      *cluster.Image
 	version  int16
 	acks     int16
@@ -66,7 +67,7 @@ func (b *Broker) newProduceCall() *produceCall {
 func (b *Broker) startProduce(ctx context.Context, r *Request) Finish {
 	req := r.Body.(*wire.ProduceRequest)
 	c := b.newProduceCall()
-	c.b, c.img, c.version, c.acks = b, b.imageFor(ctx, req), req.Version, req.Acks
+	c.b, c.conn, c.img, c.version, c.acks = b, r.Conn, b.imageFor(ctx, req), req.Version, req.Acks
 	c.timeout = max(time.Duration(req.TimeoutMillis)*time.Millisecond, flushPatience)
 	c.admin, c.listener = r.clientID() == adminClientID, r.Conn.Listener
 	c.resp.Version = req.Version
@@ -158,7 +159,7 @@ func (c *produceCall) appendPartition(topic *cluster.Topic, part *wire.ProducePa
 	reply := &c.resp.Topics[i].Partitions[at]
 	p, code := c.b.replica(topic, part.Partition)
 	if code != wire.None {
-		c.refuse(reply, topic, code)
+		c.refuse(reply, topic, c.conn.refusals.refused(topic.ID, part.Partition, part.Records, code))
 		return
 	}
 	traffic := p.Traffic()
@@ -166,7 +167,7 @@ func (c *produceCall) appendPartition(topic *cluster.Topic, part *wire.ProducePa
 	batch, err := admit(p.Settings(), c.version, part.Records, c.b.now())
 	if err != nil {
 		traffic.ProducesFailed.Add(1)
-		c.fail(reply, topic, err)
+		c.fail(reply, topic, part.Records, err)
 		return
 	}
 	if len(batch) == 0 { // an empty message set of v0 to v2
@@ -177,9 +178,10 @@ func (c *produceCall) appendPartition(topic *cluster.Topic, part *wire.ProducePa
 	})
 	if err != nil {
 		traffic.ProducesFailed.Add(1)
-		c.fail(reply, topic, err)
+		c.fail(reply, topic, batch, err)
 		return
 	}
+	c.conn.refusals.appended(topic.ID, part.Partition, batch)
 	if !a.Duplicate {
 		traffic.BytesIn.Add(int64(len(batch)))
 		traffic.RecordsIn.Add(a.EndOffset() - a.FirstOffset)
@@ -216,7 +218,7 @@ func (c *produceCall) wait(ctx context.Context) wire.Response {
 		w.partition.Traffic().ProducesFailed.Add(1)
 		reply := &c.resp.Topics[w.topicAt].Partitions[w.at]
 		reply.BaseOffset, reply.LogAppendTime, reply.LogStartOffset = -1, -1, -1
-		c.fail(reply, w.topic, err)
+		c.refuse(reply, w.topic, c.b.produceError(err)) // the batch has its place: nothing behind it leaves a gap
 	}
 	c.expired.Stop()
 	return c
@@ -246,7 +248,7 @@ func (c *produceCall) release() {
 	c.waits = c.waits[:0]
 	c.resp.NodeEndpoints = c.resp.NodeEndpoints[:0]
 	pool := &c.b.produceCalls
-	c.b, c.img, c.failed = nil, nil, false
+	c.b, c.conn, c.img, c.failed = nil, nil, nil, false
 	pool.Put(c)
 }
 
@@ -261,9 +263,9 @@ func (c *produceCall) refuse(reply *wire.ProducePartitionReply, topic *cluster.T
 	}
 }
 
-// fail fills in a reply for what went wrong with the partition.
-func (c *produceCall) fail(reply *wire.ProducePartitionReply, topic *cluster.Topic, err error) {
-	c.refuse(reply, topic, c.b.produceError(err))
+// fail fills in a reply for what went wrong with a batch that was not appended.
+func (c *produceCall) fail(reply *wire.ProducePartitionReply, topic *cluster.Topic, batch []byte, err error) {
+	c.refuse(reply, topic, c.conn.refusals.refused(topic.ID, reply.Partition, batch, c.b.produceError(err)))
 	if reply.Error == wire.InvalidRecord || reply.Error == wire.InvalidTimestamp {
 		text := err.Error()
 		reply.ErrorMessage = &text
