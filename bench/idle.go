@@ -10,7 +10,7 @@ import (
 
 const (
 	// settle is how long a cluster has after the last partition was made, so that what that left to do is done.
-	settle = 10 * time.Second
+	settle = 5 * time.Second
 	// idleSpan is how long it is watched then.
 	idleSpan = 20 * time.Second
 )

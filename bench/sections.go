@@ -111,7 +111,7 @@ var sections = []section{
 		},
 	},
 	{
-		name: "three", title: "Three nodes", share: 5,
+		name: "three", title: "Three nodes", share: 5.5,
 		about: "Clusters of three processes on this machine, each broker and controller, topics of three replicas with " +
 			"min.insync.replicas=2, acks=all. CPU and RSS are those of the three nodes together. Raw frames go to the partitions' leaders over " +
 			"six connections with five in flight on each; the same frames to a topic of one replica on the same cluster say what replication " +
@@ -120,7 +120,7 @@ var sections = []section{
 		cases: []testCase{{systems: threeBothWays, patience: 2 * time.Minute, run: threeNodes}},
 	},
 	{
-		name: "failover", title: "Failover", share: 5,
+		name: "failover", title: "Failover", share: 4.5,
 		about: "kill -9 of one of three nodes while franz-go writes 300 records a second to six partitions, open loop, acks=all, and reads " +
 			"them; it tries again every 100 ms. No write is the longest time, from the kill on, in which some partition had no acknowledged " +
 			"write; nothing read the same of the consumer; leaders the time until a node says that every partition has a living leader; in sync the " +
@@ -131,7 +131,7 @@ var sections = []section{
 		cases: []testCase{{systems: threeSessions, patience: 3 * time.Minute, run: failover}},
 	},
 	{
-		name: "recovery", title: "Recovery", share: 5,
+		name: "recovery", title: "Recovery", share: 8.5,
 		about: "Three nodes with 1,000 and with 10,000 partitions of three replicas, in topics of 1,000, with one record of 1 KiB in each at first. " +
 			"One node that is not the controller is killed (kill -9), and started when the others lead everything; killed again and started at " +
 			"once; stopped by SIGTERM and started; then all three are killed and started. in sync is the time from the node's start until it is in all " +
@@ -139,12 +139,12 @@ var sections = []section{
 			"all in-sync replicas; leaders that from the kill until other nodes lead everything; stop that from SIGTERM to the process's end.",
 		cases: []testCase{
 			{systems: threeDefaults, patience: manyPatience, run: recovery(1000)},
-			{systems: threeDefaults, patience: manyPatience, run: recovery(10000)},
+			{systems: threeDefaults, rounds: 1, patience: manyPatience, run: recovery(10000)},
 		},
 	},
 	{
-		name: "idle", title: "Idle partitions", share: 5,
-		about: "Three nodes with partitions of three replicas, in topics of 1,000, each with one record: 10 s after the last was made, CPU in " +
+		name: "idle", title: "Idle partitions", share: 6,
+		about: "Three nodes with partitions of three replicas, in topics of 1,000, each with one record: 5 s after the last was made, CPU in " +
 			"per cent of one processor over 20 s, and RSS, the mean of the three nodes. create and first write are the times for the partitions that " +
 			"are new in the row.",
 		cases: []testCase{{systems: threeDefaults, patience: manyPatience, run: idlePartitions(0, 1000, 10000)}},
@@ -160,7 +160,7 @@ var sections = []section{
 }
 
 // manyPatience bounds what is done with thousands of partitions of one system.
-const manyPatience = 4 * time.Minute
+const manyPatience = 6 * time.Minute
 
 // warmUp is how long a load runs before it is measured.
 func (r *round) warmUp() time.Duration {
