@@ -28,7 +28,13 @@ type partitionInfo struct {
 	replicas, isr []int32
 	// elr and lastKnownELR are nil when the broker does not tell.
 	elr, lastKnownELR []int32
+	// moves is set while a reassignment is under way, which adds and removes replicas.
+	moves            bool
+	adding, removing []int32
 }
+
+// replicationFactor does not count what a reassignment adds.
+func (p *partitionInfo) replicationFactor() int { return len(p.replicas) - len(p.adding) }
 
 type topicPartition struct {
 	topic     string
@@ -145,6 +151,22 @@ func (t *topicInfo) setELR(partition int32, elr, lastKnown []int32) {
 			t.partitions[i].elr, t.partitions[i].lastKnownELR = elr, lastKnown
 		}
 	}
+}
+
+// addReassignments asks which partitions are on the move; a broker that does not serve that leaves them where they are.
+func addReassignments(ctx context.Context, client *kgo.Client, topics []topicInfo) error {
+	now, err := underWay(ctx, client)
+	if err != nil && !unsupported(err) {
+		return err
+	}
+	for i := range topics {
+		for j := range topics[i].partitions {
+			p := &topics[i].partitions[j]
+			move, moves := now[topicPartition{topics[i].name, p.number}]
+			p.moves, p.adding, p.removing = moves, move.AddingReplicas, move.RemovingReplicas
+		}
+	}
+	return nil
 }
 
 // unsupported tells whether the broker does not serve the API at all.

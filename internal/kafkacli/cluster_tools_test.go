@@ -1,6 +1,8 @@
 package kafkacli_test
 
 import (
+	"context"
+	"io"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -10,6 +12,8 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/logbahn/logbahn/internal/kafkacli"
+	"github.com/logbahn/logbahn/internal/kafkacli/transcript"
 	"github.com/logbahn/logbahn/logbahntest"
 )
 
@@ -60,4 +64,63 @@ func TestToolsOnThreeBrokers(t *testing.T) {
 	if got := cluster.Consume("rides", 2); len(got) != 2 {
 		t.Errorf("%v is left", got)
 	}
+}
+
+// TestClusterTranscripts runs these tools against three brokers and compares with what Kafka's own printed of three of Kafka.
+func TestClusterTranscripts(t *testing.T) {
+	files, err := filepath.Glob(filepath.Join(transcripts, "cluster", "*.txt"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no transcripts of clusters in %s: %v", transcripts, err)
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
+			t.Parallel()
+			script, err := transcript.Load(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			cluster := logbahntest.Run(t, logbahntest.Brokers(3), logbahntest.Dir(t.TempDir()), logbahntest.Setting("broker.session.timeout.ms", "60000"))
+			target := ours(t, cluster)
+			target.Broker = func(what string, id int) {
+				map[string]func(int32){"stop": cluster.Stop, "kill": cluster.Kill, "start": cluster.Restart}[what](int32(id))
+			}
+			script.Compare(t, target)
+		})
+	}
+}
+
+// TestReplicasVerified compares the copies of three brokers from their start on, until all that was written has been compared.
+func TestReplicasVerified(t *testing.T) {
+	cluster := logbahntest.Run(t, logbahntest.Brokers(3))
+	client := append(cluster.ClientOptions(), kgo.MetadataMinAge(20*time.Millisecond))
+	cluster.CreateTopic("rides", 1)
+	cluster.Produce("rides", "a", "b", "c")
+	ctx, stop := context.WithTimeout(t.Context(), time.Minute)
+	defer stop()
+	said, ended := make(lines, 1000), make(chan int, 1)
+	go func() {
+		ended <- kafkacli.Run(ctx, kafkacli.Env{Stdout: said, Stderr: io.Discard, Client: client}, "kafka-replica-verification",
+			[]string{"--broker-list", cluster.Addr(), "--topics-include", "rid.*", "--time", "-2", "--max-wait-ms", "50", "--report-interval-ms", "1"})
+	}()
+	var all strings.Builder
+	for compared := regexp.MustCompile(`(?m)^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}: max lag is 0 for partition rides-0 at offset 3 among 1 partitions$`); !compared.MatchString(all.String()); {
+		select {
+		case text := <-said:
+			all.WriteString(text)
+		case code := <-ended:
+			t.Fatalf("exit %d after:\n%s", code, all.String())
+		}
+	}
+	if !strings.Contains(all.String(), ": verification process is started\n") || strings.Contains(all.String(), "match") {
+		t.Errorf("it said:\n%s", all.String())
+	}
+	stop()
+	go func() {
+		for range said {
+		}
+	}()
+	if code := <-ended; code != 130 {
+		t.Errorf("stopped with exit %d, want 130", code)
+	}
+	close(said)
 }

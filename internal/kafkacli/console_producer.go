@@ -137,8 +137,10 @@ func (c *call) plain(err error) error {
 }
 
 // checkBootstrap is the check of the console producer, which comes before any connection.
-func checkBootstrap(o *options) error {
-	servers := o.text("bootstrap-server")
+func checkBootstrap(o *options) error { return checkServers(o.text("bootstrap-server")) }
+
+// checkServers is checkBootstrap for an option of another name.
+func checkServers(servers string) error {
 	if servers == "" {
 		return usage("Error while validating the bootstrap address\n")
 	}

@@ -169,8 +169,10 @@ func (d directoryTarget) String() string { return fmt.Sprintf("%s-%d", d.topicPa
 // moving has what is under way, by partition.
 type moving map[topicPartition]kmsg.ListPartitionReassignmentsResponseTopicPartition
 
-func (r *reassignment) underWay(ctx context.Context) (moving, error) {
-	resp, err := kmsg.NewPtrListPartitionReassignmentsRequest().RequestWith(ctx, r.client)
+func (r *reassignment) underWay(ctx context.Context) (moving, error) { return underWay(ctx, r.client) }
+
+func underWay(ctx context.Context, client *kgo.Client) (moving, error) {
+	resp, err := kmsg.NewPtrListPartitionReassignmentsRequest().RequestWith(ctx, client)
 	if err == nil {
 		err = refusal(resp.ErrorCode, resp.ErrorMessage)
 	}

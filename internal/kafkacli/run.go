@@ -63,7 +63,7 @@ var tools []*tool
 func init() {
 	tools = []*tool{
 		brokerAPIVersionsTool(), clusterTool(), configsTool(), consoleConsumerTool(), consoleProducerTool(), consumerGroupsTool(),
-		consumerPerfTool(), deleteRecordsTool(), dumpLogTool(), featuresTool(), getOffsetsTool(), groupsTool(), leaderElectionTool(), logDirsTool(), metadataQuorumTool(), producerPerfTool(), reassignPartitionsTool(), serverStartTool(), serverStopTool(), storageTool(), topicsTool(),
+		consumerPerfTool(), deleteRecordsTool(), dumpLogTool(), featuresTool(), getOffsetsTool(), groupsTool(), leaderElectionTool(), logDirsTool(), metadataQuorumTool(), producerPerfTool(), reassignPartitionsTool(), replicaVerificationTool(), serverStartTool(), serverStopTool(), storageTool(), topicsTool(),
 		verifiableConsumerTool(), verifiableProducerTool(),
 		zooKeeperTool("zookeeper-server-start", "kafka-server-start is all that is needed"), zooKeeperTool("zookeeper-server-stop", "kafka-server-stop is all that is needed"),
 	}

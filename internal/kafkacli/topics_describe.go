@@ -55,6 +55,9 @@ func (t *topicsCommand) describe(ctx context.Context) error {
 	if err := addELR(ctx, t.client, topics, limit); err != nil {
 		return err
 	}
+	if err := addReassignments(ctx, t.client, topics); err != nil {
+		return err
+	}
 	configs, err := topicConfigs(ctx, t.client, topics)
 	if err != nil {
 		return err
@@ -78,7 +81,7 @@ func (t *topicsCommand) describeTopic(info *topicInfo, config topicConfig, live 
 			fmt.Fprintf(t.out, "\tTopicId: %s", uuid(info.id))
 		}
 		fmt.Fprintf(t.out, "\tPartitionCount: %d\tReplicationFactor: %d\tConfigs: %s\n",
-			len(info.partitions), len(info.partitions[0].replicas), strings.Join(config.overrides, ","))
+			len(info.partitions), info.partitions[0].replicationFactor(), strings.Join(config.overrides, ","))
 	}
 	if overrides {
 		return
@@ -92,7 +95,7 @@ func (t *topicsCommand) describeTopic(info *topicInfo, config topicConfig, live 
 
 // reported tells whether one of the report options asks for the partition.
 func (t *topicsCommand) reported(p *partitionInfo, minISR int, live map[int32]bool) bool {
-	return t.opts.has("under-replicated-partitions") && len(p.isr) < len(p.replicas) ||
+	return t.opts.has("under-replicated-partitions") && len(p.isr) < p.replicationFactor() ||
 		t.opts.has("unavailable-partitions") && !live[p.leader] ||
 		t.opts.has("under-min-isr-partitions") && (p.leader < 0 || len(p.isr) < minISR) ||
 		t.opts.has("at-min-isr-partitions") && len(p.isr) == minISR
@@ -109,8 +112,11 @@ func printPartition(c *call, topic string, p *partitionInfo) {
 		}
 		return joined(ids)
 	}
-	fmt.Fprintf(c.out, "\tTopic: %s\tPartition: %d\tLeader: %s\tReplicas: %s\tIsr: %s\tElr: %s\tLastKnownElr: %s\n",
-		topic, p.number, leader, joined(p.replicas), joined(p.isr), known(p.elr), known(p.lastKnownELR))
+	fmt.Fprintf(c.out, "\tTopic: %s\tPartition: %d\tLeader: %s\tReplicas: %s\tIsr: %s", topic, p.number, leader, joined(p.replicas), joined(p.isr))
+	if p.moves {
+		fmt.Fprintf(c.out, "\tAdding Replicas: %s\tRemoving Replicas: %s", joined(p.adding), joined(p.removing))
+	}
+	fmt.Fprintf(c.out, "\tElr: %s\tLastKnownElr: %s\n", known(p.elr), known(p.lastKnownELR))
 }
 
 // topicConfig is what --describe shows of a topic's settings.

@@ -30,6 +30,7 @@ var (
 	className   = regexp.MustCompile(`^(Exception in thread "main" )?(([a-z]\w*\.)+[A-Z][\w$]*(Exception|Error|Failure)(: |$))+`)
 	deprecation = regexp.MustCompile(`(is|has been) deprecated and will be removed in a future version|^Warning: --messages is deprecated`)
 	hashList    = regexp.MustCompile(`\[(\[[a-z-]+\](, )?)+\]|(Valid (states|types) are|Unexpected config names|takes (at most )?(one of these|the following) options): .*`)
+	inSync      = regexp.MustCompile(`(\tIsr: )(\d+(?:,\d+)+)`)
 	partitions  = regexp.MustCompile(`"partitions":\[\{[^\]]*\}\]`)
 	apiVersions = regexp.MustCompile(`(?m)^(\t\w+\(\d+\)): (UNSUPPORTED|\d+( to \d+)? \[usable: \w+\])`)
 	newGroup    = regexp.MustCompile(`\{"key":\{"type":2,"data":\{"group":"[^"]*"\}\},"value":\{"version":3,"data":\{"protocolType":"","generation":0,[^\[]*\[\]\}\}\}`)
@@ -117,6 +118,7 @@ func (m mask) values(s string, st *step) string {
 	s = clientHost.ReplaceAllString(s, "/{host}")
 	s = hashList.ReplaceAllStringFunc(s, sortList)
 	s = partitions.ReplaceAllStringFunc(s, sortPartitions)
+	s = inSync.ReplaceAllStringFunc(s, sortInSync)
 	if st.has("numbers") {
 		s = number.ReplaceAllString(s, "{n}")
 	}
@@ -166,4 +168,12 @@ func sortPartitions(list string) string {
 	items := strings.Split(strings.TrimSuffix(rest, "}]"), "},{")
 	slices.Sort(items)
 	return head + "[{" + strings.Join(items, "},{") + "}]"
+}
+
+// sortInSync sorts the in-sync replicas of a partition, whose order means nothing.
+func sortInSync(list string) string {
+	head, ids, _ := strings.Cut(list, ": ")
+	replicas := strings.Split(ids, ",")
+	slices.Sort(replicas)
+	return head + ": " + strings.Join(replicas, ",")
 }

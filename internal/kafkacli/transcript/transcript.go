@@ -8,7 +8,10 @@
 //	% plan.csv                   a file that the commands below can name as {dir}/plan.csv
 //	: rides,0,2                  one line of it
 //	@ member g1 rides            a member joins group g1 and stays until the end of the file, or until @ leave g1
+//	@ stop 3                     broker 3 is stopped as its operator does it, or with @ kill 3 at once; @ start 3 starts it again
 //	$ kafka-topics --bootstrap-server {server} --list
+//	? until: text                the command is run again and again until it prints the text, or all of several
+//	? soon                       a moment after what is above: it is run again and again until it prints what is recorded
 //	? unordered                  lines may come in any order
 //	? throughput                 nor the throughput of the verifiable producer
 //	? numbers                    numbers are not compared
@@ -30,8 +33,10 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 )
 
 // Result is what one run of a tool gave.
@@ -47,6 +52,8 @@ type Target struct {
 	// Join makes a member of a group and returns when it has partitions; leave ends it. Nil: scripts with members are
 	// skipped.
 	Join func(group, topic string) (leave func())
+	// Broker stops, kills or starts a broker, whose id it is told, and returns when that is done. Nil: there is one only.
+	Broker func(what string, id int)
 }
 
 // Script is a transcript file.
@@ -158,10 +165,32 @@ func (s *step) has(option string) bool {
 	return slices.ContainsFunc(s.options, func(o string) bool { return o == option || strings.HasPrefix(o, option+":") })
 }
 
+// awaited tells whether a command has printed all texts for which it is run again.
+func (s *step) awaited(printed string) bool {
+	return !slices.ContainsFunc(s.options, func(o string) bool {
+		text, until := strings.CutPrefix(o, "until: ")
+		return until && !strings.Contains(printed, text)
+	})
+}
+
+// untilPatience is how long a command is run again.
+const untilPatience = time.Minute
+
+// run runs the command, again and again until what it gives is good.
+func (s *step) run(target Target, m mask, args []string, good func(*step, Result) bool) Result {
+	for end := time.Now().Add(untilPatience); ; <-time.After(100 * time.Millisecond) {
+		got := m.result(target.Run(s.stdin.String(), args), s)
+		if s.awaited(got.Stdout) && good(s, got) || time.Now().After(end) {
+			return got
+		}
+	}
+}
+
 // Compare runs every command and compares what it gives with what the file says.
 func (s *Script) Compare(t *testing.T, target Target) {
 	t.Helper()
-	s.run(t, target, func(st *step, got Result) {
+	soon := func(st *step, got Result) bool { return !st.has("soon") || got == mask{}.result(st.want, st) }
+	s.run(t, target, soon, func(st *step, got Result) {
 		t.Helper()
 		if st.code == "" {
 			t.Errorf("%s: $ %s\nis not recorded", s.path, strings.Join(st.args, " "))
@@ -189,7 +218,7 @@ func (s *Script) Compare(t *testing.T, target Target) {
 // Record runs every command and writes what it gives into the file.
 func (s *Script) Record(t *testing.T, target Target) {
 	t.Helper()
-	s.run(t, target, func(st *step, got Result) {
+	s.run(t, target, func(*step, Result) bool { return true }, func(st *step, got Result) {
 		st.want, st.code = got, fmt.Sprintf("exit %d", got.Code)
 	})
 	var out strings.Builder
@@ -217,7 +246,7 @@ func writeLines(out *strings.Builder, prefix, text string) {
 	}
 }
 
-func (s *Script) run(t *testing.T, target Target, done func(*step, Result)) {
+func (s *Script) run(t *testing.T, target Target, good func(*step, Result) bool, done func(*step, Result)) {
 	t.Helper()
 	dir := t.TempDir()
 	members := map[string]func(){}
@@ -243,14 +272,20 @@ func (s *Script) run(t *testing.T, target Target, done func(*step, Result)) {
 		case len(st.member) == 2 && st.member[0] == "leave":
 			members[st.member[1]]()
 			delete(members, st.member[1])
+		case len(st.member) == 2 && slices.Contains([]string{"stop", "kill", "start"}, st.member[0]):
+			id, err := strconv.Atoi(st.member[1])
+			if err != nil {
+				t.Fatalf("%s: @ %s: %v", s.path, strings.Join(st.member, " "), err)
+			}
+			target.Broker(st.member[0], id)
 		case st.member != nil:
-			t.Fatalf("%s: @ %s: there are member GROUP TOPIC and leave GROUP", s.path, strings.Join(st.member, " "))
+			t.Fatalf("%s: @ %s: there are member GROUP TOPIC, leave GROUP, and stop, kill and start ID", s.path, strings.Join(st.member, " "))
 		case st.args != nil:
 			args := make([]string, len(st.args))
 			for i, a := range st.args {
 				args[i] = fill.Replace(a)
 			}
-			done(st, m.result(target.Run(st.stdin.String(), args), st))
+			done(st, st.run(target, m, args, good))
 		}
 	}
 }
