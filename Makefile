@@ -1,6 +1,6 @@
 # Counts and ranges: SEEDS=from:to, SCENARIO=one-node-kill, FUZZTIME=10m, KILLS=200,
 # STATES=1000000, SECTION=latency,raw, ROUNDS=3, BUDGET=60m,
-# NODES=3, DURATION=1h, SEED=7, FAULTS=kill-leader,power-all, DOCUMENT=../docs/reliability.md.
+# NODES=3, PROXY=1, DURATION=1h, SEED=7, FAULTS=kill-leader,power-all, DOCUMENT=../docs/reliability.md.
 SEEDS    ?= 0:10000
 SCENARIO ?=
 RACE     ?=
@@ -13,7 +13,8 @@ BIN      := bin/logbahn
 SECTION  ?=
 ROUNDS   ?= 3
 BUDGET   ?= 60m
-NODES    ?= 1
+NODES    ?= $(if $(PROXY),3,1)
+PROXY    ?=
 DURATION ?= 10m
 SEED     ?= 0
 FAULTS   ?=
@@ -76,9 +77,9 @@ hostile: ## ten thousand hostile connections, bombs and a reconnect storm for a 
 	LOGBAHN_HOSTILE=10000 LOGBAHN_HOSTILE_SECONDS=60 go test -count=1 -timeout 20m -v -run TestHostileClients ./internal/node/
 
 interop interop-golden: export LOGBAHN_INTEROP ?= $(HOME)/.cache/logbahn-interop
-interop: ## every real client against the built binary and Apache Kafka; writes docs/compatibility.md; NODES=3 against three nodes
+interop: ## every real client against the built binary and Apache Kafka; writes docs/compatibility.md; NODES=3: three nodes, PROXY=1: one of their proxies
 	interop/install.sh
-	LOGBAHN_NODES=$(NODES) LOGBAHN_MATRIX=all LOGBAHN_REQUIRE=1 go test -count=1 -timeout 60m ./interop/...
+	LOGBAHN_NODES=$(NODES) LOGBAHN_PROXY=$(PROXY) LOGBAHN_MATRIX=all LOGBAHN_REQUIRE=1 go test -count=1 -timeout 60m ./interop/...
 
 interop-golden: ## what the clients see of Apache Kafka, for continuous integration to compare with
 	interop/install.sh

@@ -9,37 +9,39 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// TestJavaTools runs Apache Kafka's own console tools and has kafka-dump-log read every file that they led to.
+// TestJavaTools runs Apache Kafka's own console tools and has kafka-dump-log read every file that they led to, on each node.
 func TestJavaTools(t *testing.T) {
 	java, jars := tool(t, "java"), filepath.Join(client(t, "java", "lib"), "*")
 	kafka := func(stdin, class string, args ...string) string {
 		t.Helper()
 		return run(t, stdin, nil, java, append([]string{"-cp", jars, "-Xmx256m", "org.apache.kafka.tools." + class}, args...)...)
 	}
-	dir := t.TempDir()
-	s := start(t, dir, "", "offsets.topic.num.partitions=3", "segment.bytes=1048576")
-	if out := kafka("", "TopicCommand", "--bootstrap-server", s.addr, "--create", "--topic", "drives", "--partitions", "1"); !strings.Contains(out, "Created topic drives.") {
+	c := startNodes(t, "offsets.topic.num.partitions=3", "segment.bytes=1048576")
+	addr := c.bootstrap()
+	if out := kafka("", "TopicCommand", "--bootstrap-server", addr, "--create", "--topic", "drives", "--partitions", "1"); !strings.Contains(out, "Created topic drives.") {
 		t.Fatalf("kafka-topics --create printed %q", out)
 	}
 	var lines strings.Builder
 	for i := range 500 {
 		fmt.Fprintf(&lines, "device-%d:%s\n", i%7, strings.Repeat("reading ", 20))
 	}
-	kafka(lines.String(), "ConsoleProducer", "--bootstrap-server", s.addr, "--topic", "drives",
+	kafka(lines.String(), "ConsoleProducer", "--bootstrap-server", addr, "--topic", "drives",
 		"--reader-property", "parse.key=true", "--reader-property", "key.separator=:")
-	got := kafka("", "consumer.ConsoleConsumer", "--bootstrap-server", s.addr, "--topic", "drives", "--group", "java",
+	got := kafka("", "consumer.ConsoleConsumer", "--bootstrap-server", addr, "--topic", "drives", "--group", "java",
 		"--from-beginning", "--max-messages", "500", "--formatter-property", "print.key=true", "--formatter-property", "key.separator=:")
 	if got != lines.String() {
 		t.Fatalf("the console consumer read %d bytes that differ from the %d produced", len(got), lines.Len())
 	}
-	if out := kafka("", "consumer.group.ConsumerGroupCommand", "--bootstrap-server", s.addr, "--describe", "--group", "java"); !strings.Contains(out, "drives") {
+	if out := kafka("", "consumer.group.ConsumerGroupCommand", "--bootstrap-server", addr, "--describe", "--group", "java"); !strings.Contains(out, "drives") {
 		t.Fatalf("kafka-consumer-groups --describe printed %q", out)
 	}
-	s.stop()
-	dumpAll(t, kafka, dir)
+	c.stop()
+	for _, s := range c.running {
+		dumpAll(t, kafka, s.dir)
+	}
 }
 
-// dumpAll has kafka-dump-log read each file of the data directory. It prints its complaints to the same stream as
+// dumpAll has kafka-dump-log read each file of a data directory. It prints its complaints to the same stream as
 // its findings, so the words are looked for.
 func dumpAll(t *testing.T, kafka func(stdin, class string, args ...string) string, dir string) {
 	t.Helper()

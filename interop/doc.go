@@ -26,11 +26,16 @@
 //
 // # Several nodes
 //
-// LOGBAHN_NODES=3, make interop NODES=3, points the drivers at three nodes of this tree: three processes, three replicas of
+// LOGBAHN_NODES=3, make interop NODES=3, points all of this at three nodes of this tree: three processes, three replicas of
 // each topic, min.insync.replicas=2; a restart is one of each node, one after the other. What Kafka answers is then what
 // three brokers of it answer, so make interop-golden NODES=3 asks these. testdata/golden/3-brokers holds the answers that are
-// not those of one broker. The results are kept in testdata/matrix-3-nodes.json and are a section of
-// docs/compatibility.md.
+// not those of one broker, testdata/tools/cluster what Kafka's tools print of three.
+//
+// LOGBAHN_PROXY=1, make interop PROXY=1, lets each client reach one of the three nodes only, by its listener in proxy mode. The
+// listeners that nodes have for each other are behind gates (gate_test.go): a client that comes to one fails the test. What
+// Kafka answers is what one broker of it answers (readGolden).
+//
+// The results are kept in testdata/matrix-3-nodes.json and matrix-3-nodes-proxy.json and are sections of docs/compatibility.md.
 //
 // # The rest
 //

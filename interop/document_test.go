@@ -29,18 +29,61 @@ is run by the unmodified library against both, and compared fact by fact, error 
 
 `
 
-// renderDocument writes docs/compatibility.md from what a run of the suite has found.
-func renderDocument(all, three map[string]column, listed []difference) string {
+// cluster is a section about clients that were run against several nodes.
+type cluster struct {
+	at                   place
+	title, command, what string
+}
+
+var clusters = []cluster{
+	{
+		place{nodes: 3}, "Three nodes", "make interop NODES=3",
+		"Three nodes, three replicas of each topic, min.insync.replicas=2; between group.commit and group.resume each node is restarted, one after the " +
+			"other. What is compared is what three brokers of Apache Kafka answer.",
+	},
+	{
+		place{nodes: 3, proxied: true}, "Three nodes behind one address", "make interop PROXY=1",
+		"The same three nodes, of which a client reaches one, by its listener in proxy mode; a connection of a client to any other listener " +
+			"fails the suite. What is compared is what one broker of Apache Kafka answers, but for `topic.create`: a topic may have as many replicas as the cluster " +
+			"has brokers.",
+	},
+}
+
+// allResults are the results of all places.
+func allResults(t testing.TB) map[place]map[string]column {
+	t.Helper()
+	all := map[place]map[string]column{{nodes: 1}: readResults(t, place{nodes: 1})}
+	for _, c := range clusters {
+		all[c.at] = readResults(t, c.at)
+	}
+	return all
+}
+
+// clusterTools is about TestToolsOnThreeBrokers and TestReplicasVerified.
+const clusterTools = `
+### Kafka's tools
+
+` + "`make interop NODES=3`" + ` points the command-line tools of Apache Kafka 4.3.1 at three nodes too and compares what they print with what they print of
+three brokers (testdata/tools/cluster): kafka-topics --describe with its filters, a broker stopped and started again, kafka-leader-election,
+kafka-reassign-partitions with --generate, --execute, --verify, --list and --cancel; kafka-metadata-quorum describe; and
+kafka-replica-verification, of 3.9.1 as well, until it has compared every record. The same transcripts hold ` + "`logbahn kafka-…`" + ` to Kafka's words in every
+` + "`go test ./...`" + `. With PROXY=1 the tools' transcripts of one broker are compared through a
+proxy, but for three that speak of what a cluster has: kafka-configs, kafka-topics, kafka-reassign-partitions.
+`
+
+// renderDocument writes docs/compatibility.md from what the runs of the suite have found.
+func renderDocument(results map[place]map[string]column, listed []difference) string {
 	var out strings.Builder
 	out.WriteString(legend)
+	all := results[place{nodes: 1}]
 	names := namesOf(all)
 	out.WriteString("## Clients\n\n")
 	renderClients(&out, all, names, listed)
-	renderThree(&out, three, listed)
 	notes := renderChecks(&out, all, names, listed)
 	renderNotes(&out, notes, listed)
-	renderRed(&out, "What is wrong", all, names, listed)
+	renderRed(&out, "## What is wrong", all, names, listed)
 	renderLater(&out, all, names)
+	renderClusters(&out, results, listed)
 	return out.String()
 }
 
@@ -61,16 +104,28 @@ func renderClients(out *strings.Builder, all map[string]column, names []string, 
 	}
 }
 
-// renderThree says which clients were run against three nodes, and what came of it.
-func renderThree(out *strings.Builder, three map[string]column, listed []difference) {
-	names := namesOf(three)
-	if len(names) == 0 {
-		return
+// renderClusters says what came of the same checks against several nodes, and which of Kafka's tools were pointed at them.
+func renderClusters(out *strings.Builder, results map[place]map[string]column, listed []difference) {
+	out.WriteString("\n## Clusters\n")
+	for _, c := range clusters {
+		found := results[c.at]
+		names := namesOf(found)
+		if len(names) == 0 {
+			continue
+		}
+		fmt.Fprintf(out, "\n### %s\n\n`%s`: %s Green in all %d checks: %s.\n\n", c.title, c.command, c.what, len(checks), greenIn(found, names, listed))
+		renderClients(out, found, names, listed)
+		renderRed(out, "### What is wrong with "+strings.ToLower(c.title[:1])+c.title[1:], found, names, listed)
 	}
+	out.WriteString(clusterTools)
+}
+
+// greenIn names the clients that were run in every check, none of which is red.
+func greenIn(found map[string]column, names []string, listed []difference) string {
 	var green []string
 	for _, name := range names {
 		wrong := func(check string) bool {
-			c, run := three[name].Cells[check]
+			c, run := found[name].Cells[check]
 			outcome, _, _ := c.outcome(check, name, listed)
 			return !run || outcome == red
 		}
@@ -78,11 +133,13 @@ func renderThree(out *strings.Builder, three map[string]column, listed []differe
 			green = append(green, name)
 		}
 	}
-	fmt.Fprintf(out, "\n## Three nodes\n\nThe same checks against three nodes, with three replicas of each topic and min.insync.replicas=2; between group.commit and "+
-		"group.resume each node is restarted, one after the other. What is compared is what three brokers of Apache Kafka answer. `make interop NODES=3` runs this. "+
-		"Green in all %d checks: %s.\n\n", len(checks), strings.Join(green, ", "))
-	renderClients(out, three, names, listed)
-	renderRed(out, "What is wrong with three nodes", three, names, listed)
+	switch len(green) {
+	case 0:
+		return "none"
+	case len(libraries):
+		return "all clients"
+	}
+	return strings.Join(green, ", ")
 }
 
 // namesOf are the clients that were run, in the order of the table.
@@ -162,7 +219,7 @@ func renderRed(out *strings.Builder, title string, all map[string]column, names 
 		}
 	}
 	if len(lines) > 0 {
-		fmt.Fprintf(out, "\n## %s\n\n%s\n", title, strings.Join(lines, "\n"))
+		fmt.Fprintf(out, "\n%s\n\n%s\n", title, strings.Join(lines, "\n"))
 	}
 }
 
@@ -186,10 +243,10 @@ func renderLater(out *strings.Builder, all map[string]column, names []string) {
 // TestCompatibilityDocument holds docs/compatibility.md to the stored results and differences.txt, and each listed
 // difference to a cell that needs it. LOGBAHN_UPDATE=1 writes the page anew, for instance after a reason was added.
 func TestCompatibilityDocument(t *testing.T) {
-	all, three, listed := readResults(t, 1), readResults(t, 3), readDifferences(t)
+	results, listed := allResults(t), readDifferences(t)
 	needed := map[int]bool{}
-	for _, results := range []map[string]column{all, three} {
-		for name, c := range results {
+	for _, found := range results {
+		for name, c := range found {
 			for check, cell := range c.Cells {
 				_, needs, _ := cell.outcome(check, name, listed)
 				for _, n := range needs {
@@ -203,13 +260,13 @@ func TestCompatibilityDocument(t *testing.T) {
 			t.Errorf("differences.txt: no cell needs %s | %s | %s | %s | %s", d.check, d.client, d.fact, d.logbahn, d.kafka)
 		}
 	}
-	want := renderDocument(all, three, listed)
+	want := renderDocument(results, listed)
 	if os.Getenv("LOGBAHN_UPDATE") != "" {
 		if err := os.WriteFile(documentFile, []byte(want), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
 	if got, err := os.ReadFile(documentFile); err != nil || string(got) != want {
-		t.Errorf("%s is not what testdata/matrix.json and differences.txt make (%v): LOGBAHN_UPDATE=1 go test -run %s ./interop", documentFile, err, t.Name())
+		t.Errorf("%s is not what testdata/matrix*.json and differences.txt make (%v): LOGBAHN_UPDATE=1 go test -run %s ./interop", documentFile, err, t.Name())
 	}
 }

@@ -15,24 +15,20 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// TestKillUnderLoad kills the process with SIGKILL again and again while an idempotent producer that lives through it
-// all writes, and then reads everything back: each acknowledged record is at the offset that was acknowledged, once,
-// and none is missing. LOGBAHN_KILLS is the number of kills (default 3), LOGBAHN_SEED the seed of their times.
+// TestKillUnderLoad kills a node with SIGKILL again and again, of several any, while an idempotent producer that lives through
+// it all writes, and then reads everything back: each acknowledged record is at the offset that was acknowledged, once,
+// and none is missing. LOGBAHN_KILLS is the number of kills (default 3), LOGBAHN_SEED the seed of their times and nodes.
 func TestKillUnderLoad(t *testing.T) {
 	kills, seed := envInt(t, "LOGBAHN_KILLS", 3), envInt(t, "LOGBAHN_SEED", int(time.Now().UnixNano()&0xffffff))
 	t.Logf("LOGBAHN_KILLS=%d LOGBAHN_SEED=%d", kills, seed)
 	random := rand.New(rand.NewPCG(uint64(seed), 0))
-	dir := t.TempDir()
-	s := start(t, dir, "", "num.partitions=4", "log.segment.bytes=1048576")
-	addr := s.addr
-
-	load := startLoad(t, addr)
+	c := startNodes(t, "num.partitions=4", "log.segment.bytes=1048576")
+	load := startLoad(t, c.bootstrap())
 	for i := range kills {
 		load.waitFor(t, 20+random.IntN(200))
 		// Anywhere between two acknowledgements, so that a kill meets every step of a write.
 		time.Sleep(time.Duration(random.IntN(3000)) * time.Microsecond)
-		s.kill()
-		s = start(t, dir, addr, "num.partitions=4", "log.segment.bytes=1048576")
+		c.kill(random.IntN(len(c.running)))
 		if t.Failed() {
 			t.Fatalf("after kill %d", i+1)
 		}
@@ -40,7 +36,7 @@ func TestKillUnderLoad(t *testing.T) {
 	load.waitFor(t, 100)
 	load.stop(t)
 	t.Logf("%d records acknowledged through %d kills", len(load.acked), kills)
-	load.check(t, addr)
+	load.check(t, c.bootstrap())
 }
 
 // TestKillDuringFormat kills the process while it formats an empty directory, a little later each time. Whatever is

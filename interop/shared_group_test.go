@@ -19,12 +19,12 @@ import (
 func TestSharedGroup(t *testing.T) {
 	kcat, python, java := tool(t, "kcat"), client(t, "python", "bin", "python"), tool(t, "java")
 	jars := filepath.Join(client(t, "java", "lib"), "*")
-	c := startNodes(t, nodeCount(t), "num.partitions=8")
+	c := startNodes(t, "num.partitions=8")
 	addr := c.bootstrap()
 	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer cancel()
 	admin := kadm.NewClient(newClient(t, addr))
-	if _, err := admin.CreateTopic(ctx, 8, int16(len(c.addrs)), nil, "shared"); err != nil {
+	if _, err := admin.CreateTopic(ctx, 8, int16(len(c.running)), nil, "shared"); err != nil {
 		t.Fatal(err)
 	}
 

@@ -57,7 +57,7 @@ func (x *target) dropQuota(ctx context.Context, clientID string) error {
 func logbahn(t *testing.T) *target {
 	t.Helper()
 	if addr := os.Getenv("LOGBAHN_BOOTSTRAP"); addr != "" {
-		out := &target{addr: addr, replicas: nodeCount(t)}
+		out := &target{addr: addr, replicas: placeAsked(t).nodes}
 		if command := os.Getenv("LOGBAHN_RESTART"); command != "" {
 			out.restart = func(t testing.TB) {
 				if printed, err := exec.Command("sh", "-c", command).CombinedOutput(); err != nil {
@@ -67,8 +67,8 @@ func logbahn(t *testing.T) *target {
 		}
 		return out
 	}
-	c := startNodes(t, nodeCount(t), compared...)
-	return &target{addr: c.bootstrap(), replicas: len(c.addrs), restart: func(testing.TB) { c.roll() }}
+	c := startNodes(t, compared...)
+	return &target{addr: c.bootstrap(), replicas: len(c.running), restart: func(testing.TB) { c.roll() }}
 }
 
 // makeTopics makes the topics with a configuration that some checks need, of this client's own.

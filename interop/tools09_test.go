@@ -34,10 +34,10 @@ func TestTools09(t *testing.T) {
 	t.Run("producer performance", old.performance)
 }
 
-// tools09 is the tools and the server that they talk to.
+// tools09 is the tools and where they find the nodes that they talk to.
 type tools09 struct {
 	java []string // the program and what each of its runs begins with
-	s    *server
+	addr string
 }
 
 func startTools09(t *testing.T) *tools09 {
@@ -45,7 +45,7 @@ func startTools09(t *testing.T) *tools09 {
 	jars := filepath.Join(client(t, "kafka-"+kafka.V09, "libs"), "*")
 	return &tools09{
 		java: []string{tool(t, "java"), "-Xmx256m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp", jars},
-		s:    start(t, t.TempDir(), "", "num.partitions=1", "offsets.topic.num.partitions=1", "group.initial.rebalance.delay.ms=0"),
+		addr: startNodes(t, "num.partitions=1", "offsets.topic.num.partitions=1", "group.initial.rebalance.delay.ms=0").bootstrap(),
 	}
 }
 
@@ -71,7 +71,7 @@ func (o *tools09) produce(t *testing.T) []string {
 			}
 			lines = append(lines, ":an empty key", "an empty value:")
 			args := []string{
-				"--broker-list", o.s.addr, "--topic", topic09, "--request-required-acks", "-1", "--compression-codec", codec,
+				"--broker-list", o.addr, "--topic", topic09, "--request-required-acks", "-1", "--compression-codec", codec,
 				"--property", "parse.key=true", "--property", "key.separator=:",
 			}
 			if producer == "old" {
@@ -88,11 +88,11 @@ func (o *tools09) produce(t *testing.T) []string {
 func (o *tools09) consume(t *testing.T, lines []string) {
 	config := properties(t, "group.id=closing")
 	got := o.run(t, "", "kafka.tools.ConsoleConsumer", append([]string{
-		"--new-consumer", "--bootstrap-server", o.s.addr, "--topic", topic09,
+		"--new-consumer", "--bootstrap-server", o.addr, "--topic", topic09,
 		"--from-beginning", "--max-messages", fmt.Sprint(len(lines)), "--consumer.config", config,
 	}, printKey...)...)
 	sameLines(t, got, lines)
-	committed, err := kadm.NewClient(newClient(t, o.s.addr)).FetchOffsets(t.Context(), "closing")
+	committed, err := kadm.NewClient(newClient(t, o.addr)).FetchOffsets(t.Context(), "closing")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,7 +110,7 @@ func (o *tools09) offsets(t *testing.T, end int) {
 		{[]string{"--time", "-2"}, "0"},
 		{[]string{"--time", "-1", "--offsets", "3"}, fmt.Sprintf("%d,0", end)}, // the end and the segment's first
 	} {
-		got := o.run(t, "", "kafka.tools.GetOffsetShell", append([]string{"--broker-list", o.s.addr, "--topic", topic09}, c.args...)...)
+		got := o.run(t, "", "kafka.tools.GetOffsetShell", append([]string{"--broker-list", o.addr, "--topic", topic09}, c.args...)...)
 		if want := fmt.Sprintf("%s:0:%s\n", topic09, c.want); got != want {
 			t.Errorf("GetOffsetShell %v printed %q, want %q", c.args, got, want)
 		}
@@ -122,7 +122,7 @@ func (o *tools09) offsets(t *testing.T, end int) {
 func (o *tools09) readPartition(t *testing.T, lines []string) {
 	shell := func(args ...string) string {
 		return o.run(t, "", "kafka.tools.SimpleConsumerShell", slices.Concat(
-			[]string{"--broker-list", o.s.addr, "--topic", topic09, "--partition", "0", "--no-wait-at-logend"}, printKey, args)...)
+			[]string{"--broker-list", o.addr, "--topic", topic09, "--partition", "0", "--no-wait-at-logend"}, printKey, args)...)
 	}
 	sameLines(t, shell("--offset", "-2", "--max-messages", fmt.Sprint(len(lines))), lines)
 
@@ -141,11 +141,11 @@ func (o *tools09) groups(t *testing.T, end int) {
 	const group, committed = "meters", 150
 	var offsets kadm.Offsets
 	offsets.AddOffset(topic09, 0, committed, -1)
-	if err := kadm.NewClient(newClient(t, o.s.addr)).CommitAllOffsets(t.Context(), group, offsets); err != nil {
+	if err := kadm.NewClient(newClient(t, o.addr)).CommitAllOffsets(t.Context(), group, offsets); err != nil {
 		t.Fatal(err)
 	}
 	command := func(args ...string) string {
-		return o.run(t, "", "kafka.admin.ConsumerGroupCommand", append([]string{"--new-consumer", "--bootstrap-server", o.s.addr}, args...)...)
+		return o.run(t, "", "kafka.admin.ConsumerGroupCommand", append([]string{"--new-consumer", "--bootstrap-server", o.addr}, args...)...)
 	}
 	leave := o.member(t, group, end-committed)
 	if out := command("--list"); !slices.Contains(strings.Split(out, "\n"), group) {
@@ -169,7 +169,7 @@ func (o *tools09) member(t *testing.T, group string, n int) (leave func()) {
 	config := properties(t, "group.id="+group, "client.id=reader", "enable.auto.commit=false")
 	cmd := exec.CommandContext(t.Context(), o.java[0], slices.Concat(o.java[1:], []string{
 		"kafka.tools.ConsoleConsumer",
-		"--new-consumer", "--bootstrap-server", o.s.addr, "--topic", topic09, "--consumer.config", config,
+		"--new-consumer", "--bootstrap-server", o.addr, "--topic", topic09, "--consumer.config", config,
 	})...)
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
@@ -200,7 +200,7 @@ func (o *tools09) member(t *testing.T, group string, n int) (leave func()) {
 // close the connection behind the last request. The topic is made before, for without acks nothing is tried
 // again.
 func (o *tools09) unacknowledged(t *testing.T) {
-	admin := kadm.NewClient(newClient(t, o.s.addr))
+	admin := kadm.NewClient(newClient(t, o.addr))
 	for _, producer := range [][]string{nil, {"--old-producer"}} {
 		topic := "unacknowledged" + strings.Join(producer, "")
 		if _, err := admin.CreateTopic(t.Context(), 1, 1, nil, topic); err != nil {
@@ -210,9 +210,9 @@ func (o *tools09) unacknowledged(t *testing.T) {
 		for i := range 1000 {
 			lines = append(lines, fmt.Sprintf("reading %d", i))
 		}
-		o.run(t, strings.Join(lines, "\n")+"\n", "kafka.tools.ConsoleProducer", append([]string{"--broker-list", o.s.addr, "--topic", topic}, producer...)...)
+		o.run(t, strings.Join(lines, "\n")+"\n", "kafka.tools.ConsoleProducer", append([]string{"--broker-list", o.addr, "--topic", topic}, producer...)...)
 		got := o.run(t, "", "kafka.tools.ConsoleConsumer",
-			"--new-consumer", "--bootstrap-server", o.s.addr, "--topic", topic, "--from-beginning", "--max-messages", fmt.Sprint(len(lines)))
+			"--new-consumer", "--bootstrap-server", o.addr, "--topic", topic, "--from-beginning", "--max-messages", fmt.Sprint(len(lines)))
 		sameLines(t, got, lines)
 	}
 }
@@ -220,11 +220,11 @@ func (o *tools09) unacknowledged(t *testing.T) {
 func (o *tools09) performance(t *testing.T) {
 	const topic = "performance"
 	out := o.run(t, "", "org.apache.kafka.tools.ProducerPerformance", "--topic", topic, "--num-records", "1000",
-		"--record-size", "100", "--throughput", "-1", "--producer-props", "bootstrap.servers="+o.s.addr, "acks=1")
+		"--record-size", "100", "--throughput", "-1", "--producer-props", "bootstrap.servers="+o.addr, "acks=1")
 	if !strings.HasPrefix(out, "1000 records sent, ") {
 		t.Errorf("ProducerPerformance printed %q", out)
 	}
-	ends, err := kadm.NewClient(newClient(t, o.s.addr)).ListEndOffsets(t.Context(), topic)
+	ends, err := kadm.NewClient(newClient(t, o.addr)).ListEndOffsets(t.Context(), topic)
 	if err != nil {
 		t.Fatal(err)
 	}

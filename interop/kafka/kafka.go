@@ -1,7 +1,6 @@
 package kafka
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -166,20 +165,27 @@ func (b *Broker) Run(ctx context.Context, class string, args ...string) (string,
 	return string(out), nil
 }
 
-func (b *Broker) start(class, properties string) error {
-	p := &process{output: &bytes.Buffer{}, done: make(chan struct{})}
-	p.cmd = exec.Command("java", "-cp", b.jars, "-Xmx512m", "-XX:+UseSerialGC", class, properties)
-	p.cmd.Dir = filepath.Dir(properties)
-	p.cmd.Stdout, p.cmd.Stderr = p.output, p.output
-	if err := p.cmd.Start(); err != nil {
-		return err
+// StopOne stops one of several KRaft brokers, by its id, and KillOne kills it. StartOne starts it again and does not wait for it.
+func (b *Broker) StopOne(id int) error { return b.processes[id-1].stop() }
+
+// KillOne is described at StopOne.
+func (b *Broker) KillOne(id int) error { return b.processes[id-1].kill() }
+
+// StartOne is described at StopOne.
+func (b *Broker) StartOne(id int) error {
+	p, err := startProcess(b.processes[id-1].args)
+	if err == nil {
+		b.processes[id-1] = p
 	}
-	go func() {
-		defer close(p.done)
-		_ = p.cmd.Wait()
-	}()
-	b.processes = append(b.processes, p)
-	return nil
+	return err
+}
+
+func (b *Broker) start(class, properties string) error {
+	p, err := startProcess([]string{"-cp", b.jars, "-Xmx384m", "-XX:+UseSerialGC", class, properties})
+	if err == nil {
+		b.processes = append(b.processes, p)
+	}
+	return err
 }
 
 // awaitAnswer returns when each broker has answered a request and knows all others. 0.9 knows no ApiVersions and closes the

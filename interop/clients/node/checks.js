@@ -273,7 +273,8 @@ async function groupUnknown(run) {
 async function adminTopics(run) {
   const { library, topic } = run
   await run.create(topic, 3)
-  run.facts.listed = (await library.listTopics()).includes(topic)
+  await run.until('the topic in the list', async () => (await library.listTopics()).includes(topic))
+  run.facts.listed = true
   run.facts.partitions = (await library.describe(topic)).partitions
   await run.fact('deleted', () => library.deleteTopic(topic))
   await run.until('gone from the list', async () => !(await library.listTopics()).includes(topic))

@@ -141,7 +141,10 @@ class KafkaJS extends Library {
   }
 
   describeConfigs(topic) { return this.configs(ConfigResourceTypes.TOPIC, topic) }
-  describeBrokerConfigs() { return this.configs(ConfigResourceTypes.BROKER, '1') }
+  async describeBrokerConfigs() {
+    const { brokers } = await this.admin.describeCluster()
+    return this.configs(ConfigResourceTypes.BROKER, String(brokers[0].nodeId))
+  }
   alterConfig(topic, name, value) {
     return this.admin.alterConfigs({ validateOnly: false, resources: [{ type: ConfigResourceTypes.TOPIC, name: topic, configEntries: [{ name, value }] }] })
   }

@@ -153,7 +153,10 @@ class Platformatic extends Library {
   }
 
   describeConfigs(topic) { return this.configs(pk.ConfigResourceTypes.TOPIC, topic) }
-  describeBrokerConfigs() { return this.configs(pk.ConfigResourceTypes.BROKER, '1') }
+  async describeBrokerConfigs() {
+    const { brokers } = await this.admin.metadata({ topics: [], forceUpdate: true })
+    return this.configs(pk.ConfigResourceTypes.BROKER, String([...brokers.keys()][0]))
+  }
   alterConfig(topic, name, value) {
     return this.admin.incrementalAlterConfigs({
       resources: [{ resourceType: pk.ConfigResourceTypes.TOPIC, resourceName: topic, configs: [{ name, value, configOperation: 0 }] }]

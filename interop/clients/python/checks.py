@@ -286,7 +286,8 @@ def group_unknown(run):
 def admin_topics(run):
     run.library.list_topics()
     run.create(run.topic, 3)
-    run.facts["listed"] = run.topic in run.library.list_topics()
+    run.until("the topic in the list", lambda: run.topic in run.library.list_topics())
+    run.facts["listed"] = True
     d = run.library.describe(run.topic)
     run.facts["partitions"] = d.partitions
     if d.internal is not None:

@@ -199,7 +199,7 @@ class Library(driver.Library):
                 for name, e in self._configs(ca.RESOURCE_TOPIC, topic).items()}
 
     def describe_broker_configs(self):
-        self._configs(ca.RESOURCE_BROKER, "1")
+        self._configs(ca.RESOURCE_BROKER, str(self.admin.describe_cluster().result(10).nodes[0].id))
 
     def alter_config(self, topic, key, value):
         entry = ca.ConfigEntry(key, value, incremental_operation=ca.AlterConfigOpType.SET)

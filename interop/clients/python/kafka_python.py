@@ -166,7 +166,7 @@ class Library(driver.Library):
                 for name, e in self._configs("TOPIC", topic).items()}
 
     def describe_broker_configs(self):
-        self._configs("BROKER", "1")
+        self._configs("BROKER", str(self.admin.describe_cluster()["brokers"][0]["broker_id"]))
 
     def alter_config(self, topic, key, value):
         raise_result(self.admin.alter_configs([ka.ConfigResource("TOPIC", topic, {key: value})], raise_on_unknown=False)["topic"][topic])

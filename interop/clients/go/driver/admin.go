@@ -142,7 +142,10 @@ func adminTopics(r *Run) error {
 	if err := r.create(r.Topic, 3, nil); err != nil {
 		return err
 	}
-	listed, err := admin.ListTopics(r.Context)
+	err = r.until("the topic in the list", func() (bool, error) { // another broker may answer than the one that has shown it
+		listed, err := admin.ListTopics(r.Context)
+		return slices.Contains(listed, r.Topic), err
+	})
 	if err != nil {
 		return err
 	}
@@ -150,7 +153,7 @@ func adminTopics(r *Run) error {
 	if err != nil {
 		return err
 	}
-	r.Facts["listed"], r.Facts["partitions"], r.Facts["internal"] = slices.Contains(listed, r.Topic), d.Partitions, d.Internal
+	r.Facts["listed"], r.Facts["partitions"], r.Facts["internal"] = true, d.Partitions, d.Internal
 	r.fact("deleted", admin.DeleteTopic(r.Context, r.Topic))
 	err = r.until("gone from the list", func() (bool, error) {
 		listed, err := admin.ListTopics(r.Context)

@@ -65,7 +65,10 @@ final class AdminTopics {
 
     private static void topics(Run r, Admin admin) throws Exception {
         Library.create(r, admin, r.topic, 3, Collections.emptyMap());
-        r.facts.put("listed", Library.get(admin.listTopics().names()).contains(r.topic));
+        while (!Library.get(admin.listTopics().names()).contains(r.topic)) {
+            r.waiting("the topic in the list");
+        }
+        r.facts.put("listed", true);
         TopicDescription d = Library.describe(admin, r.topic);
         r.facts.put("partitions", d.partitions().size());
         r.facts.put("internal", d.isInternal());

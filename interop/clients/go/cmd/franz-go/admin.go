@@ -53,7 +53,11 @@ func (l *library) DescribeTopicConfigs(ctx context.Context, topic string) (map[s
 }
 
 func (l *library) DescribeBrokerConfigs(ctx context.Context) error {
-	described, err := l.Client.DescribeBrokerConfigs(ctx, 1)
+	brokers, err := l.ListBrokers(ctx)
+	if err != nil {
+		return err
+	}
+	described, err := l.Client.DescribeBrokerConfigs(ctx, brokers.NodeIDs()[0])
 	for _, resource := range described {
 		err = errors.Join(err, resource.Err)
 	}

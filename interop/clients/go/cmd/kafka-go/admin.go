@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -63,7 +64,11 @@ func (l *library) DescribeTopicConfigs(ctx context.Context, topic string) (map[s
 }
 
 func (l *library) DescribeBrokerConfigs(ctx context.Context) error {
-	_, err := l.describeConfigs(ctx, kafka.ResourceTypeBroker, "1")
+	response, err := l.Metadata(ctx, &kafka.MetadataRequest{})
+	if err != nil {
+		return err
+	}
+	_, err = l.describeConfigs(ctx, kafka.ResourceTypeBroker, strconv.Itoa(response.Brokers[0].ID))
 	return err
 }
 

@@ -15,7 +15,8 @@ import (
 func main() {
 	driver.Main("kafka-go", "github.com/segmentio/kafka-go", func(_ context.Context, params driver.Params) (driver.Library, error) {
 		addr := kafka.TCP(params.Addresses()...)
-		transport := &kafka.Transport{MetadataTTL: 50 * time.Millisecond}
+		// It is also how long a broker may take to answer a request for metadata.
+		transport := &kafka.Transport{MetadataTTL: 500 * time.Millisecond}
 		return &library{addr: addr, bootstrap: params.Addresses(), Client: &kafka.Client{Addr: addr, Transport: transport}}, nil
 	})
 }

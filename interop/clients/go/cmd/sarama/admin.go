@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/IBM/sarama"
@@ -50,8 +51,20 @@ func (l *library) DescribeTopicConfigs(_ context.Context, topic string) (map[str
 	return configs, err
 }
 
+// anyBroker is the id of a broker that the client has been told of.
+func (l *library) anyBroker() (int32, error) {
+	brokers, _, err := l.ClusterAdmin.DescribeCluster()
+	if err != nil {
+		return 0, err
+	}
+	return brokers[0].ID(), nil
+}
+
 func (l *library) DescribeBrokerConfigs(context.Context) error {
-	_, err := l.describeConfigs(sarama.BrokerResource, "1")
+	id, err := l.anyBroker()
+	if err == nil {
+		_, err = l.describeConfigs(sarama.BrokerResource, strconv.Itoa(int(id)))
+	}
 	return err
 }
 
@@ -162,8 +175,12 @@ func (l *library) DescribeCluster(context.Context) (driver.Cluster, error) {
 }
 
 func (l *library) DescribeLogDirs(_ context.Context, topic string) (dirs, partitions int, size int64, err error) {
-	all, err := l.ClusterAdmin.DescribeLogDirs([]int32{1})
-	for _, dir := range all[1] {
+	id, err := l.anyBroker()
+	if err != nil {
+		return 0, 0, 0, err
+	}
+	all, err := l.ClusterAdmin.DescribeLogDirs([]int32{id})
+	for _, dir := range all[id] {
 		dirs++
 		err = errors.Join(err, answered(dir.ErrorCode))
 		for _, t := range dir.Topics {
@@ -179,9 +196,21 @@ func (l *library) DescribeLogDirs(_ context.Context, topic string) (dirs, partit
 	return dirs, partitions, size, err
 }
 
+// leader is the broker that leads partition 0; of a topic that does not exist any broker knows that.
+func (l *library) leader(topic string) (*sarama.Broker, error) {
+	topics, err := l.DescribeTopics([]string{topic})
+	if err != nil {
+		return nil, err
+	}
+	if len(topics[0].Partitions) == 0 {
+		return l.Controller()
+	}
+	return l.client.Leader(topic, 0)
+}
+
 // DescribeProducers and DescribeFeatures are calls of a broker, not of the admin.
 func (l *library) DescribeProducers(_ context.Context, topic string) ([]driver.Producer, error) {
-	broker, err := l.Controller()
+	broker, err := l.leader(topic)
 	if err != nil {
 		return nil, err
 	}
