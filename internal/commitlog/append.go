@@ -47,7 +47,7 @@ func (l *Log) append(batches []byte, o *AppendOptions) (Appended, error) {
 	appended := Appended{FirstOffset: l.end.Load(), LogAppendTime: record.NoTimestamp, LogStartOffset: l.start.Load()}
 	if !o.NoProducerCheck {
 		original, duplicate, err := l.mu.producers.check(infos, o.Origin)
-		if l.full.Load() && errors.Is(err, ErrOutOfOrderSequence) {
+		if errors.Is(err, ErrOutOfOrderSequence) && l.Full() {
 			// It was sent behind a batch for which there was no room, and is sent again behind it. A producer that was told
 			// of a gap would take a new epoch and write again, to other partitions too, what it has not been answered yet.
 			return Appended{}, fmt.Errorf("%w: %w", ErrNoSpace, err)
@@ -185,7 +185,7 @@ func (l *Log) writeFile(b []byte, nowMs int64, c *Config) error {
 	size := s.bytes()
 	l.mu.active.reserved.ahead(h, l.dir, size+int64(len(b)), nowMs, min(c.PreallocateBytes, c.SegmentBytes))
 	if _, err = h.WriteAt(b, size); err == nil {
-		l.full.Store(false)
+		l.refusedAt.Store(0)
 		return nil
 	}
 	l.mu.active.reserved = reservation{}
@@ -198,7 +198,7 @@ func (l *Log) writeFile(b []byte, nowMs int64, c *Config) error {
 
 func (l *Log) writeFailed(err error) error {
 	if noSpace(err) {
-		l.full.Store(true)
+		l.refusedAt.Store(1 + int64(l.dir.cfg.Monotonic()))
 		return fmt.Errorf("%w: %w", ErrNoSpace, err)
 	}
 	return l.fail(err)

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"strconv"
 	"sync/atomic"
+	"time"
 
 	"github.com/logbahn/logbahn/internal/vfs"
 )
@@ -39,7 +40,8 @@ type Log struct {
 	epochs   atomic.Pointer[[]epochEntry]
 	failure  atomic.Pointer[error]
 	queued   atomic.Bool // the flusher knows
-	full     atomic.Bool // there was no room for the last write
+
+	refusedAt atomic.Int64 // when there was no room for the last write, by the directory's clock, plus 1; 0: there was
 
 	headUnsynced atomic.Bool // removed segments may come back in a power cut: the start offset must be on disk
 
@@ -101,8 +103,24 @@ func (l *Log) EndOffset() int64 { return l.end.Load() }
 // FlushedOffset returns the offset up to which records survive a power cut; with FlushOS, a crash of the process.
 func (l *Log) FlushedOffset() int64 { return l.flushed.Load() }
 
-// Full tells whether there was no room for the last write: ErrNoSpace.
-func (l *Log) Full() bool { return l.full.Load() }
+// A log that had no room for a write counts as full for roomPatience, however much is free then: who was refused comes
+// again first. Afterwards what is free tells, for nobody may ever write again what was refused.
+const (
+	roomPatience   = 30 * time.Second
+	roomBytesLeast = 8 << 20
+)
+
+// Full tells whether there was no room for the last write (ErrNoSpace), and there may be none for the next.
+func (l *Log) Full() bool {
+	at := l.refusedAt.Load()
+	if at == 0 || l.dir.cfg.Monotonic()-time.Duration(at-1) < roomPatience {
+		return at != 0
+	}
+	if free, err := l.fs.Free(l.path); err == nil && free < roomBytesLeast {
+		return true
+	}
+	return !l.refusedAt.CompareAndSwap(at, 0) // another write was refused meanwhile
+}
 
 // Size returns the bytes of all segments.
 func (l *Log) Size() int64 {

@@ -377,6 +377,38 @@ func TestDiskFullIsNoGap(t *testing.T) {
 	}
 }
 
+// TestRoomAgain gives up on a batch that found no room: its producer never sends it again, and nobody else writes.
+func TestRoomAgain(t *testing.T) {
+	mem := vfs.NewMem()
+	faults := vfs.Inject(mem)
+	now := time.Duration(0)
+	d, err := OpenDir(DirConfig{FS: faults, Path: "data", NodeID: 1, manual: true, Monotonic: func() time.Duration { return now }})
+	must(t, err)
+	l := openLog(t, d, DefaultConfig())
+	send := func(sequence int32) error {
+		_, err := l.Append(batch(1, 1, &record.Producer{ID: 7, Sequence: sequence}), AppendOptions{LeaderEpoch: 1})
+		return err
+	}
+	must(t, send(0))
+	faults.Add(vfs.Rule{Times: 1, Match: func(op vfs.Op, _ string) bool { return op == vfs.OpWrite }, Fault: vfs.Fault{Err: syscall.ENOSPC}})
+	if err := send(1); !errors.Is(err, ErrNoSpace) || !l.Full() {
+		t.Fatalf("there is no room: %v, full %v", err, l.Full())
+	}
+	now += roomPatience - 1
+	if err := send(2); !errors.Is(err, ErrNoSpace) {
+		t.Fatalf("while the first one may come again: %v", err)
+	}
+	now += 1
+	mem.SetLimit(roomBytesLeast - 1)
+	if err := send(2); !errors.Is(err, ErrNoSpace) || !l.Full() {
+		t.Fatalf("without room: %v, full %v", err, l.Full())
+	}
+	mem.SetLimit(1 << 30)
+	if err := send(2); !errors.Is(err, ErrOutOfOrderSequence) || errors.Is(err, ErrNoSpace) || l.Full() {
+		t.Fatalf("with room: %v, full %v", err, l.Full())
+	}
+}
+
 func TestFailedSyncPoisons(t *testing.T) {
 	mem := vfs.NewMem()
 	faults := vfs.Inject(mem)
