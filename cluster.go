@@ -19,8 +19,12 @@ import (
 	"github.com/logbahn/logbahn/internal/vfs"
 )
 
-// ErrNoNode means that a cluster has no node of that id, or that it does not run.
-var ErrNoNode = errors.New("no such node")
+var (
+	// ErrNoNode means that a cluster has no node of that id, or that it does not run.
+	ErrNoNode = errors.New("no such node")
+	// ErrStopped means that the cluster has been stopped: nothing starts any more.
+	ErrStopped = errors.New("the cluster has been stopped")
+)
 
 // ClusterConfig says what a cluster inside one program is like. The zero value is three nodes in memory that only their
 // own program reaches.
@@ -45,7 +49,9 @@ type ClusterConfig struct {
 // ways between them cut. Its methods may be called by any goroutine.
 type Cluster struct {
 	network *network
-	members []*member // by id, from 1 on
+	members []*member       // by id, from 1 on
+	life    context.Context // ends with Stop
+	stop    context.CancelFunc
 }
 
 // member is a node's place in the cluster, whether it runs or not.
@@ -54,7 +60,7 @@ type member struct {
 	address string
 	config  node.Config
 
-	starting sync.Mutex // held while it starts, so that it starts once
+	starting vfs.Gate // held while it starts, so that it starts once
 	mu       sync.Mutex
 	node     *Node // nil while it does not run
 }
@@ -73,7 +79,7 @@ func StartCluster(ctx context.Context, cfg ClusterConfig) (*Cluster, error) {
 	errs := make([]error, len(c.members))
 	for i, m := range c.members {
 		starting.Go(func() {
-			if errs[i] = m.start(ctx); errs[i] != nil {
+			if errs[i] = m.start(ctx, c.life); errs[i] != nil {
 				cancel(errs[i]) // the others wait for it in vain
 			}
 		})
@@ -94,6 +100,7 @@ func newCluster(cfg ClusterConfig) (*Cluster, error) {
 		return nil, fmt.Errorf("a cluster of %d nodes with %d listeners", cfg.Nodes, len(cfg.Listeners))
 	}
 	c := &Cluster{network: newNetwork()}
+	c.life, c.stop = context.WithCancel(context.Background())
 	c.network.sockets = len(cfg.Listeners) > 0
 	var voters []string
 	for i := range cfg.Nodes {
@@ -186,15 +193,31 @@ func (m *member) running() *Node {
 	}
 }
 
-// start does nothing when the node runs.
-func (m *member) start(ctx context.Context) error {
+// started is running, when no start is under way any more.
+func (m *member) started() *Node {
 	m.starting.Lock()
 	defer m.starting.Unlock()
+	return m.running()
+}
+
+// start does nothing when the node runs. It fails once the cluster's life has ended.
+func (m *member) start(ctx, life context.Context) error {
+	m.starting.Lock()
+	defer m.starting.Unlock()
+	if life.Err() != nil {
+		return ErrStopped
+	}
 	if m.running() != nil {
 		return nil
 	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(life, cancel)()
 	inner, err := node.Start(ctx, m.config)
-	if err != nil {
+	switch {
+	case err != nil && life.Err() != nil:
+		return ErrStopped
+	case err != nil:
 		return fmt.Errorf("node %d: %w", m.id, err)
 	}
 	m.mu.Lock()
@@ -204,13 +227,13 @@ func (m *member) start(ctx context.Context) error {
 }
 
 // Start starts a node that was killed or stopped, with the data that it left, and returns when it answers. The context
-// bounds the start only.
+// bounds the start only. After Stop nothing starts any more: ErrStopped.
 func (c *Cluster) Start(ctx context.Context, id int32) error {
 	m, err := c.member(id)
 	if err != nil {
 		return err
 	}
-	return m.start(ctx)
+	return m.start(ctx, c.life)
 }
 
 // Kill ends a node at once: see Node.Kill. A node that does not run stays as it is.
@@ -298,15 +321,18 @@ func (c *Cluster) ClientOptions() []kgo.Opt {
 const metadataMinAge = 250 * time.Millisecond
 
 // Stop heals the network and stops all nodes at once: nobody hands anything over, nobody would be left to take it. What is in
-// flight gets as long as the context allows.
+// flight gets as long as the context allows. Starts that are under way end with ErrStopped.
 func (c *Cluster) Stop(ctx context.Context) error {
+	c.stop()
 	c.Heal()
 	var stopping sync.WaitGroup
 	errs := make([]error, len(c.members))
 	for i, m := range slices.Backward(c.members) {
-		if n := m.running(); n != nil {
-			stopping.Go(func() { errs[i] = n.inner.StopUndrained(ctx) })
-		}
+		stopping.Go(func() {
+			if n := m.started(); n != nil {
+				errs[i] = n.inner.StopUndrained(ctx)
+			}
+		})
 	}
 	stopping.Wait()
 	return errors.Join(errs...)
