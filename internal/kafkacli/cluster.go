@@ -62,7 +62,7 @@ func listTopics(ctx context.Context, client *kgo.Client) ([]topicInfo, error) {
 		if t.Topic == nil || t.ErrorCode != 0 {
 			continue
 		}
-		topics = append(topics, metadataTopic(&t))
+		topics = append(topics, metadataTopic(*t.Topic, &t))
 	}
 	slices.SortFunc(topics, func(a, b topicInfo) int { return strings.Compare(a.name, b.name) })
 	return topics, nil
@@ -88,19 +88,23 @@ func describeTopics(ctx context.Context, client *kgo.Client, names []string) ([]
 		if err := refusal(t.ErrorCode, nil); err != nil {
 			return nil, err
 		}
-		found[*t.Topic] = metadataTopic(&t)
+		if t.Topic != nil {
+			found[*t.Topic] = metadataTopic(*t.Topic, &t)
+		}
 	}
 	topics := make([]topicInfo, 0, len(names))
 	for _, name := range names {
-		if t, ok := found[name]; ok {
-			topics = append(topics, t)
+		t, ok := found[name]
+		if !ok {
+			return nil, failf("The broker did not answer for topic %s", name)
 		}
+		topics = append(topics, t)
 	}
 	return topics, nil
 }
 
-func metadataTopic(t *kmsg.MetadataResponseTopic) topicInfo {
-	info := topicInfo{name: *t.Topic, id: t.TopicID, internal: t.IsInternal}
+func metadataTopic(name string, t *kmsg.MetadataResponseTopic) topicInfo {
+	info := topicInfo{name: name, id: t.TopicID, internal: t.IsInternal}
 	for _, p := range t.Partitions {
 		info.partitions = append(info.partitions, partitionInfo{number: p.Partition, leader: p.Leader, replicas: p.Replicas, isr: p.ISR})
 	}

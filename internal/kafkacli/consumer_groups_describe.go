@@ -47,6 +47,11 @@ func describeGroups(ctx context.Context, client *kgo.Client, ids []string) ([]gr
 			groups = append(groups, groupOf(&g, shard.Meta))
 		}
 	}
+	for _, id := range ids {
+		if !slices.ContainsFunc(groups, func(g groupInfo) bool { return g.id == id }) {
+			return nil, failf("The broker did not answer for group %s", id)
+		}
+	}
 	slices.SortFunc(groups, func(a, b groupInfo) int { return strings.Compare(a.id, b.id) })
 	return groups, nil
 }

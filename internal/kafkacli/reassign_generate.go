@@ -41,6 +41,9 @@ func (r *reassignment) generate(ctx context.Context) error {
 				partitions = append(partitions, tp)
 			}
 		}
+		if len(partitions) == 0 || len(current[partitions[0]]) == 0 {
+			return failf("The broker names no replicas of topic %s", topic)
+		}
 		copies := len(current[partitions[0]])
 		if copies > len(racks) {
 			return failf("Replication factor: %d larger than available brokers: %d", copies, len(racks))

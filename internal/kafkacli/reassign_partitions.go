@@ -217,7 +217,7 @@ func (r *reassignment) assigned(ctx context.Context, topics []string, partitions
 	found := map[topicPartition][]int32{}
 	for _, name := range topics {
 		infos, err := describeTopics(ctx, r.client, []string{name})
-		if err != nil || len(infos) == 0 {
+		if err != nil {
 			return nil, failf("org.apache.kafka.common.errors.UnknownTopicOrPartitionException: Topic %s not found.", name)
 		}
 		for _, p := range infos[0].partitions {
