@@ -28,6 +28,7 @@ type moveRun struct {
 	throttle int64 // bytes a second of each broker; 0: none
 	wait     bool  // until everything has been moved, and led by whom the plan says
 
+	taken []moveRow    // of the plan: what the cluster has agreed to
 	left  atomic.Int64 // partitions whose replicas are still being moved
 	bytes atomic.Int64 // that are still to be copied; -1: not known
 }
@@ -43,23 +44,28 @@ func (m *moveRun) run(ctx context.Context) error {
 		}
 		fmt.Fprintln(m.c.ErrOrStderr(), "the throttle is set; brokers of Apache Kafka keep to it, Logbahn's do not yet")
 	}
-	done, failed := m.assign(ctx)
+	failed := m.assign(ctx)
 	switch {
-	case done == 0 && m.throttle > 0: // there is nothing that it could bound
-		return outcome(done, append(failed, m.removeThrottle(ctx))...)
-	case done == 0 || !m.wait:
-		return outcome(done, failed...)
+	case len(m.taken) == 0 && m.throttle > 0: // there is nothing that it could bound
+		return outcome(0, append(failed, m.removeThrottle(ctx))...)
+	case len(m.taken) == 0 || !m.wait:
+		return outcome(len(m.taken), failed...)
 	}
 	if err := m.await(ctx); err != nil {
 		return errors.Join(append(failed, err)...)
 	}
-	if err := m.elect(ctx); err != nil {
+	arrived, astray, err := m.settle(ctx)
+	if err != nil {
+		return errors.Join(append(failed, err)...)
+	}
+	failed = append(failed, astray...)
+	if err := m.elect(ctx, arrived); err != nil {
 		failed = append(failed, err)
 	}
 	if m.throttle > 0 {
 		failed = append(failed, m.removeThrottle(ctx))
 	}
-	return outcome(done, failed...)
+	return outcome(len(arrived), failed...)
 }
 
 // within gives one request to the cluster its time.
@@ -67,8 +73,8 @@ func within(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(ctx, requestTimeout)
 }
 
-// assign asks for the plan and returns how many partitions were taken.
-func (m *moveRun) assign(ctx context.Context) (done int, failed []error) {
+// assign asks for the plan and notes what was taken of it.
+func (m *moveRun) assign(ctx context.Context) (failed []error) {
 	ctx, cancel := within(ctx)
 	defer cancel()
 	var req kadm.AlterPartitionAssignmentsReq
@@ -77,26 +83,26 @@ func (m *moveRun) assign(ctx context.Context) (done int, failed []error) {
 	}
 	answers, err := m.admin.AlterPartitionAssignments(ctx, req)
 	if err != nil {
-		return 0, []error{err}
+		return []error{err}
 	}
+	m.taken = slices.Clone(m.plan)
 	for _, a := range answers.Sorted() {
 		if a.Err != nil {
 			failed = append(failed, fmt.Errorf("topic %q partition %d: %w", a.Topic, a.Partition, brokerSays(a.Err, a.ErrMessage)))
-		} else {
-			done++
+			m.taken = slices.DeleteFunc(m.taken, func(r moveRow) bool { return r.Topic == a.Topic && r.Partition == a.Partition })
 		}
 	}
-	return done, failed
+	return failed
 }
 
-// await returns when no partition of the plan is being moved any more, and shows how it goes.
+// await returns when no partition that was taken is being moved any more, and shows how it goes.
 func (m *moveRun) await(ctx context.Context) error {
 	m.bytes.Store(-1)
 	total := int64(0)
-	for _, r := range m.plan {
+	for _, r := range m.taken {
 		total += max(r.Bytes, 0)
 	}
-	m.left.Store(int64(len(m.plan)))
+	m.left.Store(int64(len(m.taken)))
 	end := progress(m.c.ErrOrStderr(), func(elapsed time.Duration) string { return m.line(total, elapsed) })
 	defer end()
 	ticker := time.NewTicker(movePollInterval)
@@ -117,9 +123,64 @@ func (m *moveRun) await(ctx context.Context) error {
 	}
 }
 
+// settlePatience is how long a broker may tell of replicas as they were before the end of a move.
+const settlePatience = 5 * time.Second
+
+// settle looks where the partitions are that are not being moved any more. What became of those that have not arrived is in
+// astray.
+func (m *moveRun) settle(ctx context.Context) (arrived []moveRow, astray []error, err error) {
+	ticker := time.NewTicker(movePollInterval)
+	defer ticker.Stop()
+	for until := time.Now().Add(settlePatience); ; {
+		topics, err := m.described(ctx)
+		late := time.Now().After(until)
+		if err == nil {
+			if arrived, astray = arrivals(m.taken, topics); len(astray) == 0 || late {
+				return arrived, astray, nil
+			}
+		} else if late || !isUnreachable(err) {
+			return nil, nil, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, nil, ctx.Err()
+		case <-ticker.C:
+		}
+	}
+}
+
+func (m *moveRun) described(ctx context.Context) (kadm.TopicDetails, error) {
+	ctx, cancel := within(ctx)
+	defer cancel()
+	return m.admin.ListTopicsWithInternal(ctx, m.topics()...)
+}
+
+// arrivals tells the partitions that are where the plan has them from the others.
+func arrivals(plan []moveRow, topics kadm.TopicDetails) (arrived []moveRow, astray []error) {
+	for _, r := range plan {
+		topic := topics[r.Topic]
+		at, there := topic.Partitions[r.Partition]
+		var err error
+		switch {
+		case errors.Is(topic.Err, kerr.UnknownTopicOrPartition), topic.Err == nil && !there:
+			err = errors.New("it has been deleted meanwhile")
+		case topic.Err != nil:
+			err = topic.Err
+		case !slices.Equal(at.Replicas, r.To):
+			err = fmt.Errorf("not moved: its replicas are %v; the move to %v was called off, or another one has taken its place", at.Replicas, r.To)
+		}
+		if err == nil {
+			arrived = append(arrived, r)
+		} else {
+			astray = append(astray, fmt.Errorf("topic %q partition %d: %w", r.Topic, r.Partition, err))
+		}
+	}
+	return arrived, astray
+}
+
 func (m *moveRun) line(total int64, elapsed time.Duration) string {
-	moved := len(m.plan) - int(m.left.Load())
-	text := fmt.Sprintf("moving: %d of %d partitions", moved, len(m.plan))
+	moved := len(m.taken) - int(m.left.Load())
+	text := fmt.Sprintf("moving: %d of %d partitions", moved, len(m.taken))
 	if left := m.bytes.Load(); left >= 0 && total > 0 {
 		copied := max(total-left, 0)
 		text += fmt.Sprintf(", %s of %s", bytesText(copied), bytesText(total))
@@ -139,7 +200,7 @@ func (m *moveRun) look(ctx context.Context) (int, error) {
 		return 0, err
 	}
 	left := 0
-	for _, r := range m.plan {
+	for _, r := range m.taken {
 		if _, under := moving[r.Topic][r.Partition]; under {
 			left++
 		}
@@ -158,7 +219,7 @@ func (m *moveRun) bytesLeft(ctx context.Context, moving reassigning) int64 {
 		return -1
 	}
 	left := int64(0)
-	for _, r := range m.plan {
+	for _, r := range m.taken {
 		if _, under := moving[r.Topic][r.Partition]; !under {
 			continue
 		}
@@ -198,11 +259,11 @@ func (s sizesByBroker) largest(topic string, partition int32) int64 {
 }
 
 // elect has the preferred replicas lead. That one leads already is no failure.
-func (m *moveRun) elect(ctx context.Context) error {
+func (m *moveRun) elect(ctx context.Context, moved []moveRow) error {
 	ctx, cancel := within(ctx)
 	defer cancel()
 	set := kadm.TopicsSet{}
-	for _, r := range m.plan {
+	for _, r := range moved {
 		if r.Leader != r.To[0] {
 			set.Add(r.Topic, r.Partition)
 		}
@@ -215,7 +276,7 @@ func (m *moveRun) elect(ctx context.Context) error {
 		return err
 	}
 	var failed []error
-	for _, r := range m.plan {
+	for _, r := range moved {
 		if result, asked := results[r.Topic][r.Partition]; asked && result.Err != nil && !errors.Is(result.Err, kerr.ElectionNotNeeded) {
 			failed = append(failed, fmt.Errorf("topic %q partition %d: broker %d does not lead: %w", r.Topic, r.Partition, r.To[0], brokerSays(result.Err, result.ErrMessage)))
 		}
