@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -22,14 +23,20 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// settings are those of a small node in the directory data, with keys and values behind them.
+// settings are those of a small node in the directory data, with keys and values behind them. Of a key that comes twice the
+// last value counts.
 func settings(more ...string) config.Settings {
 	all := append([]string{
 		"log.dirs", "data", "offsets.topic.num.partitions", "1", "group.initial.rebalance.delay.ms", "0",
 	}, more...)
 	var s config.Settings
 	for i := 0; i+1 < len(all); i += 2 {
-		s = append(s, config.Setting{Name: all[i], Value: all[i+1], Origin: "test"})
+		one := config.Setting{Name: all[i], Value: all[i+1], Origin: "test"}
+		if at := slices.IndexFunc(s, func(o config.Setting) bool { return o.Name == one.Name }); at >= 0 {
+			s[at] = one
+		} else {
+			s = append(s, one)
+		}
 	}
 	return s
 }
