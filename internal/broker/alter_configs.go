@@ -13,7 +13,10 @@ import (
 // changes single keys.
 
 func (b *Broker) alterConfigs(ctx context.Context, _ *Request, req *kmsg.AlterConfigsRequest) *kmsg.AlterConfigsResponse {
-	kept, refused := takeOut(req.Resources, func(asked *kmsg.AlterConfigsRequestResource) (r kmsg.AlterConfigsResponseResource, no bool) {
+	name := func(r *kmsg.AlterConfigsRequestResource) resourceName {
+		return resourceName{r.ResourceType, r.ResourceName}
+	}
+	kept, refused := takeOut(req.Resources, name, func(asked *kmsg.AlterConfigsRequestResource) (r kmsg.AlterConfigsResponseResource, no bool) {
 		changes := make([]config.Change, len(asked.Configs))
 		for i := range asked.Configs {
 			changes[i] = config.Change{Name: asked.Configs[i].Name, Value: asked.Configs[i].Value}

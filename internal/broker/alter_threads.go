@@ -23,11 +23,22 @@ func (b *Broker) checkThreads(kind kmsg.ConfigResourceType, name string, changes
 	return refused
 }
 
-// takeOut returns the resources without those that refuse gives an answer for, and these answers by their index.
-func takeOut[Asked, Answer any](resources []Asked, refuse func(*Asked) (Answer, bool)) (kept []Asked, refused map[int]Answer) {
+// resourceName is whose settings are to be changed.
+type resourceName struct {
+	kind kmsg.ConfigResourceType
+	name string
+}
+
+// takeOut returns the resources without those that refuse gives an answer for, and these answers by their index. One that is
+// named more than once stays: the controller refuses it each time.
+func takeOut[Asked, Answer any](resources []Asked, name func(*Asked) resourceName, refuse func(*Asked) (Answer, bool)) (kept []Asked, refused map[int]Answer) {
+	named := map[resourceName]int{}
+	for i := range resources {
+		named[name(&resources[i])]++
+	}
 	refused = map[int]Answer{}
 	for i := range resources {
-		if answer, no := refuse(&resources[i]); no {
+		if answer, no := refuse(&resources[i]); no && named[name(&resources[i])] == 1 {
 			refused[i] = answer
 		} else {
 			kept = append(kept, resources[i])

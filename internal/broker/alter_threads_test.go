@@ -35,3 +35,23 @@ func TestThreadsAreResizedInSteps(t *testing.T) {
 		wantCode(t, step.key+"="+step.value, resp.Resources[1].ErrorCode, step.want)
 	}
 }
+
+// TestResourceNamedTwice names a broker twice: once with a number of threads that is refused here already.
+func TestResourceNamedTwice(t *testing.T) {
+	n := start(t)
+	req := kmsg.NewPtrIncrementalAlterConfigsRequest()
+	req.Version = 1
+	for _, change := range [][2]string{{"num.io.threads", "17"}, {"log.retention.ms", "5000"}} {
+		resource := kmsg.NewIncrementalAlterConfigsRequestResource()
+		resource.ResourceType, resource.ResourceName = kmsg.ConfigResourceTypeBroker, "1"
+		resource.Configs = append(resource.Configs, kmsg.IncrementalAlterConfigsRequestResourceConfig{Name: change[0], Value: &change[1]})
+		req.Resources = append(req.Resources, resource)
+	}
+	resp := call[*kmsg.IncrementalAlterConfigsResponse](n, req)
+	for i := range resp.Resources {
+		wantCode(t, "a resource that is named twice", resp.Resources[i].ErrorCode, wire.InvalidRequest)
+	}
+	if len(resp.Resources) == 0 {
+		t.Error("no answer")
+	}
+}

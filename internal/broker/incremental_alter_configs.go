@@ -12,7 +12,10 @@ import (
 // IncrementalAlterConfigs, versions 0 and 1 (KIP-339): the controller's.
 
 func (b *Broker) incrementalAlterConfigs(ctx context.Context, _ *Request, req *kmsg.IncrementalAlterConfigsRequest) *kmsg.IncrementalAlterConfigsResponse {
-	kept, refused := takeOut(req.Resources, func(asked *kmsg.IncrementalAlterConfigsRequestResource) (r kmsg.IncrementalAlterConfigsResponseResource, no bool) {
+	name := func(r *kmsg.IncrementalAlterConfigsRequestResource) resourceName {
+		return resourceName{r.ResourceType, r.ResourceName}
+	}
+	kept, refused := takeOut(req.Resources, name, func(asked *kmsg.IncrementalAlterConfigsRequestResource) (r kmsg.IncrementalAlterConfigsResponseResource, no bool) {
 		changes := make([]config.Change, len(asked.Configs))
 		for i := range asked.Configs {
 			c := &asked.Configs[i]
