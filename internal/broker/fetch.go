@@ -18,11 +18,12 @@ import (
 // then on only the first partition that has any records is given more than the limits; v7 sessions (KIP-227); v9 leader
 // epochs (KIP-320); v11 reads from followers (KIP-392, fetch_copy.go); v12 diverging epochs (KIP-595); v13 topic ids (KIP-516); v16 the new leader's address (KIP-951).
 
-// fetchItem is one partition that a request reads. remembered is its place in the session, nil without one.
+// fetchItem is one partition that a request reads.
 type fetchItem struct {
 	key        fetchKey
 	want       wire.FetchPartition
-	remembered *sessionPartition
+	remembered *sessionPartition // its place in the session, nil without one
+	told       wire.Error        // of it in the session's last reply
 }
 
 // fetchCall is one Fetch request on its way.
@@ -35,6 +36,9 @@ type fetchCall struct {
 	session *fetchSession
 	items   []fetchItem
 	found   []fetched // one for each item
+	// refused: something cannot be read here at all, and the session has not told so. A client that goes on asking for it
+	// hears of it each time, and waits for the rest as it has said.
+	refused bool
 	// reserved is what the reply has of the memory for fetches.
 	reserved int
 	follower follower        // who fetches, when it is a replica
@@ -138,6 +142,7 @@ func (c *fetchCall) resolve(from int) {
 		if c.follower.stale && f.reply.Error == wire.None {
 			f.partition, f.reply.Error = nil, wire.NotLeaderOrFollower
 		}
+		c.refused = c.refused || f.partition == nil && f.reply.Error != c.items[i].told
 	}
 	if c.session != nil {
 		c.session.watch(c.items[from:], c.found[from:])
@@ -209,7 +214,7 @@ func (c *fetchCall) readAll() bool {
 	c.keep(bytes)
 	enough := bytes >= min(int(c.req.MinBytes), wanted) || bytes > 0 && budget < int(c.req.MinBytes)
 	nothing := readable == 0 && !(c.awaitsChanges() && len(c.items) == 0)
-	return enough || urgent || nothing || c.req.MaxWaitMillis <= 0
+	return enough || urgent || nothing || c.refused || c.req.MaxWaitMillis <= 0
 }
 
 // reserve takes memory for the reply, in the place of what it has.

@@ -35,6 +35,7 @@ type sessionPartition struct {
 	want          wire.FetchPartition
 	highWatermark int64 // as in the last reply, -1 before and after an error
 	logStart      int64
+	err           wire.Error           // as in the last reply
 	partition     *partition.Partition // that is watched for a replica
 }
 
@@ -205,7 +206,7 @@ func (s *fetchSession) begin(req *wire.FetchRequest) (items []fetchItem, size in
 	for i := range named {
 		item := &named[i]
 		if item.remembered = s.mu.byKey[item.key]; item.remembered != nil {
-			item.remembered.want = item.want
+			item.remembered.want, item.told = item.want, item.remembered.err
 			continue
 		}
 		item.remembered = newSessionPartition(*item)
@@ -219,7 +220,7 @@ func (s *fetchSession) begin(req *wire.FetchRequest) (items []fetchItem, size in
 	}
 	items = make([]fetchItem, len(s.mu.partitions))
 	for i, p := range s.mu.partitions {
-		items[i] = fetchItem{key: p.key, want: p.want, remembered: p}
+		items[i] = fetchItem{key: p.key, want: p.want, remembered: p, told: p.err}
 	}
 	return items, len(items), wire.None
 }
@@ -283,7 +284,7 @@ func (p *sessionPartition) note(r *wire.FetchPartitionReply) bool {
 	isNews := hasRecords(r) ||
 		r.HighWatermark != p.highWatermark || r.LogStartOffset != p.logStart ||
 		r.Error != wire.None || r.DivergingEpoch != wire.NoEpochEnd || r.PreferredReadReplica >= 0
-	p.highWatermark, p.logStart = r.HighWatermark, r.LogStartOffset
+	p.highWatermark, p.logStart, p.err = r.HighWatermark, r.LogStartOffset, r.Error
 	if r.Error != wire.None {
 		p.highWatermark = -1 // so that recovery from the error is news
 	}

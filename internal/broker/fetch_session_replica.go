@@ -31,7 +31,7 @@ func (s *fetchSession) changedLocked(items []fetchItem) []fetchItem {
 	}
 	for _, changed := range s.copied.changes.Take() {
 		if p := s.copied.byPartition[changed]; p != nil && !there[p] {
-			items = append(items, fetchItem{key: p.key, want: p.want, remembered: p})
+			items = append(items, fetchItem{key: p.key, want: p.want, remembered: p, told: p.err})
 		}
 	}
 	return items

@@ -293,6 +293,21 @@ func TestLongPollEndsAtOnceWithAnError(t *testing.T) {
 	wantCode(t, "beyond the end", n.fetch(req).Topics[0].Partitions[0].ErrorCode, wire.OffsetOutOfRange)
 	req.Topics[0].Topic = "nowhere"
 	wantCode(t, "no such topic", n.fetch(req).Topics[0].Partitions[0].ErrorCode, wire.UnknownTopicOrPartition)
+
+	req = n.fetchRequest(12, "t", 0, 0)
+	req.MaxWaitMillis, req.MinBytes, req.SessionEpoch = 60_000, 1, 0
+	missing := req.Topics[0].Partitions[0]
+	missing.Partition = 7
+	req.Topics[0].Partitions = append(req.Topics[0].Partitions, missing)
+	resp := n.fetch(req)
+	if len(resp.Topics) != 1 || len(resp.Topics[0].Partitions) != 2 {
+		t.Fatalf("%+v", resp)
+	}
+	wantCode(t, "no such partition beside one that has nothing", resp.Topics[0].Partitions[1].ErrorCode, wire.UnknownTopicOrPartition)
+	req.SessionID, req.SessionEpoch, req.Topics, req.MaxWaitMillis = resp.SessionID, 1, nil, 1
+	if resp = n.fetch(req); len(resp.Topics) != 1 { // after its patience: the session knows
+		t.Fatalf("%+v", resp)
+	}
 }
 
 func TestDeletedTopicEndsTheLongPoll(t *testing.T) {
