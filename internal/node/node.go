@@ -234,6 +234,18 @@ func (n *Node) cleanerInterval() time.Duration {
 
 func milliseconds(ms int64) time.Duration { return time.Duration(ms) * time.Millisecond }
 
+// replication is how this broker's followers fetch. No wait, no pause and no least size are a millisecond and a byte: else
+// a follower that has everything, or fails, would ask as fast as it can.
+func replication(c *config.Replication) partition.Replication {
+	return partition.Replication{
+		WaitMax:           milliseconds(max(int64(c.FetchWaitMaxMs), 1)),
+		BytesMin:          max(c.FetchBytesMin, 1),
+		PartitionBytesMax: c.FetchBytesMax,
+		ResponseBytesMax:  c.ResponseBytesMax,
+		Backoff:           milliseconds(max(int64(c.FetchBackoffMs), 1)),
+	}
+}
+
 // openReplicas opens what the image says is here, before anybody can ask for it. The image has this broker's registration
 // and is so as new as the cluster: an older one would have other topics, and folders be set aside that belong to newer ones.
 func (n *Node) openReplicas(context.Context) error {
@@ -244,13 +256,7 @@ func (n *Node) openReplicas(context.Context) error {
 		Confirmed:     n.confirmed,
 		Fetch:         n.brokers.Fetch,
 		Controller:    n.metadata(),
-		Replication: partition.Replication{
-			WaitMax:           milliseconds(int64(n.broker.Replication.FetchWaitMaxMs)),
-			BytesMin:          n.broker.Replication.FetchBytesMin,
-			PartitionBytesMax: n.broker.Replication.FetchBytesMax,
-			ResponseBytesMax:  n.broker.Replication.ResponseBytesMax,
-			Backoff:           milliseconds(int64(n.broker.Replication.FetchBackoffMs)),
-		},
+		Replication:   replication(&n.broker.Replication),
 	})
 	n.groups = coordinator.New(coordinator.Config{
 		Group:      groupConfig(n.broker),
