@@ -30,9 +30,10 @@ const (
 // proposals carries changes of in-sync sets to the controller, those of many partitions in one request, and the answers
 // back to the machines. A proposal is kept until its outcome is known: see package replica.
 type proposals struct {
-	set  *Set
-	wake chan struct{} // made with the goroutine
-	mu   struct {
+	set      *Set
+	wake     chan struct{} // made with the goroutine
+	failures int           // of the controller, one after the other; the goroutine's own
+	mu       struct {
 		sync.Mutex
 		waiting map[*Partition]waitingProposal
 		closed  bool
@@ -130,19 +131,25 @@ func (q *proposals) ask(list []proposal) bool {
 	defer cancel()
 	answer, err := q.set.cfg.Controller.Do(ctx, q.request(list))
 	if err != nil {
-		if q.set.ctx.Err() == nil {
-			q.set.cfg.Log.Warn("in-sync sets not proposed", "partitions", len(list), "err", err)
-		}
+		q.failed("in-sync sets not proposed", len(list), err)
 		q.outcomeUnknown(list)
 		return false
 	}
 	resp := answer.(*kmsg.AlterPartitionResponse)
 	if code := kerr.ErrorForCode(resp.ErrorCode); code != nil {
-		q.set.cfg.Log.Warn("in-sync sets not taken", "partitions", len(list), "err", code)
+		q.failed("in-sync sets not taken", len(list), code)
 		return false
 	}
+	q.failures = 0
 	q.answered(list, resp)
 	return true
+}
+
+// failed says that a request has come to nothing: the first time, and then now and again.
+func (q *proposals) failed(what string, partitions int, err error) {
+	if q.failures++; q.set.ctx.Err() == nil && (q.failures == 1 || q.failures%retriesPerLine == 0) {
+		q.set.cfg.Log.Warn(what, "partitions", partitions, "tries", q.failures, "err", err)
+	}
 }
 
 // answered tells the machines what has been refused. What was taken is in the image, or will be.
