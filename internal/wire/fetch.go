@@ -45,11 +45,16 @@ type FetchPartition struct {
 	HighWatermark      int64    // v18+, tagged: what the follower knows (KIP-1166); 2^63-1 when absent
 	FlushedOffset      int64    // v12+, tagged, of Logbahn's followers: the end of what is on their disk; -1 when absent
 	ReplicaDirectoryID [16]byte // v17+, tagged (KIP-853)
+	Copy               int32    // v12+, tagged, of Logbahn's followers: how often the copy was begun anew in this life; 0 when absent
 	Partition          int32
 	CurrentLeaderEpoch int32 // v9+; -1 when unknown (KIP-320)
 	LastFetchedEpoch   int32 // v12+; -1 when unknown (KIP-595)
 	PartitionMaxBytes  int32
 }
+
+// LostOffset is the FetchOffset of a follower whose records are lost: it reads nothing, and wants the leader to forget what
+// it had before its Copy.
+const LostOffset int64 = -1
 
 // ForgottenTopic names partitions that leave a fetch session.
 type ForgottenTopic struct {
@@ -87,6 +92,7 @@ type FetchPartitionReply struct {
 	CurrentLeader        CurrentLeader        // v12+, tagged: sent unless NoLeader
 	SnapshotID           EpochEnd             // v12+, tagged: sent unless NoEpochEnd
 	AbortedTransactions  []AbortedTransaction // v4+; nil is null, as read_uncommitted gets it
+	Forgotten            Forgotten            // v12+, tagged, for Logbahn's followers: sent unless zero
 	PreferredReadReplica int32                // v11+; -1 for none
 	Records              RecordSource         // nil is none: sent as empty, since old clients cannot read null
 }
@@ -97,6 +103,13 @@ func NewFetchPartitionReply(partition int32) FetchPartitionReply {
 		Partition: partition, HighWatermark: -1, LastStableOffset: -1, LogStartOffset: -1,
 		DivergingEpoch: NoEpochEnd, CurrentLeader: NoLeader, SnapshotID: NoEpochEnd, PreferredReadReplica: -1,
 	}
+}
+
+// Forgotten says that a leader counts nothing that a follower had before its Copy, and that the in-sync set which the leader
+// knows, of a partition epoch, is without it.
+type Forgotten struct {
+	Copy           int32
+	PartitionEpoch int32
 }
 
 // EpochEnd is a leader epoch and the offset at which it ends: where a follower's log diverges, or a snapshot's id.

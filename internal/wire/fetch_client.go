@@ -76,6 +76,12 @@ func (p *FetchPartition) appendTo(dst []byte) []byte {
 		dst = append(dst, 8)
 		dst = appendInt64(dst, p.FlushedOffset)
 	}
+	if p.Copy != 0 {
+		dst[count]++
+		dst = appendUvarint(dst, copyTag)
+		dst = append(dst, 4)
+		dst = appendInt32(dst, p.Copy)
+	}
 	return dst
 }
 
@@ -177,6 +183,8 @@ func (p *FetchPartitionReply) decode(b *weighed) {
 			p.CurrentLeader.LeaderID, p.CurrentLeader.LeaderEpoch = value.int32(), value.int32()
 		case 2:
 			p.SnapshotID.EndOffset, p.SnapshotID.Epoch = value.int64(), value.int32()
+		case copyTag:
+			p.Forgotten.Copy, p.Forgotten.PartitionEpoch = value.int32(), value.int32()
 		default:
 			continue
 		}

@@ -15,8 +15,11 @@ const (
 	fetchWatermarkFrom    = 18
 )
 
-// flushedOffsetTag is far above the tags that Kafka gives out: its brokers and clients pass over it.
-const flushedOffsetTag = 10001
+// Tags far above those that Kafka gives out: its brokers and clients pass over them.
+const (
+	flushedOffsetTag = 10001
+	copyTag          = 10002 // Copy in a request, Forgotten in a reply
+)
 
 // Decode reads a request body into r, whose slices it reuses. Nothing aliases body. It allocates nothing once r has
 // grown to the usual shape, and never more than twice len(body) and [DecodeSlackBytes].
@@ -151,6 +154,8 @@ func (p *FetchPartition) decodeTags(version int16, b *reader) {
 			p.HighWatermark = value.int64()
 		case number == flushedOffsetTag:
 			p.FlushedOffset = value.int64()
+		case number == copyTag:
+			p.Copy = value.int32()
 		}
 		if value.bad {
 			b.fail()
@@ -350,11 +355,17 @@ func (p *FetchPartitionReply) tagsSize() int {
 	if p.SnapshotID != NoEpochEnd {
 		size += epochEndSize
 	}
+	if p.Forgotten != (Forgotten{}) {
+		size += forgottenSize
+	}
 	return size
 }
 
-// epochEndSize is the size of an EpochEnd as a tagged field: number, length, epoch, offset, no tags.
-const epochEndSize = 1 + 1 + 4 + 8 + 1
+// The sizes of tagged fields: number, length, what is in it, and a structure's no tags.
+const (
+	epochEndSize  = 1 + 1 + 4 + 8 + 1
+	forgottenSize = 2 + 1 + 4 + 4 + 1
+)
 
 func (p *FetchPartitionReply) appendTags(dst []byte) []byte {
 	count := len(dst)
@@ -375,6 +386,14 @@ func (p *FetchPartitionReply) appendTags(dst []byte) []byte {
 		dst = append(dst, 2, 8+4+1)
 		dst = appendInt64(dst, e.EndOffset)
 		dst = appendInt32(dst, e.Epoch)
+		dst = append(dst, 0)
+	}
+	if f := p.Forgotten; f != (Forgotten{}) {
+		dst[count]++
+		dst = appendUvarint(dst, copyTag)
+		dst = append(dst, 4+4+1)
+		dst = appendInt32(dst, f.Copy)
+		dst = appendInt32(dst, f.PartitionEpoch)
 		dst = append(dst, 0)
 	}
 	return dst

@@ -257,7 +257,8 @@ func FuzzFetchRequest(f *testing.F) {
 		if request, err := DecodeRequest(KeyFetch, version, body); err == nil && version >= fetchWatermarkFrom {
 			for i := range r.Topics {
 				for j := range r.Topics[i].Partitions {
-					r.Topics[i].Partitions[j].FlushedOffset = -1 // nor does kmsg know ours
+					p := &r.Topics[i].Partitions[j]
+					p.FlushedOffset, p.Copy = -1, 0 // nor does kmsg know ours
 				}
 			}
 			if diff := fetchDiff(&r, request.(*kmsg.FetchRequest)); diff != "" {
