@@ -59,6 +59,8 @@ type Hooks struct {
 	Flushed     func(flushedOffset int64)
 	Failed      func(err error)
 	StartOffset func(startOffset int64)
+	// Rotten is told, in each pass of the scrubber, that a log which has not failed has corrupt records. Condemn lets it fail.
+	Rotten func(err error)
 }
 
 // Origin says who made the batches that are appended.

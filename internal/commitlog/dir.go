@@ -44,6 +44,8 @@ type DirConfig struct {
 	CleanerInterval    time.Duration // 15 s when 0
 	CleanerBytesMax    int64         // memory of one compaction's key table; 32 MiB when 0
 	SyncsMax           int           // files synced at once; 8 when 0
+	// ScrubBytesPerSecond is how fast closed segments are read for corrupt records; 0: they are not.
+	ScrubBytesPerSecond int64
 
 	manual bool // tests run flusher and maintenance themselves
 }
@@ -208,6 +210,9 @@ func (d *Dir) start() {
 	}
 	d.done.Go(d.runFlusher)
 	d.done.Go(d.runMaintenance)
+	if d.cfg.ScrubBytesPerSecond > 0 {
+		d.done.Go(d.runScrubber)
+	}
 }
 
 // ClusterID returns the cluster that the directory belongs to, "" for none while Forming.

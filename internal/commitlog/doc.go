@@ -26,7 +26,8 @@
 // file handle and of the flusher's queue are taken.
 //
 // A Dir owns two goroutines: the flusher syncs what was appended, many appends at a time (flush.go), and maintenance
-// checkpoints, deletes and compacts (maintenance.go). Both end with Close. Hooks are called by them, without locks.
+// checkpoints, deletes and compacts (maintenance.go). A third reads closed segments for corrupt records, where the Dir is told
+// how fast (scrub.go). All end with Close. Hooks are called by them, without locks.
 //
 // # Files
 //

@@ -28,13 +28,14 @@ const (
 type doomed struct {
 	path string
 	at   time.Duration
+	of   TopicPartition // whose log was set aside in this life; none for others
 }
 
 // doom must not be called with Dir.mu held.
 func (d *Dir) doom(name string, delay time.Duration) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.mu.doomed = append(d.mu.doomed, doomed{name, d.cfg.Monotonic() + delay})
+	d.mu.doomed = append(d.mu.doomed, doomed{path: name, at: d.cfg.Monotonic() + delay})
 }
 
 // findDoomed takes over the folders that were set aside before.
@@ -139,27 +140,62 @@ func (d *Dir) removeDoomed() error {
 	return errors.Join(errs...)
 }
 
-// setAside renames the folder of a partition that is not open.
-func (d *Dir) setAside(tp TopicPartition, suffix string) error {
+// setAside renames the folder of a partition that is not open. Of says what hasten knows it by.
+func (d *Dir) setAside(tp TopicPartition, suffix string, of TopicPartition) error {
 	name := path.Join(d.path, asideName(tp, suffix))
 	if err := d.fs.Rename(path.Join(d.path, tp.String()), name); err != nil {
 		return err
 	}
-	delay := strayDelay
-	if suffix == doomedSuffix {
-		delay = 0
+	aside := doomed{path: name, at: d.cfg.Monotonic(), of: of}
+	if suffix == straySuffix {
+		aside.at += strayDelay
 	}
-	d.doom(name, delay)
+	d.mu.Lock()
+	d.mu.doomed = append(d.mu.doomed, aside)
+	d.mu.Unlock()
 	return d.fs.SyncDir(d.path)
 }
 
+// SetAsideLog closes a log for ever, and makes room for another one of the partition: its folder is kept for a week under a
+// name of its own, and one of the same partition that was set aside in this life before goes in its place. A log that is
+// closed already may be set aside as well, when that has failed before.
+func (d *Dir) SetAsideLog(l *Log) error {
+	l.filesMu.Lock() // what maintenance or the flusher are doing still finds its files
+	defer l.filesMu.Unlock()
+	l.syncMu.Lock()
+	defer l.syncMu.Unlock()
+	wasOpen := l.shut()
+	l.mu.Lock()
+	l.mu.deleted = true
+	l.mu.Unlock()
+	l.closeHandles()
+	if wasOpen {
+		d.release(l.tp)
+	}
+	d.hasten(l.tp)
+	return d.makeRoom(l.tp, l.tp)
+}
+
+// hasten lets what was set aside of a partition in this life go now.
+func (d *Dir) hasten(tp TopicPartition) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for i := range d.mu.doomed {
+		if x := &d.mu.doomed[i]; x.of == tp {
+			x.at = 0
+		}
+	}
+}
+
 // SetAside makes room for a partition that cannot be opened: its folder is kept for a week under a name of its own.
-func (d *Dir) SetAside(tp TopicPartition) error {
+func (d *Dir) SetAside(tp TopicPartition) error { return d.makeRoom(tp, TopicPartition{}) }
+
+func (d *Dir) makeRoom(tp, of TopicPartition) error {
 	if err := d.reserve(tp); err != nil {
 		return err
 	}
 	defer d.release(tp)
-	if err := d.setAside(tp, straySuffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := d.setAside(tp, straySuffix, of); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	return d.forget(tp)
@@ -256,7 +292,7 @@ func (d *Dir) deleteFolder(x OnDisk) error {
 	case err != nil:
 		return err
 	}
-	if err := d.setAside(x.TopicPartition, doomedSuffix); err != nil {
+	if err := d.setAside(x.TopicPartition, doomedSuffix, TopicPartition{}); err != nil {
 		return err
 	}
 	return d.forget(x.TopicPartition)

@@ -106,7 +106,7 @@ func (l *Log) adopt() (found bool, err error) {
 		return false, &CorruptionError{File: path.Join(l.path, partitionMetaFile), Reason: fmt.Sprintf("topic id %s, nearly that of the topic, %s", formatID(id), formatID(l.topicID))}
 	case err == nil && id != l.topicID && id != [16]byte{} && l.topicID != [16]byte{}:
 		l.log.Warn("folder of another topic is set aside", "partition", l.tp.String(), "topic id", formatID(id))
-		return false, errors.Join(l.dir.setAside(l.tp, straySuffix), l.makeFolder())
+		return false, errors.Join(l.dir.setAside(l.tp, straySuffix, TopicPartition{}), l.makeFolder())
 	case err == nil && l.dir.marksOf(l.tp).recoveryPoint > 0:
 		return true, nil
 	case err == nil: // if its first sync has failed, it looks as if it were on disk
@@ -125,7 +125,7 @@ func (l *Log) adopt() (found bool, err error) {
 	if l.dir.neverFlushed(l.tp, err) {
 		// What it may have of records was never acknowledged, and is perhaps another topic's.
 		l.log.Warn("folder that was never flushed is set aside", "partition", l.tp.String())
-		return false, errors.Join(l.dir.setAside(l.tp, straySuffix), l.makeFolder())
+		return false, errors.Join(l.dir.setAside(l.tp, straySuffix, TopicPartition{}), l.makeFolder())
 	}
 	if err := l.writePartitionMeta(); err != nil { // a Kafka of before 2.8 has written no such file
 		return false, err
