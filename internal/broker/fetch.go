@@ -209,7 +209,7 @@ func (c *fetchCall) readAll() bool {
 		minOne := bytes == 0 || (c.req.Version < 3 && bytes < budget)
 		c.read(f, &c.items[i].want, budget-bytes, minOne && !c.reportsOnly())
 		bytes += f.read.Chunk.Size()
-		urgent = urgent || f.reply.Error != wire.None || f.read.Diverging != nil || f.reply.PreferredReadReplica >= 0 || c.isNewsToFollower(&c.items[i], f)
+		urgent = urgent || f.reply.Error != wire.None || f.reply.Forgotten.Copy != 0 || f.read.Diverging != nil || f.reply.PreferredReadReplica >= 0 || c.isNewsToFollower(&c.items[i], f)
 	}
 	c.keep(bytes)
 	enough := bytes >= min(int(c.req.MinBytes), wanted) || bytes > 0 && budget < int(c.req.MinBytes)
@@ -253,6 +253,10 @@ func (c *fetchCall) bytesMax() int {
 // read reads one partition and fills in its reply, but for the records.
 func (c *fetchCall) read(f *fetched, want *wire.FetchPartition, budget int, minOne bool) {
 	f.read.Chunk.Release()
+	if c.tellsLoss(want) {
+		c.forget(f, want)
+		return
+	}
 	var err error
 	f.read, err = f.partition.Read(partition.ReadOptions{
 		Offset:             want.FetchOffset,
@@ -454,6 +458,8 @@ func (b *Broker) fetchError(err error) wire.Error {
 		return wire.None
 	case errors.Is(err, partition.ErrNotLeader), errors.Is(err, partition.ErrUnknownReplica), errors.Is(err, commitlog.ErrTruncated):
 		return wire.NotLeaderOrFollower
+	case errors.Is(err, partition.ErrNotForgotten):
+		return wire.ReplicaNotAvailable
 	case errors.Is(err, partition.ErrFencedLeaderEpoch):
 		return wire.FencedLeaderEpoch
 	case errors.Is(err, partition.ErrUnknownLeaderEpoch):

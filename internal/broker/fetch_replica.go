@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"github.com/logbahn/logbahn/internal/cluster"
+	"github.com/logbahn/logbahn/internal/commitlog"
 	"github.com/logbahn/logbahn/internal/partition/replica"
 	"github.com/logbahn/logbahn/internal/wire"
 )
@@ -65,11 +66,26 @@ func (c *fetchCall) countFollower(f *fetched, want *wire.FetchPartition) {
 	}
 	f.counted = true
 	f.partition.FollowerFetched(replica.Fetch{
-		ID: c.req.ReplicaID, LeaderEpoch: f.read.LeaderEpoch, BrokerEpoch: c.req.ReplicaEpoch,
+		ID: c.req.ReplicaID, LeaderEpoch: f.read.LeaderEpoch, BrokerEpoch: c.req.ReplicaEpoch, Copy: want.Copy,
 		Start: want.LogStartOffset, End: want.FetchOffset, Flushed: max(want.FlushedOffset, 0), Eligible: c.follower.eligible,
 	})
 	f.reply.HighWatermark = max(f.reply.HighWatermark, f.partition.HighWatermark())
 	f.reply.LastStableOffset = f.reply.HighWatermark
+}
+
+// tellsLoss tells whether a replica says that its records are lost, and reads nothing.
+func (c *fetchCall) tellsLoss(want *wire.FetchPartition) bool {
+	return c.isReplica() && want.FetchOffset == wire.LostOffset && want.Copy > 0
+}
+
+// forget answers that.
+func (c *fetchCall) forget(f *fetched, want *wire.FetchPartition) {
+	forgotten, err := f.partition.FollowerLost(replica.Loss{
+		ID: c.req.ReplicaID, LeaderEpoch: want.CurrentLeaderEpoch, BrokerEpoch: c.req.ReplicaEpoch, Copy: want.Copy,
+	})
+	f.read.Chunk = commitlog.Chunk{}
+	f.reply = wire.NewFetchPartitionReply(want.Partition)
+	f.reply.Error, f.reply.Forgotten = c.code(f, err), forgotten
 }
 
 // isNewsToFollower tells whether a replica does not know the high watermark yet that the reply has.

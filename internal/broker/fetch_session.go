@@ -283,7 +283,7 @@ func (s *fetchSession) first(items []fetchItem, replies []wire.FetchPartitionRep
 func (p *sessionPartition) note(r *wire.FetchPartitionReply) bool {
 	isNews := hasRecords(r) ||
 		r.HighWatermark != p.highWatermark || r.LogStartOffset != p.logStart ||
-		r.Error != wire.None || r.DivergingEpoch != wire.NoEpochEnd || r.PreferredReadReplica >= 0
+		r.Error != wire.None || r.Forgotten.Copy != 0 || r.DivergingEpoch != wire.NoEpochEnd || r.PreferredReadReplica >= 0
 	p.highWatermark, p.logStart, p.err = r.HighWatermark, r.LogStartOffset, r.Error
 	if r.Error != wire.None {
 		p.highWatermark = -1 // so that recovery from the error is news

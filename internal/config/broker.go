@@ -93,6 +93,7 @@ type Logs struct {
 	CleanerEnabled           bool
 	CleanerBackoffMs         int64
 	CleanerDedupeBufferBytes int64
+	ScrubBytesPerSecond      int64
 }
 
 // Replication is when a follower is in sync.
@@ -222,6 +223,7 @@ func (r reader) logs() Logs {
 		CleanerEnabled:           r.bool("log.cleaner.enable"),
 		CleanerBackoffMs:         r.int64("log.cleaner.backoff.ms"),
 		CleanerDedupeBufferBytes: r.int64("log.cleaner.dedupe.buffer.size"),
+		ScrubBytesPerSecond:      r.int64("scrub.bytes.per.second"),
 	}
 }
 

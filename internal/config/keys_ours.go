@@ -17,6 +17,8 @@ var ourBrokerKeys = []Def{
 		Doc: "The address of the operations endpoint, as host:port: metrics, health, clients, profiles. logbahn start takes 127.0.0.1:9644 when nothing is said; off is none."},
 	{Name: "proxy.listener.names", Type: List,
 		Doc: "The listeners that show the whole cluster as one node, behind the one address that their clients reach: whatever these ask is passed on to where it belongs. For clients that cannot reach every broker."},
+	{Name: "scrub.bytes.per.second", Type: Long, Default: "1048576", Valid: atLeast(0),
+		Doc: "How fast closed segments are read in the background for records that the disk has damaged. What is found is copied anew from the leader while other replicas have it. 0 is never."},
 	{Name: "ops.metrics.series.max", Type: Int, Default: "200000", Valid: atLeast(0),
 		Doc: "Most series of partitions and of consumer groups in one answer of /metrics. A kind of series that finds no room is left out whole. 0 leaves all of them out."},
 }

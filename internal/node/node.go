@@ -217,6 +217,8 @@ func (n *Node) openDir(context.Context) error {
 		RetentionInterval:  milliseconds(n.broker.Logs.RetentionCheckIntervalMs),
 		CleanerInterval:    n.cleanerInterval(),
 		CleanerBytesMax:    min(n.broker.Logs.CleanerDedupeBufferBytes, cleanerBytesMax),
+
+		ScrubBytesPerSecond: n.broker.Logs.ScrubBytesPerSecond,
 	})
 	return err
 }

@@ -1,7 +1,6 @@
 package partition
 
 import (
-	"errors"
 	"runtime"
 	"slices"
 
@@ -70,9 +69,9 @@ func (s *Set) placeOne(t *cluster.Topic, index int32, settings *Settings) {
 	if open {
 		p.configure(settings)
 	} else {
-		p = s.openReplica(t, index, settings)
+		p = s.openReplica(t, index, settings, 0)
 	}
-	if p.lacksWhatOthersHave(at) {
+	if p.mayBeginAnew(at) {
 		if open {
 			s.remove(p)
 		}
@@ -96,9 +95,10 @@ func (p *Partition) configure(s *Settings) {
 }
 
 // openReplica opens the log of a replica. The hooks may be called before it returns, and wait for the lock.
-func (s *Set) openReplica(t *cluster.Topic, index int32, settings *Settings) *Partition {
+func (s *Set) openReplica(t *cluster.Topic, index int32, settings *Settings, copy int32) *Partition {
 	cfg := &s.cfg
-	p := &Partition{topic: t.Name, topicID: t.ID, index: index, set: s, cfg: cfg}
+	p := &Partition{topic: t.Name, topicID: t.ID, index: index, copy: copy, set: s, cfg: cfg}
+	p.mu.forgotten.leaderEpoch = -1
 	p.settings.Store(settings)
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -116,32 +116,6 @@ func (s *Set) openReplica(t *cluster.Topic, index int32, settings *Settings) *Pa
 	p.mu.machine = replica.New(rule, replica.Log{End: log.EndOffset(), Flushed: log.FlushedOffset(), HighWatermark: log.HighWatermark()})
 	p.highWatermark.Store(log.HighWatermark())
 	return p
-}
-
-// lacksWhatOthersHave tells whether the replica's log is corrupt and may be copied anew: the image has another leader, and
-// counts on nothing that is here. One that failed later in this run is not: its leader may still believe, of the same
-// broker epoch, that it holds what it had.
-func (p *Partition) lacksWhatOthersHave(at *cluster.Partition) bool {
-	self := p.cfg.NodeID
-	if p.log != nil || at.Leader < 0 || at.Leader == self {
-		return false
-	}
-	for _, relied := range [][]cluster.NodeID{at.ISR, at.ELR, at.LastKnownELR} {
-		if slices.Contains(relied, self) {
-			return false
-		}
-	}
-	return errors.Is(p.Offline(), commitlog.ErrCorrupt)
-}
-
-// openAnew sets the folder of a replica aside that could not be opened, and begins with an empty log.
-func (s *Set) openAnew(p *Partition, t *cluster.Topic, settings *Settings) *Partition {
-	s.cfg.Log.Warn("corrupt replica is set aside and copied anew from its leader", "topic", p.topic, "partition", p.index)
-	if err := s.cfg.Dir.SetAside(commitlog.TopicPartition{Topic: p.topic, Partition: p.index}); err != nil {
-		s.cfg.Log.Error("folder not set aside", "topic", p.topic, "partition", p.index, "err", err)
-		return p
-	}
-	return s.openReplica(t, p.index, settings)
 }
 
 func (s *Set) dropTopic(t *cluster.Topic) {

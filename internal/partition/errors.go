@@ -23,6 +23,8 @@ var (
 	ErrOffsetNotAvailable = errors.New("the leader does not know its high watermark yet")
 	// ErrTimeout: the records were appended, and not safe in the time that was given.
 	ErrTimeout = errors.New("the records are not yet as safe as asked for")
+	// ErrNotForgotten: the records that a replica has lost are still counted on.
+	ErrNotForgotten = errors.New("the replica is still counted on")
 	// ErrUnknownReplica: a fetch says that it comes from a replica which is not assigned to the partition.
 	ErrUnknownReplica = errors.New("the fetching replica is not assigned to the partition")
 )

@@ -50,8 +50,8 @@ func (f *fetcher) news(req *wire.FetchRequest) map[idKey]*followed {
 	told := make(map[idKey]*followed, len(list))
 	for _, x := range list {
 		now, follows := x.partition.position()
-		if !follows || now == x.reported {
-			continue
+		if !follows || now == x.reported || now.FetchOffset == wire.LostOffset {
+			continue // the next long poll says what is lost
 		}
 		x.reported = now
 		key := idKey{x.partition.topicID, x.partition.index}

@@ -247,7 +247,7 @@ func (f *fetcher) takePartition(x *followed, reply *wire.FetchPartitionReply) {
 const imagePause = 50 * time.Millisecond
 
 func waitsForImage(err error) bool {
-	return slices.ContainsFunc([]wire.Error{wire.NotLeaderOrFollower, wire.FencedLeaderEpoch, wire.UnknownLeaderEpoch, wire.UnknownTopicID, wire.UnknownTopicOrPartition},
+	return slices.ContainsFunc([]wire.Error{wire.NotLeaderOrFollower, wire.FencedLeaderEpoch, wire.UnknownLeaderEpoch, wire.UnknownTopicID, wire.UnknownTopicOrPartition, wire.ReplicaNotAvailable},
 		func(code wire.Error) bool { return errors.Is(err, code) })
 }
 

@@ -39,12 +39,12 @@ func (s *Set) follow(p *Partition) {
 	}
 }
 
-// following returns whom this replica copies.
+// following returns whom this replica copies, or tells that it is lost.
 func (p *Partition) following() (leader cluster.NodeID, follows bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	m := &p.mu.machine
-	return m.Leader(), p.mu.offline == nil && m.Follows(m.LeaderEpoch())
+	return m.Leader(), p.log != nil && m.Follows(m.LeaderEpoch())
 }
 
 // of returns the fetcher of a leader, and starts it when there is none; nil after close.

@@ -17,12 +17,15 @@ func (p *Partition) position() (wire.FetchPartition, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	m := &p.mu.machine
-	if p.mu.offline != nil || !m.Follows(m.LeaderEpoch()) {
+	if !m.Follows(m.LeaderEpoch()) {
 		return wire.FetchPartition{}, false
+	}
+	if p.mu.offline != nil {
+		return p.lossLocked()
 	}
 	offset, namesEpoch := m.FetchFrom()
 	want := wire.FetchPartition{
-		Partition: p.index, FetchOffset: offset, CurrentLeaderEpoch: m.LeaderEpoch(), LastFetchedEpoch: AnyEpoch,
+		Partition: p.index, Copy: p.copy, FetchOffset: offset, CurrentLeaderEpoch: m.LeaderEpoch(), LastFetchedEpoch: AnyEpoch,
 		LogStartOffset: p.log.StartOffset(), HighWatermark: m.HighWatermark(), FlushedOffset: m.Flushed(),
 	}
 	if p.log.Full() {
@@ -38,6 +41,8 @@ func (p *Partition) position() (wire.FetchPartition, bool) {
 // too late, after another assignment, changes nothing.
 func (p *Partition) takeFetched(sent wire.FetchPartition, reply *wire.FetchPartitionReply) error {
 	switch {
+	case sent.FetchOffset == wire.LostOffset:
+		return p.takeForgotten(sent, reply)
 	case reply.Error == wire.OffsetOutOfRange:
 		return p.cutAfter(sent, func(m *replica.Machine, committed int32) replica.Effects {
 			return m.OutOfRange(reply.LogStartOffset, committed)

@@ -11,6 +11,7 @@ import (
 	"github.com/logbahn/logbahn/internal/cluster"
 	"github.com/logbahn/logbahn/internal/commitlog"
 	"github.com/logbahn/logbahn/internal/partition/replica"
+	"github.com/logbahn/logbahn/internal/wire"
 )
 
 // Partition is this broker's replica of one partition. See the package comment for what it promises.
@@ -18,6 +19,7 @@ type Partition struct {
 	topic   string
 	topicID cluster.UUID
 	index   int32
+	copy    int32 // how often it was begun anew in this life of the broker
 	set     *Set
 	cfg     *Config
 
@@ -34,8 +36,13 @@ type Partition struct {
 
 	mu struct {
 		sync.Mutex
-		machine  replica.Machine
-		offline  *OfflineError
+		machine replica.Machine
+		offline *OfflineError
+		// forgotten is what the leader of leaderEpoch has answered when it was told that this replica's records are lost.
+		forgotten struct {
+			leaderEpoch int32 // -1: of none
+			wire.Forgotten
+		}
 		version  uint64 // counts the changes that a reader may see
 		waiting  []*ackWaiter
 		watchers map[watcher]struct{}
@@ -289,11 +296,12 @@ func (p *Partition) unwatch(w watcher) {
 	delete(p.mu.watchers, w)
 }
 
-// hooks are what the log calls from its flusher and its maintenance.
+// hooks are what the log calls from its flusher, its maintenance and its scrubber.
 func (p *Partition) hooks() commitlog.Hooks {
 	return commitlog.Hooks{
 		Flushed:     func(int64) { p.flushed() },
 		Failed:      p.fail,
+		Rotten:      p.rotten,
 		StartOffset: func(start int64) { p.step(func(m *replica.Machine) replica.Effects { return m.StartedAt(start) }) },
 	}
 }
@@ -321,6 +329,9 @@ func (p *Partition) fail(err error) {
 	p.mu.Unlock()
 	p.cfg.Log.Error("replica offline", "topic", p.topic, "partition", p.index, "err", err)
 	p.propose(e)
+	if f := p.followed.Load(); f != nil {
+		f.fetcher.flushed(f) // its leader is to know
+	}
 }
 
 // assign takes over what the image says of this partition. An epoch that makes this replica the leader is written to

@@ -12,6 +12,7 @@
 //	Assigned                    the image of the cluster                leadership won or lost, high watermark
 //	Appended, FlushedTo         the log                                 high watermark
 //	FollowerFetched             a follower's fetch (leader)             high watermark, a larger in-sync set proposed
+//	FollowerLost                a follower whose records are lost       a smaller in-sync set proposed
 //	Admit                       the image, or time                      a larger in-sync set proposed
 //	Tick                        time (leader)                           a smaller in-sync set proposed
 //	Failed, NoSpace             the log (leader)                        an in-sync set without itself proposed
@@ -40,6 +41,12 @@
 // leader's own epoch, below which its log may differ from the leader's, and if it is eligible: alive, not draining, and
 // in the life (broker epoch) that the cluster knows. It is proposed to leave when it has not flushed, for
 // replica.lag.time.max.ms, all that the leader had at any moment of that time.
+//
+// A follower whose log is corrupt begins another copy in the same life. The leader, which takes a follower for one that loses
+// nothing, has to forget it first: FollowerLost, with the number of the copy that is to begin. What comes of an earlier copy
+// afterwards is passed over, as what comes of an earlier life. The follower may drop its records once the leader has
+// forgotten it and an image, as new as the leader's, has it in no set from which one is elected: nothing but the leader's
+// proposals brings it back there.
 //
 // A follower asks for what follows its end and says which epoch its last record is of. A leader that has that epoch end
 // earlier, or does not know it, answers with the largest epoch that both may have in common and its end; the follower cuts

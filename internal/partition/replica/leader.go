@@ -12,6 +12,7 @@ import (
 type follower struct {
 	id           cluster.NodeID
 	brokerEpoch  int64 // of the life in which it fetched last, -1 when unknown
+	copy         int32 // how often it has begun anew in that life
 	start        int64 // of its log
 	end, flushed int64
 	caughtUpMs   int64 // up to when it is known to have had on disk all that the leader had then
@@ -38,6 +39,7 @@ type Fetch struct {
 	ID          cluster.NodeID
 	LeaderEpoch int32 // in which the fetch was checked against the leader's log
 	BrokerEpoch int64 // of the life that fetches, -1 when it does not say
+	Copy        int32 // how often the follower's log was begun anew in that life
 	Start       int64 // of its log
 	End         int64
 	Flushed     int64
@@ -48,21 +50,14 @@ type Fetch struct {
 
 // FollowerFetched takes note of a follower's fetch, of which the caller has checked that it carries this leader's epoch
 // and that the log does not diverge below End. One of another epoch, in which the log may have been another, or of an
-// earlier life than the last is passed over. Within one life and one leader epoch a follower that does not diverge loses
-// nothing, so that fetches which overtake each other do no harm.
+// earlier life or copy than the last is passed over. Within one copy and one leader epoch a follower that does not diverge
+// loses nothing, so that fetches which overtake each other do no harm.
 func (m *Machine) FollowerFetched(r Fetch, nowMs int64) Effects {
-	i, found := m.follower(r.ID)
-	if !m.IsLeader() || !found || r.LeaderEpoch != m.leaderEpoch {
+	f := m.heard(r.ID, r.LeaderEpoch, r.BrokerEpoch, r.Copy)
+	if f == nil {
 		return None
 	}
-	f := &m.followers[i]
-	if r.BrokerEpoch >= 0 && r.BrokerEpoch < f.brokerEpoch {
-		return None
-	}
-	if r.BrokerEpoch < 0 || r.BrokerEpoch > f.brokerEpoch {
-		f.end, f.flushed = -1, -1 // what it had in an earlier life says nothing
-	}
-	f.brokerEpoch, f.start = max(f.brokerEpoch, r.BrokerEpoch), r.Start
+	f.start = r.Start
 	f.end = max(f.end, r.End)
 	f.flushed = max(f.flushed, min(r.Flushed, r.End))
 	if seeded.Is(seeded.CountUnflushedFollower) {
@@ -74,6 +69,53 @@ func (m *Machine) FollowerFetched(r Fetch, nowMs int64) Effects {
 		return m.propose(e, append(slices.Clone(m.isr), r.ID))
 	}
 	return e
+}
+
+// heard returns the follower that speaks, nil when what it says is not of this epoch, or of a life or a copy before the
+// last. What it had in those says nothing of the next.
+func (m *Machine) heard(id cluster.NodeID, leaderEpoch int32, brokerEpoch int64, number int32) *follower {
+	i, found := m.follower(id)
+	if !m.IsLeader() || !found || leaderEpoch != m.leaderEpoch {
+		return nil
+	}
+	f := &m.followers[i]
+	sameLife := brokerEpoch == f.brokerEpoch
+	if brokerEpoch >= 0 && (brokerEpoch < f.brokerEpoch || sameLife && number < f.copy) {
+		return nil
+	}
+	if brokerEpoch < 0 || !sameLife || number > f.copy {
+		f.start, f.end, f.flushed = -1, -1, -1
+	}
+	f.brokerEpoch, f.copy = max(f.brokerEpoch, brokerEpoch), number
+	return f
+}
+
+// Loss says that a follower's records are lost, all that it had before a copy.
+type Loss struct {
+	ID          cluster.NodeID
+	LeaderEpoch int32 // in which the follower tells
+	BrokerEpoch int64 // of the life that tells; one that does not say is not believed
+	Copy        int32 // that the follower would begin
+}
+
+// FollowerLost takes note of a loss: nothing counts any more that the follower had, and it is proposed to leave the in-sync
+// set at once. It is forgotten when it is not in that set, of the partition epoch that this machine knows, and in no set that
+// has been proposed: then it is only let in again for what it copies anew. A leader that has failed forgets nobody: its own
+// records may be worse.
+func (m *Machine) FollowerLost(l Loss) (e Effects, forgotten bool) {
+	if l.BrokerEpoch < 0 || m.failed {
+		return None, false
+	}
+	f := m.heard(l.ID, l.LeaderEpoch, l.BrokerEpoch, l.Copy)
+	switch {
+	case f == nil || m.proposed != nil:
+		return None, false
+	case !slices.Contains(m.isr, l.ID):
+		return None, true
+	case len(m.isr) == 1:
+		return None, false
+	}
+	return m.propose(None, slices.DeleteFunc(slices.Clone(m.isr), func(id cluster.NodeID) bool { return id == l.ID })), false
 }
 
 // mayJoin reports whether a follower may be let into the in-sync set: it holds all that is committed, and has reached
@@ -241,7 +283,7 @@ func (m *Machine) track(replicas []cluster.NodeID, nowMs int64) {
 		at, found := m.follower(id)
 		if id != m.self && !found {
 			m.followers = slices.Insert(m.followers, at, follower{
-				id: id, brokerEpoch: -1, end: -1, flushed: -1, caughtUpMs: nowMs, goal: m.end, goalMs: nowMs,
+				id: id, brokerEpoch: -1, start: -1, end: -1, flushed: -1, caughtUpMs: nowMs, goal: m.end, goalMs: nowMs,
 			})
 		}
 	}

@@ -20,7 +20,7 @@ func (m *Machine) AppendState(dst []byte) []byte {
 	dst = binary.AppendUvarint(dst, uint64(len(m.followers)))
 	for i := range m.followers {
 		f := &m.followers[i]
-		for _, n := range []int64{int64(f.id), f.brokerEpoch, f.end, f.flushed, f.caughtUpMs, f.goal, f.goalMs} {
+		for _, n := range []int64{int64(f.id), f.brokerEpoch, int64(f.copy), f.start, f.end, f.flushed, f.caughtUpMs, f.goal, f.goalMs} {
 			dst = binary.AppendVarint(dst, n)
 		}
 	}

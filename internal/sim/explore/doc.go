@@ -12,13 +12,14 @@
 // A leader appends a record; a broker flushes, fetches, or applies the next image; a leader finds that followers lag, and
 // its proposal reaches the controller late, twice, or without its answer being heard; the controller misses a broker's
 // heartbeats, whether it lives or not, or hears them again; a process is killed, or its machine loses power and with it
-// what was not on disk; a broker starts again, with the high watermark of then or of long ago.
+// what was not on disk; a broker starts again, with the high watermark of then or of long ago; it finds that its log is
+// corrupt, tells its leader, and begins the log anew.
 //
 // # What must hold
 //
 // A record that a leader has committed is in the log of every leader that the controller elects, at its offset (leader
 // completeness). When it was committed it was on the disks of all that were in sync, and of min.insync.replicas brokers at
-// least (durable acknowledgement). Records of equal offset and epoch are equal (log matching). An epoch has at most one
+// least (durable acknowledgement), and it stays on the disks of all that are in sync, unless there is no flush. Records of equal offset and epoch are equal (log matching). An epoch has at most one
 // leader, and no high watermark is beyond the end of its log. These are invariants of Kafka's TLA+ specification.
 //
 // # Bounds

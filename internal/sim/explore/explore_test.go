@@ -39,6 +39,8 @@ var bounds = map[string]Options{
 	"two records":             {Records: 2, Kills: 2, Lags: 1},
 	"two records, power lost": {Records: 2, PowerLosses: 1, Kills: 1, Fences: 1, Lags: 1, Duplicates: 1},
 	"not flushed":             {FlushOS: true, Records: 2, PowerLosses: 1, Fences: 2, Lags: 1},
+	"corrupt, promptly":       {Prompt: true, Records: 1, Rots: 2, Kills: 1, Lags: 1, Fences: 1},
+	"corrupt":                 {Records: 1, Rots: 1, Fences: 1, Lags: 1, Duplicates: 1},
 }
 
 // TestExploreFullProtocol looks for a loss where there must be none. LOGBAHN_EXPLORE_STATES is how many states each search
@@ -67,6 +69,7 @@ var weakened = map[string]Options{
 	"truncation to the high watermark (KIP-101)": {Weakened: TruncatesToHighWatermark, Prompt: true, Records: 1, Kills: 2, Lags: 1},
 	"a leader that restarts in its epoch":        {Weakened: KeepsEpoch, Records: 2, PowerLosses: 1},
 	"no flush and no ELR (KIP-966)":              {Weakened: NoELR, Prompt: true, FlushOS: true, Records: 1, PowerLosses: 1, Fences: 2},
+	"corrupt records dropped unasked":            {Weakened: ForgetsUnasked, Prompt: true, Records: 1, Rots: 1, Fences: 1},
 	"no flush and no broker epochs (KIP-903)":    {Weakened: NoBrokerEpochs, Prompt: true, FlushOS: true, Records: 1, PowerLosses: 2, Fences: 1},
 }
 
@@ -87,6 +90,7 @@ func TestExploreWalks(t *testing.T) {
 	from, to := seeds(t)
 	for name, o := range map[string]Options{
 		"flushed":                 {Records: 8, Kills: 6, PowerLosses: 6, Fences: 6, Lags: 6, Duplicates: 4},
+		"corrupt":                 {Records: 8, Rots: 6, Kills: 4, Fences: 6, Lags: 6, Duplicates: 4},
 		"not flushed, power lost": {FlushOS: true, Records: 8, PowerLosses: 2, Fences: 6, Lags: 6, Duplicates: 4},
 		"not flushed, killed":     {FlushOS: true, Records: 8, Kills: 2, PowerLosses: 1, Fences: 6, Lags: 6, Duplicates: 4},
 	} {

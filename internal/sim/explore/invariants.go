@@ -12,7 +12,7 @@ func (x *explorer) broken(before, s *state) string {
 	if s.given() && x.options.FlushOS {
 		return ""
 	}
-	for _, check := range []func(*explorer, *state, *state) string{noneGiven, liveMembers, durableAck, leaderCompleteness, logMatching, oneLeader} {
+	for _, check := range []func(*explorer, *state, *state) string{noneGiven, liveMembers, durableAck, inSyncComplete, leaderCompleteness, logMatching, oneLeader} {
 		if what := check(x, before, s); what != "" {
 			return what
 		}
@@ -63,6 +63,22 @@ func durableAck(x *explorer, before, s *state) string {
 		}
 		if holders < minISR {
 			return fmt.Sprintf("offset %d was committed with %d brokers that hold it", offset, holders)
+		}
+	}
+	return ""
+}
+
+// inSyncComplete: who is in sync can be elected, and has all that was ever committed on its disk.
+func inSyncComplete(x *explorer, _, s *state) string {
+	if x.options.FlushOS {
+		return ""
+	}
+	for _, id := range partitionOf(s.newest()).ISR {
+		l := &s.node(id).log
+		for offset, e := range s.committed {
+			if l.synced <= int64(offset) || l.entries[offset] != e {
+				return fmt.Sprintf("broker %d is in sync and lacks committed offset %d", id, offset)
+			}
 		}
 	}
 	return ""

@@ -24,6 +24,8 @@ const (
 	NoELR
 	// NoBrokerEpochs takes a proposal whatever life of its members it speaks of, as before KIP-903.
 	NoBrokerEpochs
+	// ForgetsUnasked lets a replica with corrupt records drop them when its image has it in no set, without its leader's word.
+	ForgetsUnasked
 )
 
 // Options bound a search.
@@ -32,7 +34,7 @@ type Options struct {
 	FlushOS  bool // acknowledge before the flush; what is lost with the power is then everything of that run
 	Prompt   bool // a living broker applies an image at once
 	// How often there may be what in one run.
-	Records, Kills, PowerLosses, Fences, Lags, Duplicates int
+	Records, Kills, PowerLosses, Fences, Lags, Duplicates, Rots int
 	// StatesMax ends a search that has not ended by itself.
 	StatesMax int
 }
@@ -181,7 +183,7 @@ func (x *explorer) begin() *state {
 	s := &state{
 		images:  []*cluster.Image{img},
 		records: x.options.Records, kills: x.options.Kills, powerLosses: x.options.PowerLosses,
-		fences: x.options.Fences, lags: x.options.Lags, duplicates: x.options.Duplicates,
+		fences: x.options.Fences, lags: x.options.Lags, duplicates: x.options.Duplicates, rots: x.options.Rots,
 	}
 	for i := range s.nodes {
 		n := &s.nodes[i]

@@ -21,7 +21,7 @@ type state struct {
 	committed []entry
 
 	// What may still happen.
-	records, kills, powerLosses, fences, lags, duplicates int
+	records, kills, powerLosses, fences, lags, duplicates, rots int
 }
 
 // node is one broker.
@@ -32,7 +32,10 @@ type node struct {
 	// checkpoint is the high watermark that a run ended with.
 	checkpoint int64
 	epoch      int64 // of the registration of this run, or of the last one
-	seen       int   // which of state.images it has applied
+	rotten     bool  // its log is corrupt, and takes no part any more
+	copy       int32 // how often the log was begun anew in this run
+	forgotten  forgotten
+	seen       int // which of state.images it has applied
 }
 
 // proposal is an AlterPartition request on its way.
@@ -89,9 +92,16 @@ func (s *state) appendState(dst []byte) []byte {
 		up := byte(0)
 		if n.up {
 			up = 1
+			if n.rotten {
+				up = 2
+			}
 			dst = n.machine.AppendState(dst)
 		}
-		dst = n.log.appendState(append(dst, up, byte(n.checkpoint), byte(n.epoch), byte(n.seen)))
+		dst = append(dst, byte(n.forgotten.leaderEpoch), byte(n.forgotten.partitionEpoch))
+		if n.forgotten.given {
+			up |= 4
+		}
+		dst = n.log.appendState(append(dst, up, byte(n.copy), byte(n.checkpoint), byte(n.epoch), byte(n.seen)))
 	}
 	dst = append(dst, byte(len(s.images)), byte(len(s.proposals)), byte(len(s.committed)))
 	for _, img := range s.images {
@@ -107,7 +117,7 @@ func (s *state) appendState(dst []byte) []byte {
 	for _, e := range s.committed {
 		dst = append(dst, byte(e.epoch), e.value)
 	}
-	return append(dst, byte(s.records), byte(s.kills), byte(s.powerLosses), byte(s.fences), byte(s.lags), byte(s.duplicates))
+	return append(dst, byte(s.records), byte(s.kills), byte(s.powerLosses), byte(s.fences), byte(s.lags), byte(s.duplicates), byte(s.rots))
 }
 
 func appendImage(dst []byte, img *cluster.Image) []byte {

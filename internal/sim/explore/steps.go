@@ -28,6 +28,9 @@ const (
 	stepPowerLoss
 	stepStart
 	stepStartBehind
+	stepRot
+	stepTell
+	stepAnew
 	kinds
 )
 
@@ -58,6 +61,9 @@ func (s Step) String() string {
 		stepPowerLoss:      "broker %d loses its power",
 		stepStart:          "broker %d starts",
 		stepStartBehind:    "broker %d starts, with the high watermark of long ago",
+		stepRot:            "broker %d finds that its log is corrupt",
+		stepTell:           "broker %d tells its leader that its records are lost",
+		stepAnew:           "broker %d begins its log anew",
 	}[s.kind]
 	return fmt.Sprintf(what, s.at)
 }
@@ -119,13 +125,19 @@ func (x *explorer) may(s *state, k kind, n *node, id cluster.NodeID) bool {
 	}
 	switch k {
 	case stepAppend:
-		return s.records > 0 && m.IsLeader() // with acks=1, whoever is in sync
+		return s.records > 0 && m.IsLeader() && !n.rotten // with acks=1, whoever is in sync
 	case stepFlush:
-		return !x.options.FlushOS && n.log.synced < n.log.end()
+		return !n.rotten && !x.options.FlushOS && n.log.synced < n.log.end()
 	case stepLearn:
 		return n.seen < len(s.images)-1
 	case stepFetch:
 		return x.fetches(s, n)
+	case stepRot:
+		return s.rots > 0 && !n.rotten && n.log.end() > 0
+	case stepTell:
+		return n.rotten && x.reaches(s, n) && !n.told()
+	case stepAnew:
+		return n.rotten && x.mayBeginAnew(s, n, id)
 	case stepLag:
 		if s.lags == 0 {
 			return false
@@ -181,6 +193,14 @@ func (x *explorer) doAt(s *state, k kind, n *node, id cluster.NodeID) {
 	case stepLag:
 		s.lags--
 		x.carryOut(s, n, id, n.machine.Tick(lagMs+1))
+	case stepRot:
+		s.rots--
+		n.rotten = true
+		x.carryOut(s, n, id, n.machine.Failed())
+	case stepTell:
+		x.tell(s, n, id)
+	case stepAnew:
+		x.beginAnew(s, n, id)
 	case stepMiss:
 		s.fences--
 		s.publish(x.control.miss(s.newest(), id))
@@ -207,6 +227,7 @@ func (n *node) stop(end int64) {
 	n.log.truncate(end)
 	n.checkpoint = min(n.machine.HighWatermark(), end)
 	n.up, n.machine = false, replica.Machine{}
+	n.rotten, n.copy, n.forgotten = false, 0, forgotten{}
 }
 
 // flushed is how much of its log a broker vouches for.
@@ -240,7 +261,7 @@ func (x *explorer) assign(s *state, n *node, id cluster.NodeID) {
 		Replicas: p.Replicas, ISR: p.ISR, MinISR: minISR,
 	}
 	newEpoch := a.LeaderEpoch > n.machine.LeaderEpoch()
-	if a.Leader == id && (newEpoch || !n.machine.IsLeader()) {
+	if a.Leader == id && !n.rotten && (newEpoch || !n.machine.IsLeader()) {
 		n.log.startEpoch(a.LeaderEpoch)
 	}
 	e := n.machine.Assigned(a, 0)
@@ -254,13 +275,16 @@ func (x *explorer) assign(s *state, n *node, id cluster.NodeID) {
 // fetches tells whether a fetch can reach the leader. One that does not, or whose answer is lost, changes nothing; a late
 // answer is like one that comes at once and a follower that does nothing for a while, since what a leader learns from a
 // fetch is where the follower was when it asked.
-func (x *explorer) fetches(s *state, n *node) bool {
+func (x *explorer) fetches(s *state, n *node) bool { return !n.rotten && x.reaches(s, n) }
+
+// reaches tells whether a follower finds its leader, which answers.
+func (x *explorer) reaches(s *state, n *node) bool {
 	m := &n.machine
 	if !m.Follows(m.LeaderEpoch()) {
 		return false
 	}
 	l := s.node(m.Leader())
-	return l.up && l.machine.IsLeader() && l.machine.LeaderEpoch() == m.LeaderEpoch()
+	return l.up && !l.rotten && l.machine.IsLeader() && l.machine.LeaderEpoch() == m.LeaderEpoch()
 }
 
 // fetch lets a follower ask its leader, and take the answer.
@@ -288,7 +312,7 @@ func (x *explorer) fetch(s *state, n *node, id cluster.NodeID) {
 	}
 	b, known := s.image(l).Broker(id)
 	x.carryOut(s, l, m.Leader(), l.machine.FollowerFetched(replica.Fetch{
-		ID: id, LeaderEpoch: m.LeaderEpoch(), BrokerEpoch: n.epoch, End: offset, Flushed: m.Flushed(),
+		ID: id, LeaderEpoch: m.LeaderEpoch(), BrokerEpoch: n.epoch, Copy: n.copy, End: offset, Flushed: m.Flushed(),
 		Eligible: known && b.Live() && b.Epoch == n.epoch,
 	}, 0))
 	if offset < l.log.end() { // one record at a time, so that the leader's marks can be ahead
