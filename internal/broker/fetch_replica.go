@@ -88,14 +88,14 @@ func (c *fetchCall) forget(f *fetched, want *wire.FetchPartition) {
 	f.reply.Error, f.reply.Forgotten = c.code(f, err), forgotten
 }
 
-// isNewsToFollower tells whether a replica does not know the high watermark yet that the reply has.
+// isNewsToFollower tells whether a replica does not know the high watermark yet that the reply has, or where the log begins.
 func (c *fetchCall) isNewsToFollower(item *fetchItem, f *fetched) bool {
 	if !c.isReplica() || item.want.HighWatermark == math.MaxInt64 {
 		return false
 	}
-	told := item.want.HighWatermark
+	told, start := item.want.HighWatermark, item.want.LogStartOffset
 	if item.remembered != nil {
-		told = max(told, item.remembered.highWatermark)
+		told, start = max(told, item.remembered.highWatermark), max(start, item.remembered.logStart)
 	}
-	return f.reply.HighWatermark > told
+	return f.reply.HighWatermark > told || f.reply.LogStartOffset > start
 }

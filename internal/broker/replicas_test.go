@@ -9,6 +9,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kmsg"
+
 	"github.com/logbahn/logbahn/internal/partition"
 	"github.com/logbahn/logbahn/internal/vfs"
 	"github.com/logbahn/logbahn/internal/wire"
@@ -281,9 +283,7 @@ func TestFailedLogStopsNoOther(t *testing.T) {
 		c.inSync("u", 0)
 		broken := vfs.Rule{Match: syncOfLog("t"), Fault: vfs.Fault{Err: errors.New("EIO"), LoseDirty: true}}
 		c.members[1].faults.Add(broken)
-		if code := wire.Error(c.leader("t", 0).produce("t", 0, -1, "a").ErrorCode); code != wire.RequestTimedOut {
-			t.Errorf("with a broken follower in sync: %v", code)
-		}
+		wantCode(t, "with a broken follower, which says so", c.leader("t", 0).produce("t", 0, -1, "a").ErrorCode, wire.None)
 		wantISR(c, "t", 1, 3)
 		wantCode(t, "without it", c.leader("t", 0).produce("t", 0, -1, "b").ErrorCode, wire.None)
 		wantCode(t, "the other topic", c.leader("u", 0).produce("u", 0, -1, "c").ErrorCode, wire.None)
@@ -363,6 +363,80 @@ func TestManyPartitionsThroughCrashes(t *testing.T) {
 			if p, _ := c.leader("t", i).set.Get("t", i); p.EndOffset() < acked[i] || acked[i] < 4 {
 				t.Errorf("partition %d ends at %d; acknowledged were %d", i, p.EndOffset(), acked[i])
 			}
+		}
+	})
+}
+
+// A leader that finds rot in its log gives the leadership away, and copies the log anew. Its broker goes on.
+func TestRotAtTheLeader(t *testing.T) {
+	runTrio(t, func(c *trio) {
+		c.create("t", 1)
+		c.inSync("t", 0)
+		for i := range 20 {
+			wantCode(t, "produce", c.leader("t", 0).produce("t", 0, -1, fmt.Sprint(i)).ErrorCode, wire.None)
+		}
+		rotten := c.leader("t", 0)
+		before, _ := rotten.set.Get("t", 0)
+		f, err := rotten.fs.OpenFile("data/t-0/00000000000000000000.log", os.O_RDWR)
+		must(t, f, err)
+		var b [1]byte
+		_, err = f.ReadAt(b[:], 70) // in the records of the first batch
+		must(t, f, err)
+		b[0] ^= 4
+		_, err = f.WriteAt(b[:], 70)
+		must(t, f, err)
+		_ = f.Close()
+		wantCode(t, "fetch", rotten.fetchAs("t", 0, "").ErrorCode, wire.CorruptMessage)
+		c.eventually("a new copy", func() bool {
+			p, there := rotten.set.Get("t", 0)
+			return there && p != before && p.Offline() == nil && p.EndOffset() == 20
+		})
+		c.inSync("t", 0)
+		c.equal("t", 0)
+		wantCode(t, "afterwards", c.leader("t", 0).produce("t", 0, -1, "well").ErrorCode, wire.None)
+	})
+}
+
+// deleteRecords asks a broker to delete what lies before an offset.
+func (m *member) deleteRecords(topic string, offset int64, timeoutMillis int32) kmsg.DeleteRecordsResponseTopicPartition {
+	m.trio.t.Helper()
+	n := &node{t: m.trio.t, broker: m.b, conn: &Conn{ID: "client", Listener: "PLAINTEXT"}}
+	req := kmsg.NewPtrDeleteRecordsRequest()
+	req.Version, req.TimeoutMillis = 2, timeoutMillis
+	req.Topics = []kmsg.DeleteRecordsRequestTopic{{Topic: topic, Partitions: []kmsg.DeleteRecordsRequestTopicPartition{{Offset: offset}}}}
+	return call[*kmsg.DeleteRecordsResponse](n, req).Topics[0].Partitions[0]
+}
+
+// DeleteRecords is answered when the records are gone from every replica that lives.
+func TestDeleteRecordsOfAllReplicas(t *testing.T) {
+	runTrio(t, func(c *trio) {
+		c.create("t", 1)
+		c.inSync("t", 0)
+		for i := range 5 {
+			wantCode(t, "produce", c.leader("t", 0).produce("t", 0, -1, fmt.Sprint(i)).ErrorCode, wire.None)
+		}
+		c.equal("t", 0)
+		began := time.Now()
+		if r := c.leader("t", 0).deleteRecords("t", 2, 5000); r.ErrorCode != 0 || r.LowWatermark != 2 {
+			t.Errorf("before 2: %+v", r)
+		}
+		if took := time.Since(began); took > 200*time.Millisecond {
+			t.Errorf("the followers were told after %v", took)
+		}
+		for _, m := range c.members {
+			if p, _ := m.set.Get("t", 0); p.StartOffset() != 2 {
+				t.Errorf("broker %d begins at %d when it is answered", m.id, p.StartOffset())
+			}
+		}
+		c.cut(3, true)
+		wantCode(t, "one is away", c.leader("t", 0).deleteRecords("t", 4, 100).ErrorCode, wire.RequestTimedOut)
+		if r := c.leader("t", 0).deleteRecords("t", 4, 60_000); r.ErrorCode != 0 || r.LowWatermark != 4 {
+			t.Errorf("when it is fenced: %+v", r)
+		}
+		c.cut(3, false)
+		c.inSync("t", 0)
+		if p, _ := c.members[2].set.Get("t", 0); p.StartOffset() != 4 {
+			t.Errorf("it comes back and begins at %d", p.StartOffset())
 		}
 	})
 }

@@ -102,3 +102,15 @@ func (p *Partition) DeleteRecords(offset int64) (lowWatermark int64, err error) 
 	}
 	return p.log.StartOffset(), nil
 }
+
+// LowWatermark returns from where on the leader and those replicas that live have records at most: what lies before it is gone
+// from all of them. It is -1 while one of them has not said. Version is Waiter.Watch's. Errors: ErrNotLeader, *OfflineError.
+func (p *Partition) LowWatermark(lives func(cluster.NodeID) bool) (low int64, version uint64, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err := p.answersLocked(AnyEpoch); err != nil {
+		return -1, p.mu.version, err
+	}
+	m := &p.mu.machine
+	return m.LowWatermark(p.log.StartOffset(), lives), p.mu.version, nil
+}

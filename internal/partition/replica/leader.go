@@ -57,6 +57,7 @@ func (m *Machine) FollowerFetched(r Fetch, nowMs int64) Effects {
 	if f == nil {
 		return None
 	}
+	starts := r.Start != f.start
 	f.start = r.Start
 	f.end = max(f.end, r.End)
 	f.flushed = max(f.flushed, min(r.Flushed, r.End))
@@ -65,6 +66,7 @@ func (m *Machine) FollowerFetched(r Fetch, nowMs int64) Effects {
 	}
 	f.reached(m.end, nowMs)
 	e := m.advance(None)
+	e.Wake = e.Wake || starts // who deletes records waits for it
 	if r.Eligible && m.mayJoin(f) {
 		return m.propose(e, append(slices.Clone(m.isr), r.ID))
 	}
@@ -236,6 +238,17 @@ func (m *Machine) Proposed(c ISRChange) bool {
 // EnoughInSync reports whether acks=all can be promised now.
 func (m *Machine) EnoughInSync() bool {
 	return len(m.isr) >= min(m.minISR, len(m.followers)+1)
+}
+
+// LowWatermark returns where the logs of this leader, which begins at start, and of those other replicas that count begin at
+// the latest; -1 while one of them has not said.
+func (m *Machine) LowWatermark(start int64, counts func(cluster.NodeID) bool) int64 {
+	for i := range m.followers {
+		if f := &m.followers[i]; counts(f.id) {
+			start = min(start, f.start)
+		}
+	}
+	return start
 }
 
 // FollowerEnd returns up to where a leader knows another assigned replica to hold the log, -1 when it has not fetched.
