@@ -26,8 +26,8 @@ func clusterMove() *cobra.Command {
 	c := &cobra.Command{Use: "move TOPIC[:PARTITIONS]...", Short: "Move replicas to other brokers (previews unless --execute)",
 		Long: "Moves the replicas of topics, or of some of their partitions, to the brokers in --to: replicas that are on one of them\n" +
 			"stay, the others go to those that have the fewest, in other racks where there are some. --replicas says exactly which\n" +
-			"brokers every partition gets, the preferred leader first. Records are copied while the topic stays in use. --throttle\n" +
-			"sets the limits that brokers of Apache Kafka keep to while they copy; Logbahn's store them and copy as fast as they can.\n" +
+			"brokers every partition gets, the preferred leader first. Records are copied while the topic stays in use, at most as\n" +
+			"fast as --throttle says.\n" +
 			"The command waits, and shows how it goes; it can be interrupted: the move goes on, and a throttle stays.",
 		Example: "  logbahn cluster move rides --to 2,3,4\n" +
 			"  logbahn cluster move rides:0,1 --replicas 3,1 --execute\n" +
@@ -80,7 +80,7 @@ func (f *moveFlags) check(topics chosen) error {
 	return err
 }
 
-const throttleHelp = "bytes a second that a broker of Apache Kafka copies at most, such as 50MiB; Logbahn's store it, and are not slowed down"
+const throttleHelp = "bytes a second that each broker copies at most, such as 50MiB"
 
 // rateMax bounds --throttle: 1 TiB.
 const rateMax = 1 << 40

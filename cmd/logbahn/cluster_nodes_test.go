@@ -97,7 +97,7 @@ func TestClusterCommands(t *testing.T) {
 	})
 	t.Run("move", func(t *testing.T) {
 		c.prints("cluster move rides:0 --replicas 2,1", `^rides +0 +\d,\d,\d +2,1 `)
-		if _, said := c.run(exitOK, "cluster move rides:0,1 --replicas 2,1 --throttle 50MiB --execute"); !strings.Contains(said, "Logbahn's do not yet") {
+		if _, said := c.run(exitOK, "cluster move rides:0,1 --replicas 2,1 --throttle 50MiB --execute"); !strings.Contains(said, "each broker copies 50.0 MiB/s at most") {
 			t.Errorf("it says %q", said)
 		}
 		c.prints("cluster partitions rides", `^rides +0 +ok +2 +2,1 `, `^rides +1 +ok +2 +2,1 `)

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -14,6 +12,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/logbahn/logbahn/internal/kafkacli"
 )
 
 // How long the cluster is asked for between two looks at what is being moved.
@@ -42,7 +42,7 @@ func (m *moveRun) run(ctx context.Context) error {
 		if err := m.setThrottle(ctx); err != nil {
 			return err
 		}
-		fmt.Fprintln(m.c.ErrOrStderr(), "the throttle is set; brokers of Apache Kafka keep to it, Logbahn's do not yet")
+		fmt.Fprintf(m.c.ErrOrStderr(), "each broker copies %s/s at most\n", bytesText(m.throttle))
 	}
 	failed := m.assign(ctx)
 	switch {
@@ -284,81 +284,39 @@ func (m *moveRun) elect(ctx context.Context, moved []moveRow) error {
 	return errors.Join(failed...)
 }
 
-// The settings that bound replication, of brokers and of topics.
-const (
-	leaderRate       = "leader.replication.throttled.rate"
-	followerRate     = "follower.replication.throttled.rate"
-	leaderReplicas   = "leader.replication.throttled.replicas"
-	followerReplicas = "follower.replication.throttled.replicas"
-)
+// moves are what a throttle has to bound: from the replicas that are there to those that are new.
+func (m *moveRun) moves() []kafkacli.ReplicaMove {
+	var moves []kafkacli.ReplicaMove
+	for _, r := range m.plan {
+		moves = append(moves, kafkacli.ReplicaMove{Topic: r.Topic, Partition: r.Partition, From: r.From, To: r.adds()})
+	}
+	return moves
+}
 
-// setThrottle bounds what moves: from the replicas that are there to those that are new.
 func (m *moveRun) setThrottle(ctx context.Context) error {
 	ctx, cancel := within(ctx)
 	defer cancel()
-	rate := strconv.FormatInt(m.throttle, 10)
-	if err := m.alterBrokers(ctx, kadm.AlterConfig{Op: kadm.SetConfig, Name: leaderRate, Value: &rate}, kadm.AlterConfig{Op: kadm.SetConfig, Name: followerRate, Value: &rate}); err != nil {
-		return err
-	}
-	from, to := map[string][]string{}, map[string][]string{}
-	for _, r := range m.plan {
-		for _, id := range r.From {
-			from[r.Topic] = append(from[r.Topic], fmt.Sprintf("%d:%d", r.Partition, id))
-		}
-		for _, id := range r.adds() {
-			to[r.Topic] = append(to[r.Topic], fmt.Sprintf("%d:%d", r.Partition, id))
-		}
-	}
-	for _, topic := range m.topics() {
-		leaders, followers := strings.Join(from[topic], ","), strings.Join(to[topic], ",")
-		err := m.alterTopic(ctx, topic, kadm.AlterConfig{Op: kadm.SetConfig, Name: leaderReplicas, Value: &leaders}, kadm.AlterConfig{Op: kadm.SetConfig, Name: followerReplicas, Value: &followers})
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	return throttleError(kafkacli.ThrottleMoves(ctx, m.client, m.moves(), m.throttle))
 }
 
 func (m *moveRun) removeThrottle(ctx context.Context) error {
 	ctx, cancel := within(ctx)
 	defer cancel()
-	errs := []error{m.alterBrokers(ctx, kadm.AlterConfig{Op: kadm.DeleteConfig, Name: leaderRate}, kadm.AlterConfig{Op: kadm.DeleteConfig, Name: followerRate})}
-	for _, topic := range m.topics() {
-		errs = append(errs, m.alterTopic(ctx, topic, kadm.AlterConfig{Op: kadm.DeleteConfig, Name: leaderReplicas}, kadm.AlterConfig{Op: kadm.DeleteConfig, Name: followerReplicas}))
+	return throttleError(kafkacli.UnthrottleMoves(ctx, m.client, m.moves()))
+}
+
+func throttleError(err error) error {
+	if err != nil {
+		return fmt.Errorf("throttle: %w", err)
 	}
-	return errors.Join(errs...)
+	return nil
 }
 
 func (m *moveRun) topics() []string {
 	var names []string
-	for _, r := range m.plan {
+	for _, r := range m.taken {
 		names = append(names, r.Topic)
 	}
 	slices.Sort(names)
 	return slices.Compact(names)
-}
-
-// alterBrokers changes the settings of all brokers that a plan touches.
-func (m *moveRun) alterBrokers(ctx context.Context, changes ...kadm.AlterConfig) error {
-	var brokers []int32
-	for _, r := range m.plan {
-		brokers = append(append(brokers, r.From...), r.To...)
-	}
-	slices.Sort(brokers)
-	answers, err := m.admin.AlterBrokerConfigs(ctx, changes, slices.Compact(brokers)...)
-	return alterOutcome(answers, err)
-}
-
-func (m *moveRun) alterTopic(ctx context.Context, topic string, changes ...kadm.AlterConfig) error {
-	answers, err := m.admin.AlterTopicConfigs(ctx, changes, topic)
-	return alterOutcome(answers, err)
-}
-
-func alterOutcome(answers kadm.AlterConfigsResponses, err error) error {
-	for _, a := range answers {
-		if err == nil && a.Err != nil {
-			err = fmt.Errorf("throttle of %s: %w", a.Name, brokerSays(a.Err, a.ErrMessage))
-		}
-	}
-	return err
 }

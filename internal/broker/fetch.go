@@ -257,11 +257,15 @@ func (c *fetchCall) read(f *fetched, want *wire.FetchPartition, budget int, minO
 		c.forget(f, want)
 		return
 	}
+	maxBytes, heldBack := max(min(int(want.PartitionMaxBytes), budget), 0), c.isReplica() && f.partition.HoldsBack(c.req.ReplicaID)
+	if heldBack {
+		maxBytes = 0
+	}
 	var err error
 	f.read, err = f.partition.Read(partition.ReadOptions{
 		Offset:             want.FetchOffset,
-		MaxBytes:           max(min(int(want.PartitionMaxBytes), budget), 0),
-		MinOne:             minOne,
+		MaxBytes:           maxBytes,
+		MinOne:             minOne && !heldBack,
 		Isolation:          partition.Isolation(c.req.IsolationLevel),
 		CurrentLeaderEpoch: want.CurrentLeaderEpoch,
 		LastFetchedEpoch:   want.LastFetchedEpoch,
@@ -343,9 +347,13 @@ func (c *fetchCall) respond(s *fetchSession) wire.Response {
 	return reply
 }
 
-// count notes what a consumer got of a partition.
+// count notes what a consumer, or a replica, got of a partition.
 func (c *fetchCall) count(f *fetched) {
-	if f.partition == nil || c.req.ReplicaID >= 0 {
+	switch {
+	case f.partition == nil:
+		return
+	case c.isReplica():
+		f.partition.Served(f.read.Chunk.Size())
 		return
 	}
 	traffic := f.partition.Traffic()

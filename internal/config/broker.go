@@ -104,6 +104,8 @@ type Replication struct {
 	FetchBytesMax    int32 // of a partition
 	ResponseBytesMax int32
 	FetchBackoffMs   int32
+	// How fast replicas are copied that topics call throttled (KIP-73): by a leader to all its followers, and by a follower.
+	LeaderBytesPerSecond, FollowerBytesPerSecond int64
 }
 
 // Groups limits classic groups.
@@ -183,6 +185,9 @@ func (l Layers) Broker() (Broker, error) {
 			FetchBytesMax:    r.int32("replica.fetch.max.bytes"),
 			ResponseBytesMax: r.int32("replica.fetch.response.max.bytes"),
 			FetchBackoffMs:   r.int32("replica.fetch.backoff.ms"),
+
+			LeaderBytesPerSecond:   r.int64("leader.replication.throttled.rate"),
+			FollowerBytesPerSecond: r.int64("follower.replication.throttled.rate"),
 		},
 		Groups: Groups{
 			SessionTimeoutMinMs:     r.int32("group.min.session.timeout.ms"),

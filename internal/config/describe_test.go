@@ -99,4 +99,5 @@ var ownDescriptions = map[string]string{
 	"broker ops.listener":                   "Logbahn's own",
 	"broker ops.metrics.series.max":         "Logbahn's own",
 	"broker proxy.listener.names":           "Logbahn's own",
+	"broker scrub.bytes.per.second":         "Logbahn's own",
 }

@@ -17,19 +17,19 @@ var ourBrokerKeys = []Def{
 		Doc: "The address of the operations endpoint, as host:port: metrics, health, clients, profiles. logbahn start takes 127.0.0.1:9644 when nothing is said; off is none."},
 	{Name: "proxy.listener.names", Type: List,
 		Doc: "The listeners that show the whole cluster as one node, behind the one address that their clients reach: whatever these ask is passed on to where it belongs. For clients that cannot reach every broker."},
-	{Name: "scrub.bytes.per.second", Type: Long, Default: "1048576", Valid: atLeast(0),
-		Doc: "How fast closed segments are read in the background for records that the disk has damaged. What is found is copied anew from the leader while other replicas have it. 0 is never."},
 	{Name: "ops.metrics.series.max", Type: Int, Default: "200000", Valid: atLeast(0),
 		Doc: "Most series of partitions and of consumer groups in one answer of /metrics. A kind of series that finds no room is left out whole. 0 leaves all of them out."},
+	{Name: "scrub.bytes.per.second", Type: Long, Default: "1048576", Valid: atLeast(0),
+		Doc: "How fast closed segments are read in the background for records that the disk has damaged. What is found is copied anew from the leader while other replicas have it. 0 is never."},
 }
 
 // dynamicOnlyKeys are keys that Kafka takes from clients and not from server.properties.
 var dynamicOnlyKeys = []Def{
 	{Name: "follower.replication.throttled.rate", Type: Long, Default: "9223372036854775807", Valid: atLeast(0),
-		Dynamic: ClusterWide, Class: NoEffect, Hidden: true,
+		Dynamic: ClusterWide, Hidden: true,
 		Doc: "Most bytes per second that throttled followers fetch."},
 	{Name: "leader.replication.throttled.rate", Type: Long, Default: "9223372036854775807", Valid: atLeast(0),
-		Dynamic: ClusterWide, Class: NoEffect, Hidden: true,
+		Dynamic: ClusterWide, Hidden: true,
 		Doc: "Most bytes per second that throttled followers are served."},
 	{Name: "replica.alter.log.dirs.io.max.bytes.per.second", Type: Long, Default: "9223372036854775807", Valid: atLeast(0),
 		Dynamic: ClusterWide, Class: NoEffect, Hidden: true,

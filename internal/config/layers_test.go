@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -129,7 +130,7 @@ func TestTopicValues(t *testing.T) {
 		Timestamps:      Timestamps{BeforeMaxMs: 1<<63 - 1, AfterMaxMs: 3600000},
 		MaxMessageBytes: 1048588, MinInsyncReplicas: 1, RetentionBytes: -1, RetentionMs: 604800000,
 	}
-	if d != want {
+	if !reflect.DeepEqual(d, want) {
 		t.Errorf("the defaults are\n%+v, want\n%+v", d, want)
 	}
 	l := Layers{Static: map[string]string{

@@ -14,6 +14,8 @@ type Topic struct {
 	MinInsyncReplicas int32
 	RetentionBytes    int64
 	RetentionMs       int64
+	// The replicas that are throttled as leaders and as followers: partition:broker, or * alone for all.
+	LeaderThrottled, FollowerThrottled []string
 }
 
 // Compaction says when a log is compacted.
@@ -95,5 +97,7 @@ func (l Layers) Topic(overrides map[string]string) Topic {
 		MinInsyncReplicas: number32("min.insync.replicas"),
 		RetentionBytes:    get("retention.bytes").number,
 		RetentionMs:       get("retention.ms").number,
+		LeaderThrottled:   get("leader.replication.throttled.replicas").list,
+		FollowerThrottled: get("follower.replication.throttled.replicas").list,
 	}
 }

@@ -17,6 +17,9 @@ type brokerError struct {
 
 func (e *brokerError) Error() string { return e.message }
 
+// Unwrap returns the code as franz-go has it.
+func (e *brokerError) Unwrap() error { return kerr.ErrorForCode(e.code) }
+
 // refusal returns a brokerError, nil for code 0.
 func refusal(code int16, message *string) error {
 	if code == 0 {

@@ -35,7 +35,7 @@ func reassignPartitionsTool() *tool {
 			{name: "topics-to-move-json-file", kind: text, value: "topics to reassign json file path", help: `A file such as {"topics": [{"topic": "foo"}], "version":1}.`},
 			{name: "broker-list", kind: text, value: "brokerlist", help: "Ids of the brokers to move to, separated by commas."},
 			{name: "disable-rack-aware", help: "Do not look at racks."},
-			{name: "throttle", kind: long, value: "throttle", fallback: "-1", help: "Bytes a second that are copied between brokers at most. Logbahn's brokers store it and do not keep to it."},
+			{name: "throttle", kind: long, value: "throttle", fallback: "-1", help: "Bytes a second that are copied between brokers at most."},
 			{name: "replica-alter-log-dirs-throttle", kind: long, value: "replicaAlterLogDirsThrottle", fallback: "-1", help: "Bytes a second that are copied between directories of a broker at most. Logbahn's brokers store it and do not keep to it."},
 			{name: "timeout", kind: long, value: "timeout", fallback: "10000", help: "Milliseconds to wait until moves between directories have begun."},
 			{name: "disallow-replication-factor-change", help: "Refuse a reassignment that gives a partition more replicas or fewer."},

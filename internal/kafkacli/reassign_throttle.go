@@ -8,22 +8,22 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-var (
-	brokerThrottles = []string{"leader.replication.throttled.rate", "follower.replication.throttled.rate", "replica.alter.log.dirs.io.max.bytes.per.second"}
-	topicThrottles  = []string{"leader.replication.throttled.replicas", "follower.replication.throttled.replicas"}
-)
+// dirsRate bounds moves between the directories of a broker.
+const dirsRate = "replica.alter.log.dirs.io.max.bytes.per.second"
 
 // settingsChange changes settings of brokers and topics; no value takes one away.
 type settingsChange struct {
-	req *kmsg.IncrementalAlterConfigsRequest
+	req       *kmsg.IncrementalAlterConfigsRequest
+	mayBeGone bool // a topic that does not exist is no failure
 }
 
 func newSettingsChange() settingsChange {
-	return settingsChange{kmsg.NewPtrIncrementalAlterConfigsRequest()}
+	return settingsChange{req: kmsg.NewPtrIncrementalAlterConfigsRequest()}
 }
 
 func (s settingsChange) add(kind kmsg.ConfigResourceType, name string, keyValues map[string]*string) {
@@ -49,7 +49,8 @@ func (s settingsChange) run(ctx context.Context, client *kgo.Client) error {
 			return kafkaWords(shard.Err)
 		}
 		for _, resource := range shard.Resp.(*kmsg.IncrementalAlterConfigsResponse).Resources {
-			if err := refusal(resource.ErrorCode, resource.ErrorMessage); err != nil {
+			gone := s.mayBeGone && resource.ErrorCode == kerr.UnknownTopicOrPartition.Code
+			if err := refusal(resource.ErrorCode, resource.ErrorMessage); err != nil && !gone {
 				return err
 			}
 		}
@@ -65,7 +66,7 @@ func (r *reassignment) throttle(ctx context.Context, now moving, current map[top
 	}
 	fmt.Fprintln(r.out, "Warning: You must run --verify periodically, until the reassignment completes, to ensure the throttle is removed.")
 	if between >= 0 {
-		if err := r.throttleReplication(ctx, now, current, strconv.FormatInt(between, 10)); err != nil {
+		if err := ThrottleMoves(ctx, r.client, r.moves(now, current), between); err != nil {
 			return err
 		}
 		fmt.Fprintf(r.out, "The inter-broker throttle limit was set to %d B/s\n", between)
@@ -81,7 +82,7 @@ func (r *reassignment) throttle(ctx context.Context, now moving, current map[top
 	}
 	slices.Sort(ids)
 	for _, id := range slices.Compact(ids) {
-		change.add(kmsg.ConfigResourceTypeBroker, fmt.Sprint(id), map[string]*string{brokerThrottles[2]: &rate})
+		change.add(kmsg.ConfigResourceTypeBroker, fmt.Sprint(id), map[string]*string{dirsRate: &rate})
 	}
 	if err := change.run(ctx, r.client); err != nil {
 		return err
@@ -90,56 +91,23 @@ func (r *reassignment) throttle(ctx context.Context, now moving, current map[top
 	return nil
 }
 
-// partitionMove is from where to where a partition is copied.
-type partitionMove struct{ from, to []int32 }
-
 // moves are those under way, and those that the file asks for.
-func (r *reassignment) moves(now moving, current map[topicPartition][]int32) map[topicPartition]partitionMove {
+func (r *reassignment) moves(now moving, current map[topicPartition][]int32) []ReplicaMove {
 	without := func(list, those []int32) []int32 {
 		return slices.DeleteFunc(slices.Clone(list), func(id int32) bool { return slices.Contains(those, id) })
 	}
-	moves := map[topicPartition]partitionMove{}
+	moves := map[topicPartition]ReplicaMove{}
 	for tp, p := range now {
-		moves[tp] = partitionMove{without(p.Replicas, p.AddingReplicas), p.AddingReplicas}
+		moves[tp] = ReplicaMove{tp.topic, tp.partition, without(p.Replicas, p.AddingReplicas), p.AddingReplicas}
 	}
 	for _, t := range r.target {
 		from := current[t.topicPartition]
 		if m, ok := moves[t.topicPartition]; ok {
-			from = m.from
+			from = m.From
 		}
-		moves[t.topicPartition] = partitionMove{from, without(t.replicas, from)}
+		moves[t.topicPartition] = ReplicaMove{t.topic, t.partition, from, without(t.replicas, from)}
 	}
-	return moves
-}
-
-func (r *reassignment) throttleReplication(ctx context.Context, now moving, current map[topicPartition][]int32, rate string) error {
-	moves := r.moves(now, current)
-	leaders, followers := map[string][]string{}, map[string][]string{}
-	var brokers []int32
-	for tp, m := range moves {
-		leaders[tp.topic], followers[tp.topic] = append(leaders[tp.topic], replicaList(tp, m.from)...), append(followers[tp.topic], replicaList(tp, m.to)...)
-		brokers = append(append(brokers, m.from...), m.to...)
-	}
-	change := newSettingsChange()
-	for topic := range leaders {
-		slices.Sort(leaders[topic])
-		slices.Sort(followers[topic])
-		l, f := strings.Join(leaders[topic], ","), strings.Join(followers[topic], ",")
-		change.add(kmsg.ConfigResourceTypeTopic, topic, map[string]*string{topicThrottles[0]: &l, topicThrottles[1]: &f})
-	}
-	slices.Sort(brokers)
-	for _, id := range slices.Compact(brokers) {
-		change.add(kmsg.ConfigResourceTypeBroker, fmt.Sprint(id), map[string]*string{brokerThrottles[0]: &rate, brokerThrottles[1]: &rate})
-	}
-	return change.run(ctx, r.client)
-}
-
-func replicaList(tp topicPartition, ids []int32) []string {
-	var list []string
-	for _, id := range ids {
-		list = append(list, fmt.Sprintf("%d:%d", tp.partition, id))
-	}
-	return list
+	return slices.Collect(maps.Values(moves))
 }
 
 // clearThrottles takes all throttles of the cluster's brokers and of the file's topics away.
@@ -153,17 +121,10 @@ func (r *reassignment) clearThrottles(ctx context.Context) error {
 			brokers[id] = ""
 		}
 	}
-	none := func(keys []string) map[string]*string {
-		m := map[string]*string{}
-		for _, key := range keys {
-			m[key] = nil
-		}
-		return m
-	}
 	change := newSettingsChange()
 	ids := slices.Sorted(maps.Keys(brokers))
 	for _, id := range ids {
-		change.add(kmsg.ConfigResourceTypeBroker, fmt.Sprint(id), none(brokerThrottles))
+		change.add(kmsg.ConfigResourceTypeBroker, fmt.Sprint(id), noValues(leaderRate, followerRate, dirsRate))
 	}
 	fmt.Fprintf(r.out, "Clearing broker-level throttles on broker%s %s\n", pluralOf(len(ids)), joined(ids))
 	if err := change.run(ctx, r.client); err != nil {
@@ -172,7 +133,7 @@ func (r *reassignment) clearThrottles(ctx context.Context) error {
 	change = newSettingsChange()
 	topics := topicsOf(r.partitions())
 	for _, topic := range topics {
-		change.add(kmsg.ConfigResourceTypeTopic, topic, none(topicThrottles))
+		change.add(kmsg.ConfigResourceTypeTopic, topic, noValues(leaderReplicas, followerReplicas))
 	}
 	fmt.Fprintf(r.out, "Clearing topic-level throttles on topic%s %s\n", pluralOf(len(topics)), strings.Join(topics, ","))
 	return change.run(ctx, r.client)

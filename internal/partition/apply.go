@@ -23,6 +23,8 @@ func (s *Set) Apply(img *cluster.Image, d cluster.Delta) {
 	s.applying.Lock()
 	defer s.applying.Unlock()
 	r := newResolver(Layers(img, s.cfg.NodeID, s.cfg.Static))
+	s.throttles.leader.setRate(r.leaderRate)
+	s.throttles.follower.setRate(r.followerRate)
 	for _, t := range d.Deleted {
 		s.dropTopic(t)
 	}

@@ -86,6 +86,9 @@ func (f *fetcher) look(x *followed, now time.Time) time.Duration {
 	}
 	f.mu.Unlock()
 	want, follows := x.partition.position()
+	if follows && want.FetchOffset != wire.LostOffset {
+		left = max(left, x.partition.heldBack(now))
+	}
 	switch {
 	case gone || !follows:
 		f.forget(x)

@@ -225,6 +225,7 @@ func (f *fetcher) take(resp *wire.FetchResponse) error {
 func (f *fetcher) takePartition(x *followed, reply *wire.FetchPartitionReply) {
 	err := x.partition.takeFetched(x.sent, reply)
 	if err == nil {
+		x.partition.copied(len(reply.RecordData()))
 		x.lastError = nil
 		return
 	}

@@ -142,6 +142,13 @@ func (p *Partition) InSync(id cluster.NodeID) bool {
 	return m.IsLeader() && slices.Contains(m.ISR(), id)
 }
 
+// inSync tells whether the image has this replica in sync.
+func (p *Partition) inSync() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Contains(p.mu.machine.ISR(), p.cfg.NodeID)
+}
+
 // Ack says what to wait for after an append.
 type Ack struct {
 	LeaderEpoch int32            // under which the records were appended

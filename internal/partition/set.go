@@ -82,6 +82,8 @@ type Set struct {
 
 	ackWaiters sync.Pool // of *ackWaiter
 
+	throttles struct{ leader, follower throttle } // of what is copied from here and to here
+
 	// The goroutines: fetchers and the proposer. They end with Close.
 	ctx       context.Context
 	end       context.CancelFunc

@@ -20,6 +20,8 @@ type Settings struct {
 	// How far the records' timestamps may lie before and after the broker's clock, in milliseconds
 	// (message.timestamp.before.max.ms, message.timestamp.after.max.ms). Not looked at with LogAppendTime.
 	TimestampBeforeMaxMs, TimestampAfterMaxMs int64
+	// LeaderThrottled and FollowerThrottled are the replicas that are copied no faster than their broker's rate.
+	LeaderThrottled, FollowerThrottled ReplicaList
 }
 
 // Layers returns what is set for a broker: by the image, and by its own configuration.
@@ -35,12 +37,15 @@ func Layers(img *cluster.Image, id cluster.NodeID, static map[string]string) con
 type resolver struct {
 	layers               config.Layers
 	producerExpirationMs int64
+	leaderRate           int64 // bytes a second of throttled replicas
+	followerRate         int64
 }
 
 func newResolver(layers config.Layers) resolver {
-	r := resolver{layers: layers, producerExpirationMs: commitlog.DefaultConfig().ProducerExpirationMs}
+	r := resolver{layers: layers, producerExpirationMs: commitlog.DefaultConfig().ProducerExpirationMs, leaderRate: unlimited, followerRate: unlimited}
 	if b, err := layers.Broker(); err == nil { // an invalid configuration does not get as far as this
 		r.producerExpirationMs = int64(b.Producers.ExpirationMs)
+		r.leaderRate, r.followerRate = b.Replication.LeaderBytesPerSecond, b.Replication.FollowerBytesPerSecond
 	}
 	return r
 }
@@ -52,6 +57,8 @@ func (r resolver) settings(topic *cluster.Topic) *Settings {
 		MinISR:               int(t.MinInsyncReplicas),
 		TimestampBeforeMaxMs: t.Timestamps.BeforeMaxMs,
 		TimestampAfterMaxMs:  t.Timestamps.AfterMaxMs,
+		LeaderThrottled:      replicaList(t.LeaderThrottled),
+		FollowerThrottled:    replicaList(t.FollowerThrottled),
 	}
 	s.Log.ProducerExpirationMs = r.producerExpirationMs
 	s.Recompress, s.Codec, s.Level = stored(&t.Compression)
