@@ -36,6 +36,9 @@ var ThreeNodes = []Scenario{
 	{Name: "three-nodes-05-bit-flip-segment", Machines: 3, Faults: func(r *Run) {
 		r.calmly(3, func() { r.damage(func(name string) bool { return ofTopic(name) && strings.HasSuffix(name, ".log") }) })
 	}},
+	{Name: "three-nodes-05-bit-flip-running", Machines: 3, Settings: map[string]string{"scrub.bytes.per.second": "1073741824"}, Faults: func(r *Run) {
+		r.calmly(4, func() { r.rot() })
+	}},
 	{Name: "three-nodes-06-bit-flip-index", Machines: 3, Faults: func(r *Run) {
 		r.calmly(4, func() {
 			r.damage(func(name string) bool {
@@ -151,6 +154,15 @@ func (r *Run) damage(pick func(name string) bool) {
 			r.Trace.Logf("%s: no bit flipped: %v", m.Name, err)
 		}
 	})
+}
+
+// rot flips a bit of a segment of a machine that runs.
+func (r *Run) rot() {
+	m := r.Pick()
+	if _, err := m.FlipBit(r.Rand, func(name string) bool { return ofTopic(name) && strings.HasSuffix(name, ".log") }); err != nil {
+		r.Trace.Logf("%s: no bit flipped: %v", m.Name, err)
+	}
+	r.Between(5*time.Second, 20*time.Second)
 }
 
 // The kinds of cuts.
