@@ -5,7 +5,6 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
-	"github.com/logbahn/logbahn/internal/cluster"
 	"github.com/logbahn/logbahn/internal/listener"
 	"github.com/logbahn/logbahn/internal/quorum"
 	"github.com/logbahn/logbahn/internal/wire"
@@ -23,7 +22,7 @@ func (n *Node) startHello(_ context.Context, r kmsg.Request) listener.Finish {
 
 // hello is what this node says of itself.
 func (n *Node) hello() *wire.HelloResponse {
-	resp := &wire.HelloResponse{NodeID: n.broker.NodeID, DirectoryID: n.dir.DirectoryID(), LeaderID: cluster.NoLeader}
+	resp := &wire.HelloResponse{NodeID: n.broker.NodeID, DirectoryID: n.dir.DirectoryID()}
 	if id := n.knownClusterID(); id != "" {
 		resp.ClusterID = &id
 	}
@@ -31,9 +30,8 @@ func (n *Node) hello() *wire.HelloResponse {
 	if q == nil {
 		return resp
 	}
-	status := q.Status()
-	resp.Formed, resp.LeaderID = true, status.Leader
-	for _, m := range status.Members {
+	resp.Formed = true
+	for _, m := range q.Status().Members {
 		if m.Learner {
 			continue
 		}

@@ -31,7 +31,6 @@ var private = [...]api{
 		{to: never, tag: -1, kind: kindInt32},
 		{to: never, tag: -1, kind: kindUUID},
 		{to: never, tag: -1, kind: kindString, nullable: true},
-		{to: never, tag: -1, kind: kindInt8},
 	}},
 	{name: "Proxied", size: unsafe.Sizeof(ProxiedRequest{}), fields: []field{
 		{to: never, tag: -1, kind: kindString},
@@ -157,7 +156,6 @@ type HelloRequest struct {
 	NodeID      int32
 	DirectoryID [16]byte
 	ClusterID   *string // nil when it does not know its cluster yet
-	Formed      bool    // it has a metadata log
 }
 
 // HelloResponse is who answers a Hello, and what it knows of the cluster.
@@ -168,8 +166,7 @@ type HelloResponse struct {
 	NodeID      int32
 	DirectoryID [16]byte
 	ClusterID   *string
-	Formed      bool
-	LeaderID    int32 // of the quorum, -1 when it knows none
+	Formed      bool // it has a metadata log
 	Voters      []HelloVoter
 }
 
@@ -190,8 +187,7 @@ func (*HelloResponse) RequestKind() kmsg.Request { return &HelloRequest{} }
 func (r *HelloRequest) AppendTo(dst []byte) []byte {
 	dst = appendInt32(dst, r.NodeID)
 	dst = append(dst, r.DirectoryID[:]...)
-	dst = appendNullableString(dst, r.ClusterID, true)
-	return append(appendBool(dst, r.Formed), 0)
+	return append(appendNullableString(dst, r.ClusterID, true), 0)
 }
 
 // ReadFrom implements [kmsg.Request].
@@ -200,7 +196,6 @@ func (r *HelloRequest) ReadFrom(src []byte) error {
 	r.NodeID = b.int32()
 	r.DirectoryID = b.uuid()
 	r.ClusterID = b.nullableString()
-	r.Formed = b.int8() != 0
 	b.skipTags()
 	return b.malformed(KeyHello, src)
 }
@@ -212,7 +207,6 @@ func (r *HelloResponse) AppendTo(dst []byte) []byte {
 	dst = append(dst, r.DirectoryID[:]...)
 	dst = appendNullableString(dst, r.ClusterID, true)
 	dst = appendBool(dst, r.Formed)
-	dst = appendInt32(dst, r.LeaderID)
 	dst = appendLength(dst, len(r.Voters), true)
 	for i := range r.Voters {
 		v := &r.Voters[i]
@@ -232,7 +226,6 @@ func (r *HelloResponse) ReadFrom(src []byte) error {
 	r.DirectoryID = b.uuid()
 	r.ClusterID = b.nullableString()
 	r.Formed = b.int8() != 0
-	r.LeaderID = b.int32()
 	r.Voters = make([]HelloVoter, weighedLength[HelloVoter](&b))
 	for i := range r.Voters {
 		v := &r.Voters[i]

@@ -77,7 +77,7 @@ func TestPrivateMessagesCutOff(t *testing.T) {
 func FuzzPrivate(f *testing.F) {
 	id := "cluster"
 	f.Add(KeyRaftMessages, (&RaftMessagesRequest{ClusterID: id, Messages: [][]byte{{1, 2}, nil}}).AppendTo(nil))
-	f.Add(KeyHello, (&HelloRequest{ClusterID: &id, Formed: true}).AppendTo(nil))
+	f.Add(KeyHello, (&HelloRequest{ClusterID: &id}).AppendTo(nil))
 	f.Add(KeyProxied, (&ProxiedRequest{Client: "192.0.2.1:1234"}).AppendTo(nil))
 	f.Add(KeyHello, (&HelloResponse{ClusterID: &id, Voters: []HelloVoter{{NodeID: 1, Address: "a:1"}}}).AppendTo(nil))
 	f.Fuzz(func(t *testing.T, key int16, body []byte) {
