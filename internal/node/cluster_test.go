@@ -577,7 +577,6 @@ func TestNodeAPIsAreForNodes(t *testing.T) {
 			}
 		}
 		req := wire.NewRequest(a.key)
-		req.SetVersion(a.min)
 		if _, err := peers.Request(within(t, 10*time.Second), 1, peer.Control, req); !errors.Is(err, peer.ErrNoAnswer) {
 			t.Errorf("%s is answered on a listener for clients: %v", wire.APIName(a.key), err)
 		}

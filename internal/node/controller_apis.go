@@ -17,7 +17,6 @@ import (
 // nodeAPI is one row of what only nodes ask of each other. It is served by listeners for controllers and told to no client.
 type nodeAPI struct {
 	key int16
-	min int16 // the newest is the newest that there is
 	// pipelines: the next request starts before this one's reply has left. What waits for the quorum must not hold up others.
 	pipelines bool
 	bytesMax  int // 0: as the listener allows
@@ -26,18 +25,14 @@ type nodeAPI struct {
 
 // nodeAPIs is the table of them.
 var nodeAPIs = [...]nodeAPI{
-	{wire.KeyRaftMessages, 0, true, 0, (*Node).startRaftMessages},
-	{wire.KeyHello, 0, false, plainBytesMax, (*Node).startHello},
-	{int16(kmsg.AlterPartition), 2, true, plainBytesMax, (*Node).startChange},
-	{int16(kmsg.Envelope), 0, true, 2 * plainBytesMax, (*Node).startEnvelope},
-	{int16(kmsg.BrokerRegistration), 0, true, plainBytesMax, (*Node).startChange},
-	{int16(kmsg.BrokerHeartbeat), 0, true, plainBytesMax, (*Node).startChange},
-	{int16(kmsg.AllocateProducerIDs), 0, true, plainBytesMax, (*Node).startChange},
+	{wire.KeyRaftMessages, true, 0, (*Node).startRaftMessages},
+	{wire.KeyHello, false, plainBytesMax, (*Node).startHello},
+	{int16(kmsg.Envelope), true, 2 * plainBytesMax, (*Node).startEnvelope},
 }
 
-func lookupNodeAPI(key, version int16) (*nodeAPI, bool) {
+func lookupNodeAPI(key int16) (*nodeAPI, bool) {
 	for i := range nodeAPIs {
-		if a := &nodeAPIs[i]; a.key == key && version >= a.min {
+		if a := &nodeAPIs[i]; a.key == key {
 			return a, true
 		}
 	}
@@ -122,39 +117,6 @@ func (n *Node) decisionError(req kmsg.Request, err error) wire.Error {
 	}
 	n.log.Error("request of another node failed", "api", wire.APIName(req.Key()), "err", err)
 	return wire.UnknownServerError
-}
-
-// startChange runs a request of another node at the controller, which has to be here.
-func (n *Node) startChange(ctx context.Context, req kmsg.Request) listener.Finish {
-	decided := n.decide(ctx, req)
-	return func(ctx context.Context) wire.Response {
-		ctx.Done() // replies before this one leave
-		d := <-decided
-		if d.err != nil {
-			d.resp = refused(req, n.decisionError(req, d.err))
-		}
-		d.resp.SetVersion(req.GetVersion())
-		return wire.Message(d.resp)
-	}
-}
-
-// refused is the response that says nothing but why.
-func refused(req kmsg.Request, code wire.Error) kmsg.Response {
-	switch resp := req.ResponseKind().(type) {
-	case *kmsg.AlterPartitionResponse:
-		resp.ErrorCode = code.Code()
-		return resp
-	case *kmsg.BrokerRegistrationResponse:
-		resp.ErrorCode, resp.BrokerEpoch = code.Code(), -1
-		return resp
-	case *kmsg.BrokerHeartbeatResponse:
-		resp.ErrorCode = code.Code()
-		return resp
-	case *kmsg.AllocateProducerIDsResponse:
-		resp.ErrorCode = code.Code()
-		return resp
-	}
-	return nil
 }
 
 // startEnvelope runs a request that another node has passed on (KIP-590). The response carries the offset of the image that

@@ -17,9 +17,9 @@
 //
 // # Other nodes
 //
-// What only nodes ask of each other is served on listeners for controllers: raft's messages, hello, envelopes, registrations
-// and heartbeats (controller_apis.go). Where no listener is named for controllers and there are several voters, the one
-// between brokers serves both. What a client asks the cluster to change is run by the quorum here, or passed on to the
+// What only nodes ask of each other is served on listeners for controllers: raft's messages, hello, and envelopes, in
+// which registrations and heartbeats come as well (controller_apis.go). Where no listener is named for controllers and there
+// are several voters, the one between brokers serves both. What a client asks the cluster to change is run by the quorum here, or passed on to the
 // controller, and answered when this node's image has it (metadata.go). A request is passed on again only when it is certain
 // that nothing was done of it.
 //

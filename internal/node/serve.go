@@ -329,7 +329,7 @@ func waits(key int16) bool {
 
 func (h handler) Lookup(key, version int16) (listener.API, error) {
 	if h.controllers {
-		if a, ok := lookupNodeAPI(key, version); ok {
+		if a, ok := lookupNodeAPI(key); ok {
 			return listener.API{Pipelines: a.pipelines, BytesMax: a.bytesMax}, nil
 		}
 	}
@@ -360,7 +360,7 @@ func lookup(key, version int16) (listener.API, error) {
 
 func (h handler) Start(ctx context.Context, c *listener.Conn, header wire.RequestHeader, body any) (listener.Finish, error) {
 	if h.controllers {
-		if a, ok := lookupNodeAPI(header.Key, header.Version); ok {
+		if a, ok := lookupNodeAPI(header.Key); ok {
 			return a.start(h.node, ctx, body.(kmsg.Request)), nil
 		}
 		if err := h.node.awaitServing(ctx); err != nil {
