@@ -37,7 +37,8 @@ var ThreeNodes = []Scenario{
 		r.calmly(3, func() { r.damage(func(name string) bool { return ofTopic(name) && strings.HasSuffix(name, ".log") }) })
 	}},
 	{Name: "three-nodes-05-bit-flip-running", Machines: 3, Settings: map[string]string{"scrub.bytes.per.second": "1073741824"}, Faults: func(r *Run) {
-		r.calmly(4, func() { r.rot() })
+		m := r.Pick() // one machine: a partition whose copies are all damaged is lost
+		r.calmly(4, func() { r.rot(m) })
 	}},
 	{Name: "three-nodes-06-bit-flip-index", Machines: 3, Faults: func(r *Run) {
 		r.calmly(4, func() {
@@ -157,8 +158,7 @@ func (r *Run) damage(pick func(name string) bool) {
 }
 
 // rot flips a bit of a segment of a machine that runs.
-func (r *Run) rot() {
-	m := r.Pick()
+func (r *Run) rot(m *Machine) {
 	if _, err := m.FlipBit(r.Rand, func(name string) bool { return ofTopic(name) && strings.HasSuffix(name, ".log") }); err != nil {
 		r.Trace.Logf("%s: no bit flipped: %v", m.Name, err)
 	}
