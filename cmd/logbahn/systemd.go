@@ -30,6 +30,9 @@ func newSupervisor(log *slog.Logger) *supervisor {
 	return s
 }
 
+// tellPatience bounds the wait for a supervisor that does not read: its node must be able to stop.
+const tellPatience = time.Second
+
 // tell sends a state, lines of the form NAME=value. Whoever supervises may have gone: that is no reason to stop.
 func (s *supervisor) tell(state string) {
 	if s.socket == "" {
@@ -41,6 +44,7 @@ func (s *supervisor) tell(state string) {
 	}
 	c, err := net.DialUnix("unixgram", nil, &net.UnixAddr{Name: name, Net: "unixgram"})
 	if err == nil {
+		_ = c.SetWriteDeadline(time.Now().Add(tellPatience))
 		_, err = c.Write([]byte(state))
 		_ = c.Close()
 	}
