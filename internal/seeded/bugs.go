@@ -106,11 +106,11 @@ var Bugs = [...]Fault{
 	AcknowledgeBeforeSync: {"acknowledge-before-sync", "entries are acknowledged before they are synced", quorums, ".", nil},
 
 	PassOverChecksum:   {"pass-over-checksum", "a voter starts with a vote that is not what it has written", clusters, "TestScenarios/three-nodes-07-bit-flip-metadata", fewSeeds},
-	TrustMissingFolder: {"trust-missing-folder", "a replica whose folder is gone begins anew and stays in sync", clusters, "TestScenarios/three-nodes-08-missing-files", fewSeeds},
+	TrustMissingFolder: {"trust-missing-folder", "a replica whose folder is gone begins anew and stays in sync", crashes, "TestMissingFolder", nil},
 	AnswerWhileLoading: {"answer-while-loading", "a group coordinator answers from half a log", clusters, "TestScenarios/three-nodes-18-kill-group-coordinator", fewSeeds},
 	ReuseTopicID:       {"reuse-topic-id", "a topic that is made again has its old id", clusters, "TestScenarios/three-nodes-22-recreate-topic", fewSeeds},
 	KeepMovedReplica:   {"keep-moved-replica", "a replica that was moved away stays", clusters, "TestScenarios/four-nodes-23-reassign", fewSeeds},
-	PassOverDirectory:  {"pass-over-directory", "a broker with an empty disk stays in sync", clusters, "TestScenarios/three-nodes-24-empty-disk", fewSeeds},
+	PassOverDirectory:  {"pass-over-directory", "a broker with an empty disk stays in sync", "internal/quorum/controller", ".", nil},
 	KeepRemovedVoter:   {"keep-removed-voter", "a voter that was removed votes on", clusters, "TestScenarios/four-nodes-26-members", fewSeeds},
-	AnswerBeforeImage:  {"answer-before-image", "a change is answered before the node that was asked knows of it", clusters, "TestScenarios/three-nodes-00-nothing", fewSeeds},
+	AnswerBeforeImage:  {"answer-before-image", "a change is answered before the node that was asked knows of it", clusters, "TestScenarios/three-nodes-14-network", fewSeeds},
 }

@@ -84,11 +84,7 @@ func (r *Run) emptyDisk() {
 	m.Kill()
 	r.Between(100*time.Millisecond, 12*time.Second) // about the session timeout: it may come back as the leader
 	m.Empty()
-	m.PowerOn()
-	if chance(r.Rand, 2) {
-		r.Between(0, 5*time.Second)
-		r.crashAnother(m)
-	}
+	r.comeBack(m, m.PowerOn, r.Rand.IntN(3))
 	r.awaitReplaced(m, before)
 }
 
@@ -108,13 +104,9 @@ func (r *Run) loseFiles() {
 		r.Load.tell("%s: nothing removed: %v", m.Name, err)
 	}
 	if stopped {
-		m.Start()
+		r.comeBack(m, m.Start, r.Rand.IntN(2))
 	} else {
-		m.PowerOn()
-	}
-	if chance(r.Rand, 2) {
-		r.Between(0, 5*time.Second)
-		r.crashAnother(m)
+		r.comeBack(m, m.PowerOn, r.Rand.IntN(2))
 	}
 	r.awaitInSync()
 }
@@ -162,13 +154,31 @@ func segments(fs vfs.FS, pick func(string) bool) (heads, ends map[string]bool, e
 	return heads, ends, err
 }
 
-// crashAnother kills one of the machines that still have everything, for a moment.
-func (r *Run) crashAnother(but *Machine) {
-	m := r.Pick()
-	for m == but {
-		m = r.Pick()
+// comeBack starts a machine that lacks something: alone, while another one that lacks nothing is killed, or as the first of all.
+func (r *Run) comeBack(m *Machine, start func(), how int) {
+	var others []*Machine
+	for _, i := range r.Rand.Perm(len(r.Machines)) {
+		if r.Machines[i] != m {
+			others = append(others, r.Machines[i])
+		}
 	}
-	r.crash(m, m.Kill)
+	switch how {
+	case 0:
+		start()
+	case 1:
+		start()
+		r.Between(0, 5*time.Second)
+		r.crash(others[0], others[0].Kill)
+	case 2:
+		for _, o := range others {
+			o.Kill()
+		}
+		start()
+		for _, o := range others {
+			r.Between(0, time.Second)
+			o.PowerOn()
+		}
+	}
 }
 
 // watchLeaders asks the leaders, until it is told to stop, where their partitions begin and end: a leader that has less than was
