@@ -81,7 +81,7 @@ func (s *Set) placeOne(t *cluster.Topic, index int32, settings *Settings) {
 	}
 	p.assign(replica.Assignment{
 		Leader: at.Leader, LeaderEpoch: at.LeaderEpoch, PartitionEpoch: at.PartitionEpoch, UncleanEpoch: at.UncleanEpoch,
-		Replicas: at.Replicas, ISR: at.ISR, MinISR: settings.MinISR,
+		Replicas: at.Replicas, ISR: at.ISR, ELR: at.ELR, MinISR: settings.MinISR,
 	})
 	if !open {
 		s.add(p)

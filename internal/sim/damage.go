@@ -84,7 +84,7 @@ func (r *Run) emptyDisk() {
 	m.Kill()
 	r.Between(100*time.Millisecond, 12*time.Second) // about the session timeout: it may come back as the leader
 	m.Empty()
-	r.comeBack(m, m.PowerOn, r.Rand.IntN(3))
+	r.comeBack(m, m.PowerOn)
 	r.awaitReplaced(m, before)
 }
 
@@ -104,9 +104,9 @@ func (r *Run) loseFiles() {
 		r.Load.tell("%s: nothing removed: %v", m.Name, err)
 	}
 	if stopped {
-		r.comeBack(m, m.Start, r.Rand.IntN(2))
+		r.comeBack(m, m.Start)
 	} else {
-		r.comeBack(m, m.PowerOn, r.Rand.IntN(2))
+		r.comeBack(m, m.PowerOn)
 	}
 	r.awaitInSync()
 }
@@ -155,14 +155,14 @@ func segments(fs vfs.FS, pick func(string) bool) (heads, ends map[string]bool, e
 }
 
 // comeBack starts a machine that lacks something: alone, while another one that lacks nothing is killed, or as the first of all.
-func (r *Run) comeBack(m *Machine, start func(), how int) {
+func (r *Run) comeBack(m *Machine, start func()) {
 	var others []*Machine
 	for _, i := range r.Rand.Perm(len(r.Machines)) {
 		if r.Machines[i] != m {
 			others = append(others, r.Machines[i])
 		}
 	}
-	switch how {
+	switch r.Rand.IntN(3) {
 	case 0:
 		start()
 	case 1:

@@ -167,7 +167,8 @@ func (m *Machine) Tick(nowMs int64) Effects {
 }
 
 // Failed says that this replica's log takes no more records, in this life. As leader it proposes an in-sync set without
-// itself, from which another one is elected; where it is alone in sync it stays.
+// itself, from which another one is elected; where it is alone in sync, one of those that are eligible; where nobody is, it
+// stays.
 func (m *Machine) Failed() Effects {
 	m.failed = true
 	if m.mustResign() {
@@ -186,7 +187,7 @@ func (m *Machine) NoSpace() Effects {
 }
 
 func (m *Machine) mustResign() bool {
-	return m.failed && m.IsLeader() && m.proposed == nil && len(m.isr) > 1
+	return m.failed && m.IsLeader() && m.proposed == nil && (len(m.isr) > 1 || m.others)
 }
 
 func (m *Machine) resign(e Effects) Effects {

@@ -18,6 +18,7 @@ type Machine struct {
 	uncleanEpoch   int32
 	minISR         int
 	isr            []cluster.NodeID // sorted
+	others         bool             // another replica is eligible to lead without being in sync
 
 	end, flushed  int64 // this replica's
 	highWatermark int64
@@ -53,7 +54,8 @@ type Assignment struct {
 	// when there was none.
 	UncleanEpoch  int32
 	Replicas, ISR []cluster.NodeID
-	MinISR        int // min.insync.replicas of the topic
+	ELR           []cluster.NodeID // who has all committed records without being in sync (KIP-966)
+	MinISR        int              // min.insync.replicas of the topic
 }
 
 // Effects are what has to be done after an event, in the order of the fields.
@@ -139,6 +141,7 @@ func (m *Machine) Assigned(a Assignment, nowMs int64) Effects {
 	m.leader, m.leaderEpoch, m.partitionEpoch, m.uncleanEpoch = a.Leader, a.LeaderEpoch, a.PartitionEpoch, a.UncleanEpoch
 	m.minISR = max(a.MinISR, 1)
 	m.isr = slices.Sorted(slices.Values(a.ISR))
+	m.others = slices.ContainsFunc(a.ELR, func(id cluster.NodeID) bool { return id != m.self })
 	e := None
 	e.Wake = newEpoch || wasLeader != m.IsLeader()
 	e.LostLeadership = wasLeader && e.Wake

@@ -136,6 +136,26 @@ func TestLeaderWithoutRoomResigns(t *testing.T) {
 	}
 }
 
+// A leader that is alone in sync leaves the partition to those that have everything too, if there are any.
+func TestFailedLeaderResigns(t *testing.T) {
+	for _, c := range []struct {
+		isr, elr, want []cluster.NodeID
+	}{
+		{ids(1, 2, 3), nil, ids(2, 3)},
+		{ids(1), ids(2, 3), []cluster.NodeID{}},
+		{ids(1), ids(1), nil},
+		{ids(1), nil, nil},
+	} {
+		m := leading(t, 1, ids(1, 2, 3), c.isr)
+		m.Assigned(Assignment{Leader: 1, LeaderEpoch: m.leaderEpoch, PartitionEpoch: m.partitionEpoch + 1,
+			Replicas: ids(1, 2, 3), ISR: c.isr, ELR: c.elr, MinISR: 2}, 0)
+		e := m.Failed()
+		if (e.Propose.ISR == nil) != (c.want == nil) || !slices.Equal(members(e.Propose), c.want) {
+			t.Errorf("in sync %v, eligible %v: asks for %v, want %v", c.isr, c.elr, e.Propose.ISR, c.want)
+		}
+	}
+}
+
 // TestFollowerStaysUnderLoad lets a follower fetch that never has all, since records come without a pause, and another one
 // that fetches everything and whose disk stands still.
 func TestFollowerStaysUnderLoad(t *testing.T) {

@@ -122,7 +122,7 @@ func (asked proposal) check(img *cluster.Image, p *cluster.Partition, leader clu
 		return wire.InvalidRequest
 	case asked.partitionEpoch < p.PartitionEpoch && !seeded.Is(seeded.PassOverPartitionEpoch):
 		return wire.InvalidUpdateVersion
-	case !slices.Contains(asked.isr, leader) && !asked.resigns(p):
+	case !slices.Contains(asked.isr, leader) && !asked.resigns(img, p):
 		return wire.InvalidRequest
 	case asked.recovering && (!p.Recovering || len(asked.isr) > 1):
 		return wire.InvalidRequest
@@ -141,10 +141,16 @@ func (asked proposal) check(img *cluster.Image, p *cluster.Partition, leader clu
 }
 
 // resigns tells whether a leader leaves the others that are in sync, as one whose log has failed does (Kafka has no such
-// request). Another one is elected then.
-func (asked proposal) resigns(p *cluster.Partition) bool {
+// request). Another one is elected then: of those, or where it was alone, of the eligible.
+func (asked proposal) resigns(img *cluster.Image, p *cluster.Partition) bool {
 	others := minus(p.ISR, []cluster.NodeID{p.Leader})
-	return len(others) > 0 && slices.Equal(inOrder(p.Replicas, asked.isr), inOrder(p.Replicas, others))
+	if !slices.Equal(inOrder(p.Replicas, asked.isr), inOrder(p.Replicas, others)) {
+		return false
+	}
+	return len(others) > 0 || slices.ContainsFunc(p.ELR, func(id cluster.NodeID) bool {
+		b, ok := img.Broker(id)
+		return ok && standingOf(&b) == live
+	})
 }
 
 // mayJoin tells whether a broker may be in the in-sync set. One that drains may stay in it: a leader that is alone could

@@ -439,7 +439,7 @@ func (g *game) lead(p *player) {
 	}
 }
 
-// alterISR lets a leader take somebody out of the in-sync set, or let in who has caught up.
+// alterISR lets a leader take somebody out of the in-sync set, or let in who has caught up, or resign.
 func (g *game) alterISR(p *player) {
 	if !p.up || p.view == nil || p.epoch < 0 {
 		return
@@ -453,6 +453,9 @@ func (g *game) alterISR(p *player) {
 			if id == p.id || in && g.r.IntN(5) > 0 || !in && caughtUp {
 				isr = append(isr, id)
 			}
+		}
+		if g.r.IntN(12) == 0 {
+			isr = slices.DeleteFunc(slices.Clone(part.ISR), func(id cluster.NodeID) bool { return id == p.id })
 		}
 		if l.proposed != nil || slices.Equal(isr, part.ISR) {
 			continue

@@ -258,7 +258,7 @@ func (x *explorer) assign(s *state, n *node, id cluster.NodeID) {
 	p := partitionOf(s.image(n))
 	a := replica.Assignment{
 		Leader: p.Leader, LeaderEpoch: p.LeaderEpoch, PartitionEpoch: p.PartitionEpoch, UncleanEpoch: p.UncleanEpoch,
-		Replicas: p.Replicas, ISR: p.ISR, MinISR: minISR,
+		Replicas: p.Replicas, ISR: p.ISR, ELR: p.ELR, MinISR: minISR,
 	}
 	newEpoch := a.LeaderEpoch > n.machine.LeaderEpoch()
 	if a.Leader == id && !n.rotten && (newEpoch || !n.machine.IsLeader()) {
