@@ -610,6 +610,12 @@ func (c *checker) complete(id cluster.NodeID, img *cluster.Image) {
 	}
 }
 
+// isMember tells whether a node takes itself for one. Its loop has to stand still: the state is the loop's own.
+func (v *voterNode) isMember() bool {
+	synctest.Wait()
+	return v.q.member()
+}
+
 // bubble runs f in a synctest bubble on a simulated cluster, and stops its nodes.
 func bubble(t *testing.T, seed uint64, voters int, f func(s *simulated)) {
 	synctest.Test(t, func(t *testing.T) {

@@ -59,7 +59,7 @@ func TestDamagedVoterAmongOthers(t *testing.T) {
 				s.mustStart(ill)
 				s.mustDo("with an empty directory")
 				time.Sleep(5 * time.Second)
-				if ill.v.q.member() {
+				if ill.v.isMember() {
 					t.Fatal("an empty directory is a member")
 				}
 				old := s.begun[ill.id-1]

@@ -94,7 +94,7 @@ func TestLeaderRemovesItself(t *testing.T) {
 		}
 		s.settle()
 		for _, n := range s.nodes {
-			if voter := slices.Contains(s.voters(), n.id); !voter && n.v.q.member() {
+			if voter := slices.Contains(s.voters(), n.id); !voter && n.v.isMember() {
 				t.Errorf("node %d does not know that it was removed", n.id)
 			}
 		}

@@ -156,7 +156,7 @@ func TestDeposedLeaderBecomesObserver(t *testing.T) {
 				t.Errorf("a change that was overruled: %v", err)
 			}
 		}
-		if old.v.q.member() {
+		if old.v.isMember() {
 			t.Error("it does not know that it was removed")
 		}
 	})
