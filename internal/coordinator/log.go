@@ -24,8 +24,9 @@ type Log interface {
 	// Wait returns when the high watermark has reached endOffset. It fails when the epoch is over, when the log fails, and
 	// with ctx's error.
 	Wait(ctx context.Context, endOffset int64) error
-	// Confirmed tells whether nobody else can lead the partition yet for want of a sign of life from this broker. That the
-	// epoch is not known to be over does not say so: a broker that is cut off does not hear of its end.
+	// Confirmed tells whether nobody else can lead the partition yet for want of a sign of life from this broker, or because it
+	// has resigned. That the epoch is not known to be over does not say so: a broker that is cut off, or that has no room for
+	// the metadata, does not hear of its end.
 	Confirmed() bool
 }
 

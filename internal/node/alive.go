@@ -216,7 +216,7 @@ func (n *Node) confirmed() bool {
 		return true
 	}
 	sent := n.alive.confirmed.Load()
-	if sent == nil {
+	if sent == nil || n.quorum.Stalled() { // others may lead for another reason, of which the image says nothing
 		return false
 	}
 	session := milliseconds(int64(n.broker.Quorum.SessionTimeoutMs))

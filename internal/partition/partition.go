@@ -115,8 +115,16 @@ func (p *Partition) Leading() (epoch int32, ok bool) {
 	return p.mu.machine.LeaderEpoch(), p.mu.machine.IsLeader() && p.mu.offline == nil
 }
 
-// Confirmed tells whether this broker can be sure that no other one leads for its silence (Config.Confirmed).
-func (p *Partition) Confirmed() bool { return p.cfg.Confirmed() }
+// Confirmed tells whether this broker can be sure that no other one leads for its silence (Config.Confirmed), or because it
+// has resigned.
+func (p *Partition) Confirmed() bool {
+	if !p.cfg.Confirmed() {
+		return false
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return !p.mu.machine.Resigns()
+}
 
 // Leader returns who leads the partition, in which epoch, as far as this replica knows; -1 when nobody does.
 func (p *Partition) Leader() (cluster.NodeID, int32) {

@@ -93,6 +93,10 @@ func TestCloseOnFullDisk(t *testing.T) {
 		answered <- err
 	}()
 	<-refused
+	<-refused // the first refusal is known
+	if !v.q.Stalled() {
+		t.Error("it does not say that it is stalled")
+	}
 	v.q.Close()
 	if err := <-answered; err == nil {
 		t.Fatal("answered")

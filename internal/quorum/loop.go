@@ -280,6 +280,8 @@ func (q *Quorum) untilSpace(write func() error) error {
 		if !told {
 			q.log.Error("the disk is full: no change of the metadata until there is space", "err", err)
 			told = true
+			q.stalled.Store(true)
+			defer q.stalled.Store(false)
 		}
 		select {
 		case <-q.stop:

@@ -106,6 +106,7 @@ type Quorum struct {
 	observers  observers
 	lastRead   atomic.Pointer[lastRead]
 	status     atomic.Pointer[Status]
+	stalled    atomic.Bool // see Stalled
 	publish    publisher
 	requests   chan *request
 	inbox      chan *pb.Message

@@ -41,6 +41,9 @@ func (q *Quorum) Status() Status {
 	return s
 }
 
+// Stalled tells whether this node takes over no changes because its disk is full: its image is of an earlier time.
+func (q *Quorum) Stalled() bool { return q.stalled.Load() }
+
 // contact is when a leader has heard of a member.
 type contact struct{ heard, caughtUp time.Time }
 

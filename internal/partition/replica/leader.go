@@ -186,6 +186,12 @@ func (m *Machine) NoSpace() Effects {
 	return None
 }
 
+// Resigns tells whether a leader has asked for another one to be elected and does not know yet what has become of that: the
+// other may lead already, long before the image says so here.
+func (m *Machine) Resigns() bool {
+	return m.IsLeader() && m.proposed != nil && !slices.Contains(m.proposed, m.self)
+}
+
 func (m *Machine) mustResign() bool {
 	return m.failed && m.IsLeader() && m.proposed == nil && (len(m.isr) > 1 || m.others)
 }

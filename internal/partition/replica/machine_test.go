@@ -136,6 +136,31 @@ func TestLeaderWithoutRoomResigns(t *testing.T) {
 	}
 }
 
+// Whoever has resigned may have been followed by another leader, until it is told or refused.
+func TestResignsUntilItIsKnown(t *testing.T) {
+	m := leading(t, 1, ids(1, 2, 3), ids(1, 2, 3))
+	if m.Resigns() {
+		t.Fatal("it has not")
+	}
+	e := m.NoSpace()
+	if !m.Resigns() {
+		t.Fatal("another may lead")
+	}
+	m.ProposalRefused(e.Propose)
+	if m.Resigns() {
+		t.Fatal("it was refused")
+	}
+	m.NoSpace()
+	m.Assigned(Assignment{Leader: 2, LeaderEpoch: m.leaderEpoch + 1, PartitionEpoch: m.partitionEpoch + 1, Replicas: ids(1, 2, 3), ISR: ids(2, 3), MinISR: 1}, 0)
+	if m.Resigns() {
+		t.Fatal("it follows")
+	}
+	m = leading(t, 1, ids(1, 2), ids(1, 2))
+	if e := m.Tick(5000); e.Propose.ISR == nil || m.Resigns() {
+		t.Fatal("a follower that leaves is no resignation")
+	}
+}
+
 // A leader that is alone in sync leaves the partition to those that have everything too, if there are any.
 func TestFailedLeaderResigns(t *testing.T) {
 	for _, c := range []struct {
