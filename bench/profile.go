@@ -17,9 +17,12 @@ import (
 // profileTime is how long a profile looks; the load begins before it and ends after it.
 const profileTime = 2 * time.Second
 
-const fetchProfile = "fetch"
+const (
+	fetchProfile = "fetch"
+	smallProfile = "client-100-B" // records of 100 B through the client library
+)
 
-// profile profiles the broker under one of the raw loads and leaves the files for go tool pprof; -system
+// profile profiles the broker under one of the raw loads, or records of 100 B by the client library, and leaves the files for go tool pprof; -system
 // logbahn-sync has the broker flush.
 func profile(ctx context.Context, o *options) error {
 	run, err := profiledLoad(o.load)
@@ -68,6 +71,16 @@ func profiledLoad(name string) (func(context.Context, string) (*load.Result, err
 			return load.FetchLoad{Addr: addr, Topic: profileTopic, Conns: 1, BytesMax: 1 << 20, Limits: limits}.Run(ctx)
 		}, nil
 	}
+	if name == smallProfile {
+		return func(ctx context.Context, addr string) (*load.Result, error) {
+			c, err := load.NewKafka([]string{addr}, load.OneCopy, load.Codecs["none"])
+			if err != nil {
+				return nil, err
+			}
+			defer c.Close()
+			return c.Produce(ctx, profileTopic, load.Values(100), limits)
+		}, nil
+	}
 	for _, shape := range rawShapes {
 		if profileName(shape.name) == name {
 			return produce(shape.conns, shape.records, shape.valueBytes, limits), nil
@@ -79,7 +92,7 @@ func profiledLoad(name string) (func(context.Context, string) (*load.Result, err
 func profileName(shape string) string { return strings.ReplaceAll(shape, " ", "-") }
 
 func profileNames() string {
-	names := []string{fetchProfile}
+	names := []string{fetchProfile, smallProfile}
 	for _, shape := range rawShapes {
 		names = append(names, profileName(shape.name))
 	}
