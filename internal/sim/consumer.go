@@ -171,7 +171,9 @@ func (l *Load) recordCommit(partition int32, offset int64) int {
 func (l *Load) recordCommitted(i int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.history.Commits[i].Outcome, l.history.Commits[i].End = check.OK, l.now()
+	c := &l.history.Commits[i]
+	c.Outcome, c.End = check.OK, l.now()
+	c.Again = c.End-c.Begin >= retryBackoff
 }
 
 // assigned comes before the committed offsets are asked for.

@@ -25,6 +25,7 @@ const (
 	partitions  = 3
 
 	callMax       = 5 * time.Second // what a client waits for an answer to one call
+	retryBackoff  = 250 * time.Millisecond
 	producerPause = time.Second
 	burstMax      = 5
 	lifeMin       = 8 * time.Second // of one client, before another takes its place
@@ -179,7 +180,7 @@ func (l *Load) client(host *Host, opts ...kgo.Opt) (*kgo.Client, error) {
 	return l.cluster.Client(host, append([]kgo.Opt{
 		kgo.MetadataMinAge(100 * time.Millisecond), kgo.MetadataMaxAge(5 * time.Second),
 		kgo.RequestTimeoutOverhead(3 * time.Second),
-		kgo.RetryBackoffFn(func(int) time.Duration { return 250 * time.Millisecond }),
+		kgo.RetryBackoffFn(func(int) time.Duration { return retryBackoff }),
 		kgo.DisableClientMetrics(),
 	}, opts...)...)
 }

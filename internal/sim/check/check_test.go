@@ -54,6 +54,11 @@ func final(replica string, values ...string) Final {
 	return f
 }
 
+func again(c Commit) Commit {
+	c.Again = true
+	return c
+}
+
 func commit(offset int64, outcome Outcome, begin int) Commit {
 	return Commit{Partition: p0, Group: "g", Offset: offset, Outcome: outcome,
 		Begin: time.Duration(begin) * time.Second, End: time.Duration(begin+1) * time.Second}
@@ -122,6 +127,9 @@ func TestCheck(t *testing.T) {
 			Sends: []Send{a, sent("p", "c", 2, 4)}, Reads: []Read{read("c", 1, 0, "a"), read("c", 2, 2, "c")},
 		}, nil},
 		{"a commit that went back", History{Commits: []Commit{commit(3, OK, 0), commit(5, OK, 2)}, Fetched: []Fetched{fetched(3, 9)}}, []Kind{CommitBack}},
+		{"a commit that was sent again, and whose first sending comes late", History{
+			Commits: []Commit{again(commit(3, OK, 0)), commit(5, OK, 2)}, Fetched: []Fetched{fetched(3, 9)},
+		}, nil},
 		{"a commit that is gone", History{Commits: []Commit{commit(3, OK, 0)}, Fetched: []Fetched{fetched(-1, 9)}}, []Kind{CommitBack}},
 		{"a commit that may not have happened", History{Commits: []Commit{commit(3, OK, 0), commit(5, Info, 2)}, Fetched: []Fetched{fetched(3, 9)}}, nil},
 		{"a commit that may have happened", History{Commits: []Commit{commit(3, OK, 0), commit(5, Info, 2)}, Fetched: []Fetched{fetched(5, 9)}}, nil},

@@ -50,6 +50,9 @@ type Commit struct {
 	Offset     int64
 	Outcome    Outcome
 	Begin, End time.Duration // End only when OK
+	// Again: its client may have sent it more than once. What it has sent first may still lie on the way, behind a cut, and come
+	// after the one that was acknowledged: OffsetCommit, unlike Produce, has no sequence.
+	Again bool
 }
 
 // Fetched is what a group's committed offset was for who asked, -1 for none.

@@ -132,14 +132,14 @@ func otherBefore(known []Commit, f *Fetched) *Commit {
 }
 
 // mayHaveCommitted tells whether somebody has committed what was fetched, and whether that may have come after other. A
-// request whose client has given up may still lie on the way: its commit may come any time.
+// request whose client has given up, or has sent another in its place, may still lie on the way: its commit may come any time.
 func (p *partition) mayHaveCommitted(f *Fetched, other *Commit) (committed, current bool) {
 	for _, c := range p.commits {
 		if c.Group != f.Group || c.Offset != f.Offset || c.Outcome == Fail || c.Begin > f.End {
 			continue
 		}
 		committed = true
-		if other == nil || c.Outcome == Info || c.End >= other.Begin {
+		if other == nil || c.Outcome == Info || c.Again || c.End >= other.Begin {
 			current = true
 		}
 	}
