@@ -6,9 +6,11 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
+	"go.etcd.io/raft/v3"
 
 	"github.com/logbahn/logbahn/internal/cluster"
 	"github.com/logbahn/logbahn/internal/wire"
@@ -234,6 +236,40 @@ func TestResign(t *testing.T) {
 		}
 		if err := s.running(old.id).Resign(ctx); err != nil { // it does not lead
 			t.Error(err)
+		}
+		s.settle()
+	})
+}
+
+// TestResignWithoutAnHeirAtFirst asks in a moment in which nobody has answered the leader since it last counted who does.
+func TestResignWithoutAnHeirAtFirst(t *testing.T) {
+	bubble(t, 9, 3, func(s *simulated) {
+		s.startAll()
+		s.mustDo("a")
+		old := s.leader()
+		answers := func(cut bool) {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			for id := range s.nodes {
+				s.cut[[2]cluster.NodeID{id, old.id}] = cut
+			}
+		}
+		answers(true)
+		s.await(time.Second, "nobody has answered", func() bool {
+			synctest.Wait() // the state is the loop's own
+			return old.v.q.heir() == raft.None
+		})
+		ctx, cancel := context.WithTimeout(s.t.Context(), 200*time.Millisecond)
+		defer cancel()
+		resigned := make(chan error, 1)
+		go func() { resigned <- s.running(old.id).Resign(ctx) }()
+		synctest.Wait()
+		if len(resigned) > 0 || s.leader() != old {
+			t.Fatal("it has found an heir, or does not lead: the test shows nothing")
+		}
+		answers(false)
+		if err := <-resigned; err != nil {
+			t.Fatal(err)
 		}
 		s.settle()
 	})
