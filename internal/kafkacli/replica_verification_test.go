@@ -46,6 +46,7 @@ func TestReplicasCompared(t *testing.T) {
 		"one has less":              {map[int32]copied{1: {9, whole}, 2: {9, whole[:61]}}, 7, "", "", false},
 		"one ends within a batch":   {map[int32]copied{1: {9, whole}, 2: {9, whole[:100]}}, 7, "", "", false},
 		"one does not answer":       {map[int32]copied{1: {9, whole}, 2: {-1, nil}}, 5, "", "", false},
+		"it has no replicas":        {map[int32]copied{}, 5, "", "", false},
 		"another checksum":          {map[int32]copied{1: {9, whole}, 2: {9, join(batch(5, 2, 99), whole[61:])}}, 9, "partition rides-3 has unmatched checksum at offset 6; replica 1's checksum 11; replica 2's checksum 99\n", "", false},
 		"another batch":             {map[int32]copied{1: {9, whole}, 2: {9, batch(5, 4, 11)}}, 5, "partition rides-3: replica 1's offset 6 doesn't match replica 2's offset 8\n", "", true},
 		"the others are still seen": {map[int32]copied{1: {-1, nil}, 2: {9, whole}, 3: {9, batch(5, 4, 11)}}, 5, "replica 2's offset 6 doesn't match replica 3's offset 8\n", "", true},
