@@ -22,10 +22,7 @@ func (r *Run) damageQuorum(pick func(name string) bool, needed bool) {
 	m := r.Pick()
 	before := r.directory(m)
 	m.Kill()
-	hit, err := m.FlipBit(r.Rand, pick)
-	if err != nil {
-		r.Load.tell("%s: no bit flipped: %v", m.Name, err)
-	}
+	hit := r.flipBit(m, pick)
 	m.PowerOn()
 	why := r.awaitRefusal(m)
 	switch {
@@ -41,6 +38,15 @@ func (r *Run) damageQuorum(pick func(name string) bool, needed bool) {
 	m.Empty()
 	m.PowerOn()
 	r.awaitReplaced(m, before)
+}
+
+// flipBit flips a bit of one of a machine's files, and returns which: a run that finds none shows nothing.
+func (r *Run) flipBit(m *Machine, pick func(name string) bool) (hit string) {
+	hit, err := m.FlipBit(r.Rand, pick)
+	if err != nil || hit == "" {
+		r.Load.tell("%s: no bit flipped: %v", m.Name, err)
+	}
+	return hit
 }
 
 // awaitRefusal returns why a machine's node does not start, nil when it does.

@@ -328,6 +328,9 @@ func (m *Machine) FailSync() {
 	m.disk.failing.Store(true)
 }
 
+// syncPending tells whether the sync that FailSync has chosen has not come yet.
+func (m *Machine) syncPending() bool { return m.disk.failing.Load() }
+
 // WellDisk ends slowness, failures and want of room.
 func (m *Machine) WellDisk() {
 	m.mu.Lock()

@@ -10,15 +10,16 @@ import (
 )
 
 // reassign gives a partition other replicas under load. The machine that it comes to may be killed on the way, and the whole may
-// be called off; then it must be as it was.
-func (r *Run) reassign() {
+// be called off; then it must be as it was. It tells whether the machines were accepted, and one of them is new.
+func (r *Run) reassign() (accepted bool) {
 	name, index, replicas := r.drawPartition()
 	if len(replicas) == 0 {
-		return
+		return false
 	}
 	target := r.drawReplicas(len(replicas))
 	came := slices.IndexFunc(target, func(id int32) bool { return !slices.Contains(replicas, id) })
-	if r.assign(name, index, target) && came >= 0 && chance(r.Rand, 2) {
+	accepted = r.assign(name, index, target) && came >= 0
+	if accepted && chance(r.Rand, 2) {
 		r.Between(0, 2*time.Second)
 		m := r.Machines[target[came]-1]
 		r.crash(m, m.Kill)
@@ -28,6 +29,7 @@ func (r *Run) reassign() {
 		r.assign(name, index, nil)
 	}
 	r.awaitReassigned()
+	return accepted
 }
 
 // resize takes a replica from a partition and gives it back: the same as a reassignment, for a cluster without machines to

@@ -57,6 +57,9 @@ func (l *Load) noteAssigned(ctx context.Context, cl *kgo.Client) error {
 	if err != nil {
 		return err
 	}
+	if err := md.Topics.Error(); err != nil { // what is not named would not be looked for
+		return err
+	}
 	l.assigned = make(map[check.Partition][]int32)
 	for _, t := range md.Topics.Sorted() {
 		for _, p := range t.Partitions.Sorted() {
