@@ -93,6 +93,9 @@ var scaleTables = []struct {
 	}},
 }
 
+// scaleEnd is how long bench/scale may take to end when it is interrupted, before it is killed.
+const scaleEnd = 20 * time.Second
+
 // scale runs bench/scale for each size.
 func scale(ctx context.Context, o *options, results *Results) error {
 	for _, size := range scaleSizes {
@@ -101,6 +104,8 @@ func scale(ctx context.Context, o *options, results *Results) error {
 			"-brokers", strconv.Itoa(size.brokers), "-partitions", strconv.Itoa(size.partitions), "-patience", size.patience.String())
 		var out bytes.Buffer
 		cmd.Stdout, cmd.Stderr = &out, os.Stderr
+		cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) } // it has gigabytes to remove
+		cmd.WaitDelay = scaleEnd
 		err := cmd.Run()
 		if err == nil {
 			err = json.Unmarshal(out.Bytes(), &sample.Metrics)

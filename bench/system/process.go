@@ -39,14 +39,13 @@ func (p *Process) Launch() (err error) {
 			return err
 		}
 	}
-	p.cmd = p.command(p.env, p.at)
-	p.cmd.Stdout, p.cmd.Stderr = p.output, p.output
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // whatever becomes of the benchmark
-	if err := p.cmd.Start(); err != nil {
+	cmd := p.command(p.env, p.at)
+	cmd.Stdout, cmd.Stderr = p.output, p.output
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // whatever becomes of the benchmark
+	if err := cmd.Start(); err != nil {
 		return err
 	}
-	p.PID = p.cmd.Process.Pid
-	p.done = make(chan struct{})
+	p.cmd, p.PID, p.done = cmd, cmd.Process.Pid, make(chan struct{})
 	go func(cmd *exec.Cmd, done chan struct{}) {
 		p.exit = cmd.Wait()
 		close(done)
