@@ -212,14 +212,14 @@ func (d *Dir) release(tp TopicPartition) {
 // renamed is tried again in the background.
 func (d *Dir) Delete(logs ...*Log) error {
 	var errs []error
-	gone := make([]TopicPartition, 0, len(logs))
+	gone, aside := make([]TopicPartition, 0, len(logs)), make([]doomed, 0, len(logs))
 	for _, l := range logs {
-		closed, err := d.shutAside(l)
+		x, closed, err := d.shutAside(l)
 		if closed {
 			defer d.release(l.tp)
 		}
 		if err == nil {
-			gone = append(gone, l.tp)
+			gone, aside = append(gone, l.tp), append(aside, x)
 		} else {
 			errs = append(errs, fmt.Errorf("%s: %w", l.tp, err))
 		}
@@ -231,17 +231,20 @@ func (d *Dir) Delete(logs ...*Log) error {
 		}
 		errs = append(errs, err)
 	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.mu.doomed = append(d.mu.doomed, aside...) // no earlier: maintenance could remove what the checkpoints still know
 	return errors.Join(errs...)
 }
 
-// shutAside closes a log for ever and renames its folder. It tells whether the log was open.
-func (d *Dir) shutAside(l *Log) (wasOpen bool, err error) {
+// shutAside closes a log for ever and renames its folder, which is to be doomed. It tells whether the log was open.
+func (d *Dir) shutAside(l *Log) (x doomed, wasOpen bool, err error) {
 	l.filesMu.Lock() // what maintenance or the flusher are doing still finds its files
 	defer l.filesMu.Unlock()
 	l.syncMu.Lock()
 	defer l.syncMu.Unlock()
 	if !l.shut() {
-		return false, ErrClosed
+		return x, false, ErrClosed
 	}
 	l.mu.Lock()
 	l.mu.deleted = true
@@ -254,10 +257,10 @@ func (d *Dir) shutAside(l *Log) (wasOpen bool, err error) {
 		d.mu.Lock()
 		d.mu.undeleted = append(d.mu.undeleted, OnDisk{l.tp, l.topicID})
 		d.mu.Unlock()
-		return true, err
+		return x, true, err
 	}
-	d.doom(name, time.Duration(l.config.Load().FileDeleteDelayMs)*time.Millisecond)
-	return true, nil
+	delay := time.Duration(l.config.Load().FileDeleteDelayMs) * time.Millisecond
+	return doomed{path: name, at: d.cfg.Monotonic() + delay}, true, nil
 }
 
 // deleteAgain renames the folders that Delete could not.

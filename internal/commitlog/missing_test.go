@@ -3,6 +3,7 @@ package commitlog
 import (
 	"errors"
 	"path"
+	"strings"
 	"testing"
 	"time"
 
@@ -118,6 +119,32 @@ func TestMissingFolder(t *testing.T) {
 	if _, err := lost(t, func(mem *vfs.Mem) {
 		must(t, mem.Rename(folder, path.Join("data", asideName(testTP, doomedSuffix)))) // so far came who deleted it
 	}); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestRemovedWhileItIsDeleted has maintenance look while a log is being deleted that has no delay, and ends the process
+// before the checkpoints have forgotten it: the next topic of that name must open.
+func TestRemovedWhileItIsDeleted(t *testing.T) {
+	mem := vfs.NewMem()
+	faults := vfs.Inject(mem)
+	d := openDir(t, faults)
+	c := DefaultConfig()
+	c.FileDeleteDelayMs = 0
+	l := openLog(t, d, c)
+	mustAppend(t, l, batch(3, 1, nil))
+	must(t, l.Flush())
+	must(t, d.checkpoint(true))
+	var left *vfs.Mem
+	forgets := func(op vfs.Op, name string) bool { return op == vfs.OpCreate && strings.Contains(name, recoveryFile) }
+	faults.Add(vfs.Rule{Match: forgets, Times: 1, Fault: vfs.Fault{Before: func() {
+		must(t, d.removeDoomed())
+		left = mem.Kill()
+	}}})
+	if err := d.Delete(l); left == nil {
+		t.Fatalf("the checkpoints have forgotten nothing: %v", err)
+	}
+	if _, err := openDir(t, left).Open(testTP, [16]byte{15: 99}, c, Hooks{}); err != nil {
 		t.Error(err)
 	}
 }
