@@ -83,7 +83,8 @@ func (l *Load) recordSend(s check.Send) int {
 
 const (
 	noneWaits time.Duration = -1
-	// leftBehindMax: what a producer sent so shortly before it ended was not waiting for the cluster.
+	// leftBehindMax: what a producer sent so shortly before it ended was not waiting for the cluster. Nor is what a probe was
+	// refused at once, since the probe is in no hurry to ask again: a wait begins with the next record, up to a second later.
 	leftBehindMax = 100 * time.Millisecond
 )
 

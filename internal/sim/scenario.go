@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/logbahn/logbahn/internal/sim/check"
@@ -122,6 +123,7 @@ func (s *Scenario) judge(res *Result, run *Run) {
 	l := run.Load
 	res.Ops, res.Faults, res.Elapsed, res.Gap = l.Ops(), run.Faults, run.Trace.Elapsed(), l.gap
 	res.Anomalies = check.Check(l.History())
+	res.Err = errors.Join(res.Err, l.blind())
 	for _, line := range l.told {
 		res.Err = errors.Join(res.Err, errors.New(line))
 	}
@@ -135,6 +137,17 @@ func (s *Scenario) judge(res *Result, run *Run) {
 		run.Trace.Logf("ERROR: %v", res.Err)
 	}
 	res.Sum = run.Trace.Sum()
+}
+
+// blind says which of the checkers had nothing to judge, since no client was answered: they find nothing wrong then.
+func (l *Load) blind() error {
+	if !slices.ContainsFunc(l.history.Metadata, func(op check.MetadataOp) bool { return op.Kind != check.ProbeTopic && op.Answer == check.Done }) {
+		return errors.New("nobody was told of a topic: this run shows nothing of metadata")
+	}
+	if !slices.ContainsFunc(l.history.Fetched, func(f check.Fetched) bool { return f.Offset > 0 }) {
+		return errors.New("nobody was told of a committed offset: this run shows nothing of groups")
+	}
+	return nil
 }
 
 // chance is true once in n times.
