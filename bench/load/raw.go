@@ -56,13 +56,17 @@ type ProduceLoad struct {
 	Limits     Limits
 }
 
-// Run sends until the limits and returns when every request has been answered.
+// Run sends until the limits, whatever bytes they allow at least once to each partition, and returns when every request has been
+// answered.
 func (l ProduceLoad) Run(ctx context.Context) (*Result, error) {
 	addrs, shares, err := l.deal()
 	if err != nil {
 		return nil, err
 	}
 	var sent atomic.Int64
+	for _, own := range shares { // a connection that is slow to begin still has its first round
+		sent.Add(int64(len(own) * len(l.Batch)))
+	}
 	return onConns(ctx, addrs, l.Limits.Time, func(i int, conn net.Conn, until time.Time) (*Result, error) {
 		frame := newProduceFrame(l.Topic, l.Acks, l.Batch)
 		own := shares[i]
@@ -72,7 +76,8 @@ func (l ProduceLoad) Run(ctx context.Context) (*Result, error) {
 		var reply []byte
 		asked, answered := 0, 0
 		for {
-			more := ctx.Err() == nil && time.Now().Before(until) && sent.Add(int64(len(l.Batch))) <= l.Limits.Bytes
+			within := asked < len(own) || sent.Add(int64(len(l.Batch))) <= l.Limits.Bytes
+			more := ctx.Err() == nil && time.Now().Before(until) && within
 			for answered < asked && (!more || asked-answered == l.InFlight) {
 				var err error
 				if reply, err = readReply(in, reply); err != nil {
