@@ -61,7 +61,8 @@ func (d *Dir) findDoomed() error {
 }
 
 // findLost looks for logs that were on disk and have no folder any more. Who deletes a log sets its folder aside first and makes
-// the checkpoints forget it then: where a crash came in between, they forget it now.
+// the checkpoints forget it then: where a crash came in between, they forget it now. A stray says nothing of that: it is kept
+// long after another log has taken its name.
 func (d *Dir) findLost() error {
 	d.lost = make(map[TopicPartition]int64)
 	if d.takenOver {
@@ -73,7 +74,7 @@ func (d *Dir) findLost() error {
 	}
 	there := make(map[string]bool, len(names))
 	for _, name := range names {
-		if strings.HasSuffix(name, doomedSuffix) || strings.HasSuffix(name, straySuffix) {
+		if strings.HasSuffix(name, doomedSuffix) {
 			there[name[:max(0, strings.LastIndexByte(name, '.'))]] = true
 		} else {
 			there[name] = true
@@ -81,13 +82,10 @@ func (d *Dir) findLost() error {
 	}
 	var deleted []TopicPartition
 	for tp, point := range d.recovery.on {
-		aside := func(suffix string) bool {
-			name := asideName(tp, suffix)
-			return there[name[:strings.LastIndexByte(name, '.')]]
-		}
+		aside := asideName(tp, doomedSuffix)
 		switch {
 		case point <= 0 || there[tp.String()]:
-		case aside(doomedSuffix) || aside(straySuffix):
+		case there[aside[:strings.LastIndexByte(aside, '.')]]:
 			deleted = append(deleted, tp)
 		case !seeded.Is(seeded.TrustMissingFolder):
 			d.lost[tp] = point
@@ -195,10 +193,13 @@ func (d *Dir) makeRoom(tp, of TopicPartition) error {
 		return err
 	}
 	defer d.release(tp)
+	if err := d.forget(tp); err != nil { // first: a crash in between would leave what looks like a loss
+		return err
+	}
 	if err := d.setAside(tp, straySuffix, of); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	return d.forget(tp)
+	return nil
 }
 
 func (d *Dir) release(tp TopicPartition) {

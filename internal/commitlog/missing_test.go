@@ -123,6 +123,48 @@ func TestMissingFolder(t *testing.T) {
 	}
 }
 
+// TestMissingFolderBesideAStray: that an earlier log of the partition was set aside does not explain where the next one is.
+func TestMissingFolderBesideAStray(t *testing.T) {
+	mem, d, l := newLog(t, DefaultConfig())
+	must(t, d.SetAsideLog(l))
+	l = openLog(t, d, DefaultConfig())
+	mustAppend(t, l, batch(3, 1, nil))
+	must(t, l.Flush())
+	must(t, d.checkpoint(true))
+	mem = mem.Kill()
+	must(t, mem.RemoveAll(path.Join("data", testTP.String())))
+	if _, _, err := reopened(t, mem); !errors.Is(err, ErrCorrupt) {
+		t.Error(err)
+	}
+}
+
+// TestFolderOfAnotherTopic opens a topic where one of the same name has been, and ends the process at each of its writes: the
+// next one must open it.
+func TestFolderOfAnotherTopic(t *testing.T) {
+	for stop := 1; ; stop++ {
+		mem := vfs.NewMem()
+		faults := vfs.Inject(mem)
+		d := openDir(t, faults)
+		l := openLog(t, d, DefaultConfig())
+		mustAppend(t, l, batch(3, 1, nil))
+		must(t, l.Flush())
+		must(t, d.checkpoint(true))
+		must(t, l.Close())
+		var left *vfs.Mem
+		faults.Add(vfs.Rule{From: stop, Times: 1, Fault: vfs.Fault{Before: func() { left = mem.Crash(uint64(stop)) }}})
+		next := [16]byte{15: 99}
+		_, err := d.Open(testTP, next, DefaultConfig(), Hooks{})
+		if left == nil {
+			must(t, err)
+			return
+		}
+		l, err = openDir(t, left).Open(testTP, next, DefaultConfig(), Hooks{})
+		if err != nil || l.EndOffset() != 0 {
+			t.Fatalf("stopped at call %d: %v", stop, err)
+		}
+	}
+}
+
 // TestRemovedWhileItIsDeleted has maintenance look while a log is being deleted that has no delay, and ends the process
 // before the checkpoints have forgotten it: the next topic of that name must open.
 func TestRemovedWhileItIsDeleted(t *testing.T) {

@@ -106,6 +106,9 @@ func (l *Log) adopt() (found bool, err error) {
 		return false, &CorruptionError{File: path.Join(l.path, partitionMetaFile), Reason: fmt.Sprintf("topic id %s, nearly that of the topic, %s", formatID(id), formatID(l.topicID))}
 	case err == nil && id != l.topicID && id != [16]byte{} && l.topicID != [16]byte{}:
 		l.log.Warn("folder of another topic is set aside", "partition", l.tp.String(), "topic id", formatID(id))
+		if err := l.dir.forget(l.tp); err != nil { // first: a crash in between would leave what looks like a loss
+			return false, err
+		}
 		return false, errors.Join(l.dir.setAside(l.tp, straySuffix, TopicPartition{}), l.makeFolder())
 	case err == nil && l.dir.marksOf(l.tp).recoveryPoint > 0:
 		return true, nil
