@@ -110,7 +110,8 @@ const (
 	roomBytesLeast = 8 << 20
 )
 
-// Full tells whether there was no room for the last write (ErrNoSpace), and there may be none for the next.
+// Full tells whether there was no room for the last write (ErrNoSpace), and there may be none for the next. It asks the disk
+// when the last refusal is old.
 func (l *Log) Full() bool {
 	at := l.refusedAt.Load()
 	if at == 0 || l.dir.cfg.Monotonic()-time.Duration(at-1) < roomPatience {

@@ -14,6 +14,7 @@ var errCorruptAnswer = errors.New("the leader's answer holds a corrupt batch, wh
 
 // position returns what a follower asks its leader for, false when it does not follow anybody now.
 func (p *Partition) position() (wire.FetchPartition, bool) {
+	full := p.log != nil && p.log.Full() // which may ask the disk
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	m := &p.mu.machine
@@ -28,7 +29,7 @@ func (p *Partition) position() (wire.FetchPartition, bool) {
 		Partition: p.index, Copy: p.copy, FetchOffset: offset, CurrentLeaderEpoch: m.LeaderEpoch(), LastFetchedEpoch: AnyEpoch,
 		LogStartOffset: p.log.StartOffset(), HighWatermark: m.HighWatermark(), FlushedOffset: m.Flushed(),
 	}
-	if p.log.Full() {
+	if full {
 		want.FlushedOffset = 0 // it cannot keep up: it is not let in again before it has written what comes next
 	}
 	if namesEpoch {
