@@ -6,23 +6,32 @@ import (
 
 	"go.etcd.io/raft/v3"
 	"go.etcd.io/raft/v3/tracker"
+
+	"github.com/logbahn/logbahn/internal/cluster"
 )
 
 // resignAgain is how long Resign waits before it asks once more. At times there is no heir for a moment: with each election
 // timeout raft takes all others for silent until they have answered the next heartbeat.
 const resignAgain = 50 * time.Millisecond
 
-// Resign hands the leadership to the voter that has most of the log, and returns when this node does not lead: a stop in order
-// spares the cluster an election that waits for silence. It does nothing where this node does not lead, or is alone.
+// Resign hands the leadership to the voter that has most of the log, and returns when that one leads: a stop in order spares
+// the cluster an election that waits for silence. An heir that stands needs this node's vote, and whoever waits for a proposal made
+// here the heir's word on it. It does nothing where this node does not lead, or is alone, and returns when it leads no more because
+// no majority is left.
 func (q *Quorum) Resign(ctx context.Context) error {
+	led := int32(-1) // the epoch in which this node was seen to lead
 	for {
 		changed := q.progressed.raised()
-		if s := q.status.Load(); s.Leader != q.cfg.Self.NodeID || len(s.Members) == 1 {
+		s := q.status.Load()
+		switch leads, stands := s.Leader == q.cfg.Self.NodeID, s.Leader == cluster.NoLeader && led >= 0 && s.Epoch > led; {
+		case len(s.Members) == 1 || !leads && !stands:
 			return nil
-		}
-		select {
-		case q.resigns <- struct{}{}:
-		default: // it is being asked already
+		case leads:
+			led = s.Epoch
+			select {
+			case q.resigns <- struct{}{}:
+			default: // it is being asked already
+			}
 		}
 		select {
 		case <-changed:
