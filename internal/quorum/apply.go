@@ -107,6 +107,7 @@ func (q *Quorum) applyMembers(e *pb.Entry) error {
 	if change.GetNodeId() == q.cfg.Self.RaftID() && !q.member() {
 		q.loop.follower.deaf = deafTicks // removed: nobody sends it the log any more
 	}
+	q.publishStatus() // before the answer: who has asked for the change finds it made
 	q.tellMembers()
 	q.noteController()
 	return nil

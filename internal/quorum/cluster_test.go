@@ -28,9 +28,10 @@ import (
 // simulated is a cluster in memory, in a synctest bubble: nodes on disks that lose power, over a network that loses, doubles,
 // delays and reorders messages, and is cut. Whatever happens, it checks what a quorum promises.
 type simulated struct {
-	t      *testing.T
-	seed   uint64
-	change func(*Config) // of every node's configuration
+	t        *testing.T
+	seed     uint64
+	change   func(*Config) // of every node's configuration
+	attempts int           // of mustDo
 
 	mu    sync.Mutex // never held while anything waits
 	rng   *rand.Rand
@@ -293,16 +294,15 @@ func (s *simulated) doAt(ctx context.Context, n *simNode, key string) bool {
 	return err == nil
 }
 
-// mustDo commits keys through whoever leads.
+// mustDo commits keys through whoever leads. Each attempt has a name of its own: the checker tells those that were refused.
 func (s *simulated) mustDo(keys ...string) {
 	s.t.Helper()
 	for _, key := range keys {
-		attempt := 0
 		s.await(20*time.Second, "commit "+key, func() bool {
 			ctx, cancel := context.WithTimeout(s.t.Context(), time.Second)
 			defer cancel()
-			attempt++
-			return s.do(ctx, fmt.Sprintf("%s/%d", key, attempt))
+			s.attempts++
+			return s.do(ctx, fmt.Sprintf("%s/%d", key, s.attempts))
 		})
 	}
 }
