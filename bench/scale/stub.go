@@ -95,11 +95,19 @@ func (s *stub) register(ctx context.Context) error {
 	return failure(resp.ErrorCode)
 }
 
-// ask sends a request to the controller where heartbeats go.
+// ask sends a request to the controller where heartbeats go, in an envelope as brokers do.
 func (s *stub) ask(ctx context.Context, req kmsg.Request) (kmsg.Response, error) {
-	resp, err := s.beats.Request(ctx, controllerID, peer.Liveness, req)
+	answer, err := s.beats.Request(ctx, controllerID, peer.Liveness, wire.NewEnvelope(req))
 	if err != nil {
-		return nil, fmt.Errorf("stub %d: %w", s.id, err)
+		return nil, fmt.Errorf("stub %d: %s: %w", s.id, wire.APIName(req.Key()), err)
+	}
+	envelope := answer.(*kmsg.EnvelopeResponse)
+	if err := failure(envelope.ErrorCode); err != nil {
+		return nil, fmt.Errorf("stub %d: %s: %w", s.id, wire.APIName(req.Key()), err)
+	}
+	resp, err := wire.OpenEnvelope(envelope, req)
+	if err != nil {
+		return nil, fmt.Errorf("stub %d: %s: %w", s.id, wire.APIName(req.Key()), err)
 	}
 	return resp, nil
 }

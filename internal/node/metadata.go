@@ -61,12 +61,8 @@ const imageOffsetTag = 10001
 
 // forward sends a request to another node in an envelope (KIP-590).
 func (m metadata) forward(ctx context.Context, controller cluster.NodeID, req kmsg.Request) (kmsg.Response, error) {
-	envelope := kmsg.NewPtrEnvelopeRequest()
-	envelope.RequestData = wire.AppendRequestHeader(nil, wire.RequestHeader{Key: req.Key(), Version: req.GetVersion()})
-	envelope.RequestData = req.AppendTo(envelope.RequestData)
-	envelope.ClientHostAddress = []byte{}
 	asking, end := m.node.controllerWatch.while(ctx, controller)
-	answer, err := m.node.controllers.Request(asking, controller, laneOf(req), envelope)
+	answer, err := m.node.controllers.Request(asking, controller, laneOf(req), wire.NewEnvelope(req))
 	end()
 	if err != nil {
 		if errors.Is(err, peer.ErrNoAnswer) {
@@ -84,13 +80,8 @@ func (m metadata) forward(ctx context.Context, controller cluster.NodeID, req km
 	default:
 		return nil, fmt.Errorf("node %d: %s: %w", controller, wire.APIName(req.Key()), code)
 	}
-	_, body, err := wire.ReadResponseHeader(e.ResponseData, req.Key(), req.GetVersion())
+	resp, err := wire.OpenEnvelope(e, req)
 	if err != nil {
-		return nil, fmt.Errorf("node %d: %w: %w", controller, quorum.ErrOutcomeUnknown, err)
-	}
-	resp := req.ResponseKind()
-	resp.SetVersion(req.GetVersion())
-	if err := resp.ReadFrom(body); err != nil {
 		return nil, fmt.Errorf("node %d: %w: %w", controller, quorum.ErrOutcomeUnknown, err)
 	}
 	return resp, m.awaitOffset(ctx, e)
