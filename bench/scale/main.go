@@ -45,28 +45,31 @@ func main() {
 	flag.DurationVar(&o.patience, "patience", 15*time.Minute, "for how long it may take")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, o)
+	figures, err := measure(ctx, o)
 	stop()
+	if err == nil {
+		err = json.NewEncoder(os.Stdout).Encode(figures)
+	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "error:", err)
 		os.Exit(1)
 	}
 }
 
-// run measures one size, and prints the figures.
-func run(ctx context.Context, o options) error {
+// measure measures one size.
+func measure(ctx context.Context, o options) (map[string]float64, error) {
 	if o.brokers < 6 || o.brokers > 5000 || o.partitions < 1000 || o.partitions > 2_000_000 {
-		return fmt.Errorf("%d brokers, %d partitions: see -help for what is possible", o.brokers, o.partitions)
+		return nil, fmt.Errorf("%d brokers, %d partitions: see -help for what is possible", o.brokers, o.partitions)
 	}
 	var err error
 	if o.binary, err = filepath.Abs(o.binary); err != nil {
-		return err
+		return nil, err
 	}
 	if _, err := os.Stat(o.binary); err != nil {
-		return fmt.Errorf("build Logbahn first (make build): %w", err)
+		return nil, fmt.Errorf("build Logbahn first (make build): %w", err)
 	}
 	if o.scratch, err = os.MkdirTemp(o.scratch, "logbahn-scale-"); err != nil {
-		return err
+		return nil, err
 	}
 	defer os.RemoveAll(o.scratch)
 	ctx, cancel := context.WithTimeout(ctx, o.patience)
@@ -75,7 +78,7 @@ func run(ctx context.Context, o options) error {
 	defer f.close()
 	m := measurement{fleet: f, begin: time.Now(), figures: map[string]float64{}}
 	if err := m.all(ctx); err != nil {
-		return err
+		return nil, err
 	}
-	return json.NewEncoder(os.Stdout).Encode(m.figures)
+	return m.figures, nil
 }
