@@ -50,7 +50,6 @@ func (q *Quorum) applyEmpty(e *pb.Entry) {
 	s.ready, s.proposed, s.next = true, s.applied, e.GetIndex()+1
 	q.cfg.Machine.Elected()
 	q.adoptLearner()
-	q.retryWaiting()
 }
 
 func refuse(proposals []pending) {

@@ -245,6 +245,9 @@ func (q *Quorum) drain() error {
 		}
 		q.raft.Advance(rd)
 		q.publishStatus()
+		if q.loop.leading && q.loop.ready { // not before: raft makes no change of the members until it knows that all is applied
+			q.retryWaiting()
+		}
 	}
 	if err := q.snapshotIfDue(); err != nil {
 		return err

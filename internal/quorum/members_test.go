@@ -158,6 +158,50 @@ func TestAdditionOutlivesItsLeader(t *testing.T) {
 	})
 }
 
+// TestVoterIsAddedByANewLeader asks while nobody leads, and the next leader has still to commit what the last one has left.
+func TestVoterIsAddedByANewLeader(t *testing.T) {
+	bubble(t, 10, 3, func(s *simulated) {
+		four := s.add(4)
+		s.startAll()
+		s.mustDo("a")
+		s.settle()
+		old := s.leader()
+		q, committed := s.running(old.id), s.running(old.id).Status().HighWatermark
+		s.mu.Lock()
+		for id := range s.nodes {
+			s.cut[[2]cluster.NodeID{id, old.id}] = true
+		}
+		s.mu.Unlock()
+		go func() { _, _ = q.Do(s.t.Context(), set("left")) }()
+		s.await(time.Second, "an entry at all voters", func() bool {
+			return !slices.ContainsFunc(s.begun, func(v Voter) bool { return s.running(v.NodeID).Status().EndOffset <= committed })
+		})
+		s.stop(old, kill)
+		ctx, cancel := context.WithTimeout(s.t.Context(), 20*time.Second)
+		defer cancel()
+		added := make(chan *kmsg.AddRaftVoterResponse, len(s.begun))
+		for _, v := range s.begun {
+			if v.NodeID == old.id {
+				continue
+			}
+			go func() {
+				for ctx.Err() == nil {
+					if resp, err := s.running(v.NodeID).Do(ctx, addVoter(four.self)); err == nil {
+						added <- resp.(*kmsg.AddRaftVoterResponse)
+						return
+					}
+					time.Sleep(time.Millisecond)
+				}
+			}()
+		}
+		resp := <-added
+		wantCode(t, "add 4", resp.ErrorCode, resp.ErrorMessage, wire.None, "")
+		cancel()
+		s.settle()
+		s.wantVoters(1, 2, 3, 4)
+	})
+}
+
 // TestMemberRequestsThatMakeNoSense are refused by what is wrong with them.
 func TestMemberRequestsThatMakeNoSense(t *testing.T) {
 	bubble(t, 5, 3, func(s *simulated) {
