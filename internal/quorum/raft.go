@@ -47,14 +47,11 @@ func (s stateStorage) FirstIndex() (uint64, error)   { return s.memory.FirstInde
 // Snapshot returns what a follower needs that is too far behind for entries. One that does not know the members of now is
 // of no use to a new member: raft asks again when there is another.
 func (s stateStorage) Snapshot() (*pb.Snapshot, error) {
-	if s.covered == 0 {
-		s.wanted = true
-		return nil, raft.ErrSnapshotTemporarilyUnavailable
+	if s.covered > 0 && s.covered >= s.saved.confIndex {
+		if snap, err := s.newestSnapshot(); err == nil && snap != nil {
+			return snap, nil
+		}
 	}
-	snap, err := s.newestSnapshot()
-	if err != nil || snap == nil || snap.GetMetadata().GetIndex() < s.saved.confIndex {
-		s.wanted = true // the image in memory is whole
-		return nil, raft.ErrSnapshotTemporarilyUnavailable
-	}
-	return snap, nil
+	s.wanted = true // the image in memory is whole
+	return nil, raft.ErrSnapshotTemporarilyUnavailable
 }
