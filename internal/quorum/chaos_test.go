@@ -17,8 +17,8 @@ import (
 )
 
 // TestChaosQuorum lets quorums of three and five live through lost, doubled and delayed messages, cuts in one and in both
-// directions, stops, kills, power losses, full disks and changes of their members. LOGBAHN_QUORUM_SEEDS=from:to says which seeds
-// (make quorum).
+// directions, stops, kills, power losses, full disks, resignations and changes of their members. LOGBAHN_QUORUM_SEEDS=from:to
+// says which seeds (make quorum).
 func TestChaosQuorum(t *testing.T) {
 	from, to := uint64(0), uint64(60)
 	if seeds := os.Getenv("LOGBAHN_QUORUM_SEEDS"); seeds != "" {
@@ -97,7 +97,7 @@ func (s *simulated) anyNode() *simNode {
 
 func (s *simulated) misfortune() {
 	n := s.anyNode()
-	switch s.draw(14) {
+	switch s.draw(15) {
 	case 0, 1:
 		s.mu.Lock()
 		clear(s.cut)
@@ -141,9 +141,22 @@ func (s *simulated) misfortune() {
 				s.losePowerAt(n, 1+s.draw(12), uint64(s.draw(1<<30)))
 			}
 		}
+	case 12:
+		s.resign()
 	default:
 		s.changeMembers(n)
 	}
+}
+
+// resign asks whoever leads to hand over, while clients work. It may have nobody to hand over to.
+func (s *simulated) resign() {
+	leader := s.leader()
+	if leader == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(s.t.Context(), time.Second)
+	defer cancel()
+	s.note(leader.id, "resigns: %v", s.running(leader.id).Resign(ctx))
 }
 
 // loseDisk empties the disk of a node. Of voters it may take one of four: with another change of the members under way that
