@@ -3,6 +3,7 @@ package partition
 import (
 	"context"
 	"errors"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -138,6 +139,42 @@ func TestCorruptFollowerBeginsAnew(t *testing.T) {
 	names, err := mem.List("data")
 	if err != nil || !strings.Contains(strings.Join(names, " "), "-stray") {
 		t.Errorf("the folder was not kept: %q, %v", names, err)
+	}
+}
+
+// TestTrafficOfACorruptReplica is counted once, whether its folder can be set aside or not.
+func TestTrafficOfACorruptReplica(t *testing.T) {
+	faults := vfs.Inject(vfs.NewMem())
+	n := startNode(t, faults)
+	n.apply(cluster.RegisterBroker{Broker: cluster.Broker{ID: 2, Epoch: n.img.NextBrokerEpoch()}})
+	t.Cleanup(n.set.Close)
+	two := cluster.Partition{Replicas: ids(1, 2), ISR: ids(2), Leader: 2, LeaderEpoch: 1}
+	p := n.create(topicID, nil, two)
+	p.Traffic().BytesIn.Add(5)
+	p.log.Condemn(&commitlog.CorruptionError{File: "f"})
+	if err := waitUntil(t, func() bool { return p.Offline() != nil }); err != nil {
+		t.Fatal(err)
+	}
+	p.mu.Lock()
+	p.mu.forgotten.leaderEpoch = two.LeaderEpoch
+	p.mu.Unlock()
+	counted := func() int64 {
+		sum := n.set.Removed().BytesIn
+		for _, p := range n.set.All() {
+			sum += p.Traffic().BytesIn.Load()
+		}
+		return sum
+	}
+	faults.Add(vfs.Rule{Match: func(op vfs.Op, _ string) bool { return op == vfs.OpRename }, Fault: vfs.Fault{Err: os.ErrPermission}})
+	for _, again := range []bool{false, false, true} {
+		if again {
+			faults.Clear()
+		}
+		two.PartitionEpoch++
+		n.apply(cluster.ChangePartition{TopicID: topicID, Index: 0, Partition: two})
+		if began := n.get() != p; began != again || counted() != 5 {
+			t.Errorf("begun anew: %v, want %v; %d bytes were counted, 5 have come", began, again, counted())
+		}
 	}
 }
 

@@ -74,10 +74,11 @@ func (s *Set) placeOne(t *cluster.Topic, index int32, settings *Settings) {
 		p = s.openReplica(t, index, settings, 0)
 	}
 	if p.mayBeginAnew(at) {
-		if open {
-			s.remove(p)
+		old := p
+		if p = s.openAnew(old, t, settings); p != old && open {
+			s.remove(old)
+			open = false
 		}
-		p, open = s.openAnew(p, t, settings), false
 	}
 	p.assign(replica.Assignment{
 		Leader: at.Leader, LeaderEpoch: at.LeaderEpoch, PartitionEpoch: at.PartitionEpoch, UncleanEpoch: at.UncleanEpoch,
