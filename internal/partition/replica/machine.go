@@ -163,7 +163,9 @@ func (m *Machine) Assigned(a Assignment, nowMs int64) Effects {
 	m.track(a.Replicas, nowMs)
 	e.Wake = e.Wake || changed // who has left the in-sync set is to be looked at again, though nothing is appended
 	e = m.advance(e)
-	if m.mustResign() {
+	// One that is elected although it has failed, alone, waits for Tick: those it would leave the partition to may have failed
+	// as well, and would give it back at once.
+	if m.mustResign() && (len(m.isr) > 1 || !newEpoch) {
 		return m.resign(e)
 	}
 	return e

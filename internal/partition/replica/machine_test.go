@@ -181,6 +181,23 @@ func TestFailedLeaderResigns(t *testing.T) {
 	}
 }
 
+// Two that have failed do not hand a partition to and fro as fast as the controller answers.
+func TestFailedLeaderThatIsElectedWaits(t *testing.T) {
+	m := leading(t, 1, ids(1, 2), ids(1))
+	m.Failed()
+	a := Assignment{Leader: 1, LeaderEpoch: 6, PartitionEpoch: 2, Replicas: ids(1, 2), ISR: ids(1), ELR: ids(2), MinISR: 2}
+	if e := m.Assigned(a, 0); e.Propose.ISR != nil {
+		t.Fatal("it resigns at once, to one that may just have done so")
+	}
+	if e := m.Tick(1); e.Propose.ISR == nil || len(e.Propose.ISR) > 0 {
+		t.Fatalf("in time it asks for %v, want nobody in sync", e.Propose.ISR)
+	}
+	a.LeaderEpoch, a.PartitionEpoch, a.ISR, a.ELR = 7, 3, ids(1, 2), nil
+	if e := m.Assigned(a, 2); !slices.Equal(members(e.Propose), ids(2)) {
+		t.Fatalf("with another one in sync it asks for %v, want 2", e.Propose.ISR)
+	}
+}
+
 // TestFollowerStaysUnderLoad lets a follower fetch that never has all, since records come without a pause, and another one
 // that fetches everything and whose disk stands still.
 func TestFollowerStaysUnderLoad(t *testing.T) {
