@@ -87,6 +87,7 @@ type Dir struct {
 	cleanEpoch  int64        // of the broker that closed the directory cleanly, -1 when it did not or did not say
 	brokerEpoch atomic.Int64 // of the broker that uses it, for the next marker; -1 until it is set
 	lastEpoch   int64        // of the last broker before
+	lastFlushOS bool         // which had FlushOS
 	takenOver   bool         // from Kafka: no witness was there
 	noReserve   atomic.Bool  // the file system cannot preallocate
 	changed     atomic.Bool  // something to checkpoint
@@ -200,7 +201,7 @@ func (d *Dir) loadBrokerEpoch() error {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	d.lastEpoch = decodeCleanShutdown(b)
+	d.lastEpoch, d.lastFlushOS = decodeBrokerEpoch(b)
 	return nil
 }
 
@@ -233,7 +234,7 @@ func (d *Dir) SetBrokerEpoch(epoch int64) error {
 	if d.brokerEpoch.Load() == epoch {
 		return nil
 	}
-	if err := vfs.WriteFileAtomic(d.fs, path.Join(d.path, brokerEpochFile), encodeCleanShutdown(epoch)); err != nil {
+	if err := vfs.WriteFileAtomic(d.fs, path.Join(d.path, brokerEpochFile), encodeBrokerEpoch(epoch, d.cfg.Flush)); err != nil {
 		return err
 	}
 	d.brokerEpoch.Store(epoch)
@@ -248,6 +249,10 @@ func (d *Dir) LastBrokerEpoch() int64 {
 	}
 	return d.lastEpoch
 }
+
+// FlushOS tells whether the broker that uses the directory has FlushOS, or the last one had when this one was opened: then
+// what was acknowledged is lost when the machine fails, or was.
+func (d *Dir) FlushOS() bool { return d.cfg.Flush == FlushOS || d.lastFlushOS }
 
 // WasClean tells whether the directory was closed by Close the last time.
 func (d *Dir) WasClean() bool { return d.wasClean }

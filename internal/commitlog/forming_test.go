@@ -111,6 +111,34 @@ func TestBrokerEpochIsWritten(t *testing.T) {
 	must(t, d.Close())
 }
 
+// A directory knows that its last broker had FlushOS: who opens it after a power loss may have another mode.
+func TestFlushModeOfTheLastBroker(t *testing.T) {
+	mem := vfs.NewMem()
+	for i, c := range []struct {
+		mode     FlushMode
+		register bool
+		want     bool
+	}{
+		{FlushSync, true, false},
+		{FlushOS, false, true}, // it is the mode of this one
+		{FlushSync, false, false},
+		{FlushOS, true, true},
+		{FlushSync, false, true},
+		{FlushSync, true, true}, // until it is known what the last one has lost
+		{FlushSync, true, false},
+	} {
+		d, err := OpenDir(DirConfig{FS: mem, Path: "data", NodeID: 1, Flush: c.mode, manual: true})
+		must(t, err)
+		if got := d.FlushOS(); got != c.want {
+			t.Errorf("life %d: %v, want %v", i, got, c.want)
+		}
+		if c.register {
+			must(t, d.SetBrokerEpoch(int64(i)))
+		}
+		mem = mem.Crash(uint64(i))
+	}
+}
+
 // A node that was to be one of several and is started alone begins a cluster of its own.
 func TestFormingDirectoryBecomesAlone(t *testing.T) {
 	for _, clusterID := range []string{"", "mine"} {

@@ -246,18 +246,26 @@ func tornPartitionMeta(b []byte) bool {
 type cleanShutdown struct {
 	Version     int   `json:"version"`
 	BrokerEpoch int64 `json:"brokerEpoch"`
+	FlushOS     bool  `json:"flushOS,omitempty"` // of the broker epoch only
 }
 
-func encodeCleanShutdown(brokerEpoch int64) []byte {
-	b, _ := json.Marshal(cleanShutdown{BrokerEpoch: brokerEpoch}) // two numbers
+func encodeCleanShutdown(brokerEpoch int64) []byte { return encodeBrokerEpoch(brokerEpoch, FlushSync) }
+
+func encodeBrokerEpoch(epoch int64, flush FlushMode) []byte {
+	b, _ := json.Marshal(cleanShutdown{BrokerEpoch: epoch, FlushOS: flush == FlushOS}) // numbers and a truth value
 	return b
 }
 
 // decodeCleanShutdown returns the broker epoch, -1 when the marker names none: those of older versions are empty.
 func decodeCleanShutdown(b []byte) int64 {
+	epoch, _ := decodeBrokerEpoch(b)
+	return epoch
+}
+
+func decodeBrokerEpoch(b []byte) (epoch int64, flushOS bool) {
 	c := cleanShutdown{BrokerEpoch: -1}
 	if json.Unmarshal(b, &c) != nil || c.Version != 0 {
-		return -1
+		return -1, false
 	}
-	return c.BrokerEpoch
+	return c.BrokerEpoch, c.FlushOS
 }

@@ -111,6 +111,7 @@ func (n *Node) registration() *kmsg.BrokerRegistrationRequest {
 	}
 	req.LogDirs = [][16]byte{n.dir.DirectoryID()}
 	controller.SetLastEpoch(req, n.dir.LastBrokerEpoch())
+	controller.SetFlushOS(req, n.dir.FlushOS())
 	for _, e := range n.advertised() {
 		l := kmsg.NewBrokerRegistrationRequestListener()
 		l.Name, l.Host, l.Port, l.SecurityProtocol = e.Name, e.Host, e.Port, e.Security

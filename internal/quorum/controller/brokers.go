@@ -42,13 +42,37 @@ func (m *Machine) registerBroker(nowMs int64, img *cluster.Image, req *kmsg.Brok
 	return resp, nil
 }
 
-// lastEpochTag is the tagged field of a registration with the epoch of the last one that its directory knows of, as 8 bytes.
-// It is ours: Kafka's controllers pass over it.
-const lastEpochTag = 10001
+// The tagged fields of a registration that are ours: Kafka's controllers pass over them.
+const (
+	lastEpochTag = 10001 // the epoch of the last one that the broker's directory knows of, as 8 bytes
+	flushOSTag   = 10002 // 1 when what the directory has acknowledged may not have been on disk (flush=os), 0 when it was
+)
 
 // SetLastEpoch says in a registration which one the broker's directory has had last.
 func SetLastEpoch(req *kmsg.BrokerRegistrationRequest, epoch int64) {
 	req.UnknownTags.Set(lastEpochTag, binary.BigEndian.AppendUint64(nil, uint64(epoch)))
+}
+
+// SetFlushOS says in a registration whether the broker's directory is, or was the last time, of a broker with flush=os.
+func SetFlushOS(req *kmsg.BrokerRegistrationRequest, is bool) {
+	value := []byte{0}
+	if is {
+		value[0] = 1
+	}
+	req.UnknownTags.Set(flushOSTag, value)
+}
+
+// flushOS tells whether a broker loses what it has acknowledged when its machine fails. The configuration of the controller's
+// node says so of those that do not say it themselves: it may be another one, on a node that is no broker, and while the
+// configuration is changed from node to node.
+func (m *Machine) flushOS(req *kmsg.BrokerRegistrationRequest) bool {
+	is := m.cfg.FlushOS
+	req.UnknownTags.Each(func(tag uint32, value []byte) {
+		if tag == flushOSTag && len(value) == 1 {
+			is = value[0] != 0
+		}
+	})
+	return is
 }
 
 // succeeds tells whether a run shows that the last one has ended, whatever its session says: it has the directory of the
@@ -105,7 +129,7 @@ func (m *Machine) loss(img *cluster.Image, old cluster.Broker, known bool, req *
 	case !known:
 		return cluster.LostNothing
 	case seeded.Is(seeded.BelieveEveryStop):
-	case m.cfg.FlushOS && req.PreviousBrokerEpoch != old.Epoch:
+	case m.flushOS(req) && req.PreviousBrokerEpoch != old.Epoch:
 		return cluster.LostUnflushed
 	}
 	return cluster.LostNothing

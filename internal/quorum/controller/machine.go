@@ -18,7 +18,8 @@ type Config struct {
 	NoTopicDeletion bool
 	// SessionTimeoutMs is how long a broker may be silent before it is fenced; 9000 when 0.
 	SessionTimeoutMs int64
-	// FlushOS is flush=os: a broker that was not stopped may have lost what it had acknowledged.
+	// FlushOS is flush=os: a broker that was not stopped may have lost what it had acknowledged. It is asked for brokers that do
+	// not say themselves.
 	FlushOS bool
 	// Rebalance is auto.leader.rebalance.enable; RebalanceMs is leader.imbalance.check.interval.seconds, 300,000 when 0.
 	Rebalance   bool

@@ -237,6 +237,9 @@ func (w *world) register(args arguments) []string {
 	if _, ok := args["last"]; ok {
 		SetLastEpoch(req, args.number("last", -1))
 	}
+	if mode, ok := args["flush"]; ok {
+		SetFlushOS(req, mode == "os")
+	}
 	l := kmsg.NewBrokerRegistrationRequestListener()
 	l.Name, l.Host, l.Port = "PLAINTEXT", "localhost", 9092
 	if args["listeners"] != "none" {
