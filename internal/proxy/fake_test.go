@@ -9,6 +9,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"go.uber.org/goleak"
@@ -139,6 +140,7 @@ type fakeCluster struct {
 	mu    sync.Mutex
 	img   *cluster.Image
 	down  map[int32]bool
+	slow  map[int32]time.Duration // how long it takes to connect
 	proxy *Proxy
 }
 
@@ -147,7 +149,7 @@ const partitions = 6
 var topicID = cluster.UUID{7}
 
 func newFakeCluster(t *testing.T, answer func(n *fakeNode, req kmsg.Request) kmsg.Response) *fakeCluster {
-	c := &fakeCluster{t: t, nodes: map[int32]*fakeNode{}, down: map[int32]bool{}}
+	c := &fakeCluster{t: t, nodes: map[int32]*fakeNode{}, down: map[int32]bool{}, slow: map[int32]time.Duration{}}
 	var changes []cluster.Change
 	peers := peer.New(peer.Config{Self: self, Dial: c.dial})
 	t.Cleanup(peers.Close)
@@ -198,6 +200,11 @@ func (c *fakeCluster) stop(id int32) {
 }
 
 func (c *fakeCluster) dial(_ context.Context, address string) (net.Conn, error) {
+	for id, takes := range c.slow {
+		if address == fmt.Sprint(id) {
+			time.Sleep(takes) // virtual
+		}
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for id, n := range c.nodes {

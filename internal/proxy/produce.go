@@ -53,6 +53,7 @@ func (r *call) produce(ctx context.Context, req *wire.ProduceRequest) (broker.Fi
 	}
 	topics := produceTopics(req)
 	p.keys, p.routes = make([][]routeKey, len(topics)), make([][]*route, len(topics))
+	nodes := make(map[routeKey]cluster.NodeID) // whatever becomes of the routes meanwhile
 	for i := range topics {
 		for j := range topics[i].Partitions {
 			key := routeKey{s.topic(&topics[i]), topics[i].Partitions[j].Partition}
@@ -61,10 +62,11 @@ func (r *call) produce(ctx context.Context, req *wire.ProduceRequest) (broker.Fi
 				return nil, err
 			}
 			p.keys[i], p.routes[i] = append(p.keys[i], key), append(p.routes[i], to)
+			nodes[key] = to.node
 		}
 	}
 	p.question = s.divide(r.proxy.cfg.NodeID, topics, func(ref topicRef, index int32) cluster.NodeID {
-		return r.routed(routeKey{ref, index})
+		return nodes[routeKey{ref, index}]
 	})
 	if req.Acks == 0 {
 		return noReply, p.sendOneWay(ctx)
@@ -128,13 +130,6 @@ func (p *produced) follow(ctx context.Context, key routeKey) (*route, error) {
 	p.mu.routes[key] = to // only Start makes routes, one call of it at a time
 	p.mu.Unlock()
 	return to, nil
-}
-
-// routed returns where produces of the partition go.
-func (c *Conn) routed(key routeKey) cluster.NodeID {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.mu.routes[key].node
 }
 
 // arrived notes that a produce has been answered. Those behind it follow no longer once an error has been told.

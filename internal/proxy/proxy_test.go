@@ -116,6 +116,44 @@ func TestProducesKeepTheirOrder(t *testing.T) {
 	})
 }
 
+// A produce that has begun to follow others goes where they have gone, though they fail while the way to another node is made.
+func TestProduceBehindOneThatFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newFakeCluster(t, func(n *fakeNode, req kmsg.Request) kmsg.Response {
+			if n.id == 2 {
+				time.Sleep(time.Second)
+				return n.produced(req.(*kmsg.ProduceRequest), wire.NotLeaderOrFollower)
+			}
+			return n.produced(req.(*kmsg.ProduceRequest), wire.None)
+		})
+		c.slow[3] = 2 * time.Second
+		conn, ctx := c.connect()
+		first := produceOf(-1, map[int32]string{1: "a"}, 1)
+		one := begin(t, conn, ctx, first)
+		go func() {
+			if _, err := reply[*kmsg.ProduceResponse](ctx, one, first); err != nil {
+				t.Error(err)
+			}
+		}()
+		c.elect(1, 3)
+		second := produceOf(-1, map[int32]string{1: "b", 2: "b"}, 1, 2)
+		two := begin(t, conn, ctx, second)
+		resp, err := reply[*kmsg.ProduceResponse](ctx, two, second)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if rp := resp.Topics[0].Partitions; rp[0].ErrorCode != wire.NotLeaderOrFollower.Code() || rp[1].ErrorCode != 0 || rp[1].BaseOffset != 3 {
+			t.Errorf("answered %+v", rp)
+		}
+		if got := c.nodes[2].recordsAsked(1); !slices.Equal(got, []string{"a", "b"}) {
+			t.Errorf("the former leader was asked for %q", got)
+		}
+		if len(conn.mu.routes) != 0 {
+			t.Errorf("nothing is under way, and %d routes are kept", len(conn.mu.routes))
+		}
+	})
+}
+
 // An answer that is lost closes the client's connection, and nothing is sent twice.
 func TestLostAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
