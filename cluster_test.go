@@ -3,6 +3,7 @@ package logbahn
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 )
@@ -33,5 +34,23 @@ func TestStopEndsStarts(t *testing.T) {
 	}
 	if c.Running(1) || c.Running(2) {
 		t.Error("a node runs after the stop")
+	}
+}
+
+// TestClusterOnLocalhost: the name means more than one address, and the nodes are told where the others are.
+func TestClusterOnLocalhost(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	c, err := StartCluster(ctx, ClusterConfig{Nodes: 2, Listeners: []string{"localhost:0", "localhost:0"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, address := range c.Addrs() {
+		if !strings.HasPrefix(address, "127.0.0.1:") {
+			t.Errorf("a node is at %s", address)
+		}
+	}
+	if err := c.Stop(ctx); err != nil {
+		t.Fatal(err)
 	}
 }

@@ -40,20 +40,24 @@ func newNetwork() *network {
 	return &network{places: make(map[string]*place), ways: make(map[way]*gate)}
 }
 
-// claim reserves addresses for a node: an address of the process, or a socket, whose real port it returns.
+// claim reserves addresses for a node: an address of the process, or a socket, whose real port it returns. The name localhost
+// becomes an address, since a node listens on all that the name means.
 func (n *network) claim(node int32, address string) (string, error) {
 	if !n.sockets {
 		n.places[address] = &place{node: node}
 		return address, nil
 	}
-	l, err := net.Listen("tcp", address)
-	if errors.Is(err, syscall.EADDRINUSE) {
-		return "", fmt.Errorf("%w: another process listens on %s", ErrPortTaken, address)
-	}
+	host, port, err := net.SplitHostPort(address)
 	if err != nil {
 		return "", err
 	}
-	host, _, err := net.SplitHostPort(address)
+	if host == "localhost" {
+		host = "127.0.0.1"
+	}
+	l, err := net.Listen("tcp", net.JoinHostPort(host, port))
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return "", fmt.Errorf("%w: another process listens on %s", ErrPortTaken, address)
+	}
 	if err != nil {
 		return "", err
 	}
