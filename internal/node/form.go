@@ -76,7 +76,7 @@ func (n *Node) form(ctx context.Context) error {
 		return fmt.Errorf("%s is of cluster %s and has no metadata in %s, which this node may have voted with: restore that folder from a backup; or start with an empty directory, and this node takes its place among the voters again",
 			n.dir.Path(), n.dir.ClusterID(), metadataPartition)
 	}
-	f := formation{node: n, targets: n.helloTargets(), answers: map[string]*wire.HelloResponse{}}
+	f := n.newFormation()
 	found, err := f.find(ctx)
 	if err != nil {
 		return err
@@ -92,7 +92,7 @@ func (n *Node) locate() {
 	defer n.running.Done()
 	ctx, cancel := n.untilStop()
 	defer cancel()
-	f := formation{node: n, targets: n.helloTargets(), answers: map[string]*wire.HelloResponse{}}
+	f := n.newFormation()
 	f.address()
 	defer f.forget()
 	for len(f.answers) < len(f.targets) {
@@ -137,7 +137,12 @@ type formation struct {
 	node    *Node
 	targets []helloTarget
 	answers map[string]*wire.HelloResponse // by address
+	silence map[string]error               // why there is no answer, by address
 	missing string                         // as last told
+}
+
+func (n *Node) newFormation() formation {
+	return formation{node: n, targets: n.helloTargets(), answers: map[string]*wire.HelloResponse{}, silence: map[string]error{}}
 }
 
 // found is what the search has ended with.
@@ -193,8 +198,10 @@ func (f *formation) ask(ctx context.Context) {
 			}
 			mu.Lock()
 			defer mu.Unlock()
+			delete(f.answers, t.address)
+			delete(f.silence, t.address)
 			if err != nil {
-				delete(f.answers, t.address)
+				f.silence[t.address] = err
 			} else {
 				f.answers[t.address] = resp
 			}
@@ -336,18 +343,18 @@ func (f *formation) clusterID(voters []quorum.Voter) string {
 	return id.String()
 }
 
-// tellMissing logs who has not answered, when that has changed.
+// tellMissing logs who has not answered and why, when others have not than before.
 func (f *formation) tellMissing() {
-	var missing []string
+	var missing, why []string
 	for _, t := range f.targets {
-		if f.answers[t.address] == nil {
-			missing = append(missing, t.address)
+		if err := f.silence[t.address]; err != nil {
+			missing, why = append(missing, t.address), append(why, err.Error())
 		}
 	}
 	if text := strings.Join(missing, ", "); text != f.missing {
 		f.missing = text
 		if text != "" {
-			f.node.log.Info("waiting for the controllers of the cluster", "no answer from", text)
+			f.node.log.Info("waiting for the controllers of the cluster", "no answer from", text, "because", strings.Join(why, "; "))
 		}
 	}
 }

@@ -76,19 +76,21 @@ func (n *Node) controllerListener() *serving {
 }
 
 // bind listens on the listener's address. The name localhost means both loopback addresses where there are two: clients
-// try one or the other first.
+// try one or the other first, and must not find another process at one of them.
 func (s *serving) bind(network Network) error {
-	hosts := []string{s.Host}
+	hosts, anyPort := []string{s.Host}, s.Port == 0
 	if s.Host == "localhost" {
 		hosts = []string{"127.0.0.1", "::1"}
 	}
 	for i, host := range hosts {
-		l, err := network.Listen(net.JoinHostPort(host, strconv.Itoa(s.Port)))
-		if err != nil && i > 0 {
+		address := net.JoinHostPort(host, strconv.Itoa(s.Port))
+		l, err := network.Listen(address)
+		taken := errors.Is(err, syscall.EADDRINUSE)
+		if err != nil && i > 0 && (anyPort || !taken) {
 			continue
 		}
-		if errors.Is(err, syscall.EADDRINUSE) {
-			return fmt.Errorf("listener %s: %w: another process listens on %s; stop it, or give listeners another port", s.Name, ErrPortTaken, s.Address())
+		if taken {
+			return fmt.Errorf("listener %s: %w: another process listens on %s; stop it, or give listeners another port", s.Name, ErrPortTaken, address)
 		}
 		if err != nil {
 			return fmt.Errorf("listener %s: %w", s.Name, err)

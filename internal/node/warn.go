@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"strconv"
+	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -62,7 +62,7 @@ func (n *Node) warnOfAddresses() {
 		if n.alone() && n.tellsReached(e.Name) {
 			continue // nobody is told e
 		}
-		address := net.JoinHostPort(e.Host, strconv.Itoa(int(e.Port)))
+		address := endpointAddress(e)
 		if err := n.answersAt(ctx, address); err != nil && !n.stopping() {
 			n.log.Warn("clients are told to connect to an address that this node is not reached at from here; if they fail, set advertised.listeners",
 				"listener", e.Name, "address", address, "err", err)
@@ -84,12 +84,20 @@ func (n *Node) warnOfAddressesOf(b cluster.Broker) {
 	ctx, cancel := n.untilAdvertisedWait()
 	defer cancel()
 	for _, e := range b.Listeners {
-		address := net.JoinHostPort(e.Host, strconv.Itoa(int(e.Port)))
-		if err := n.brokerAnswersAt(ctx, b.ID, address); err != nil && !n.stopping() {
+		address := endpointAddress(e)
+		if n.advertises(e) {
+			n.log.Warn("another broker tells clients the same address as this one: who is sent to either may reach the wrong one; set advertised.listeners",
+				"broker", b.ID, "listener", e.Name, "address", address)
+		} else if err := n.brokerAnswersAt(ctx, b.ID, address); err != nil && !n.stopping() {
 			n.log.Warn("another broker tells clients to connect to an address that it is not reached at from here; if they fail, set its advertised.listeners",
 				"broker", b.ID, "listener", e.Name, "address", address, "err", err)
 		}
 	}
+}
+
+// advertises tells whether this node says that it is where another broker says so.
+func (n *Node) advertises(of cluster.Endpoint) bool {
+	return slices.ContainsFunc(n.advertised(), func(e cluster.Endpoint) bool { return endpointAddress(e) == endpointAddress(of) })
 }
 
 func (n *Node) stopping() bool {

@@ -2,11 +2,16 @@ package node
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"log/slog"
 	"net"
+	"os"
+	"regexp"
+	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -88,31 +93,101 @@ func TestAdvertisedAddress(t *testing.T) {
 	}
 }
 
-// TestAddressesOfOthers has another broker say an address where nobody is.
-func TestAddressesOfOthers(t *testing.T) {
-	n, log := startListening(t, "controlled.shutdown.enable", "false") // there is nobody to hand anything over to
+// pretend has a broker live at an address, as far as n knows.
+func pretend(t *testing.T, n *Node, id int32, address string) {
+	t.Helper()
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	number, err := strconv.ParseUint(port, 10, 16)
+	if err != nil {
+		t.Fatal(err)
+	}
 	req := kmsg.NewPtrBrokerRegistrationRequest()
-	req.BrokerID, req.ClusterID, req.IncarnationID, req.PreviousBrokerEpoch = 7, n.ClusterID(), [16]byte{1}, -1
+	req.BrokerID, req.ClusterID, req.IncarnationID, req.PreviousBrokerEpoch = id, n.ClusterID(), [16]byte{byte(id)}, -1
 	l := kmsg.NewBrokerRegistrationRequestListener()
-	l.Name, l.Host, l.Port = "PLAINTEXT", "nowhere.invalid", 9092
+	l.Name, l.Host, l.Port = "PLAINTEXT", host, uint16(number)
 	req.Listeners = append(req.Listeners, l)
 	resp, err := n.quorum.Do(t.Context(), req)
 	if err != nil {
 		t.Fatal(err)
 	}
 	beat := kmsg.NewPtrBrokerHeartbeatRequest()
-	beat.BrokerID, beat.BrokerEpoch = 7, resp.(*kmsg.BrokerRegistrationResponse).BrokerEpoch
+	beat.BrokerID, beat.BrokerEpoch = id, resp.(*kmsg.BrokerRegistrationResponse).BrokerEpoch
 	beat.CurrentMetadataOffset = n.quorum.Image().Offset()
 	if _, err := n.quorum.Do(t.Context(), beat); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// TestAddressesOfOthers has other brokers say an address where nobody is, and the one of this broker.
+func TestAddressesOfOthers(t *testing.T) {
+	n, log := startListening(t, "controlled.shutdown.enable", "false") // there is nobody to hand anything over to
+	pretend(t, n, 7, "nowhere.invalid:9092")
+	pretend(t, n, 8, n.Addr())
 	n.warnOfOthersAddresses()
-	if text := log.String(); !strings.Contains(text, "another broker tells clients") || !strings.Contains(text, "broker=7") || !strings.Contains(text, "nowhere.invalid:9092") {
-		t.Error(text)
+	for _, want := range []string{
+		`another broker tells clients to connect to an address that it is not reached at.* broker=7 .*nowhere\.invalid:9092`,
+		`another broker tells clients the same address as this one.* broker=8 .*` + regexp.QuoteMeta(n.Addr()),
+	} {
+		if text := log.String(); !regexp.MustCompile(want).MatchString(text) {
+			t.Errorf("nothing matches %s\n%s", want, text)
+		}
 	}
 	if err := n.brokerAnswersAt(t.Context(), 9, n.Addr()); err == nil || !strings.Contains(err.Error(), "another broker") {
 		t.Errorf("broker 9 at the address of this one: %v", err)
 	}
+}
+
+// TestSilentController has a node wait for another one, and say for which and why.
+func TestSilentController(t *testing.T) {
+	closed, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	silent := closed.Addr().String()
+	_ = closed.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	log := &logLines{}
+	ended := make(chan error)
+	go func() {
+		_, err := Start(ctx, Config{FS: vfs.NewMem(), Log: textLog(log), Settings: settings(
+			"node.id", "1", "listeners", "PLAINTEXT://127.0.0.1:0", "controller.quorum.voters", "1@127.0.0.1:9,2@"+silent)})
+		ended <- err
+	}()
+	waitUntil(t, func() bool { return strings.Contains(log.String(), "waiting for the controllers") })
+	cancel()
+	if err := <-ended; err == nil || !strings.Contains(err.Error(), silent) {
+		t.Errorf("the start ends with %v", err)
+	}
+	if text := log.String(); !strings.Contains(text, "no answer from\"="+silent) || !strings.Contains(text, "refused") {
+		t.Error(text)
+	}
+}
+
+// twoLoopbacks is a network where another process listens on one of the two addresses that localhost means.
+type twoLoopbacks struct{ tcp }
+
+func (n twoLoopbacks) Listen(address string) (net.Listener, error) {
+	if strings.HasPrefix(address, "[::1]") {
+		return nil, &net.OpError{Op: "listen", Net: "tcp", Err: os.NewSyscallError("bind", syscall.EADDRINUSE)}
+	}
+	return n.tcp.Listen("127.0.0.1:0")
+}
+
+// TestLocalhostIsBothAddresses: clients try one of them first, and would find somebody else there.
+func TestLocalhostIsBothAddresses(t *testing.T) {
+	_, err := Start(t.Context(), Config{FS: vfs.NewMem(), Network: twoLoopbacks{}, Settings: settings("listeners", "PLAINTEXT://localhost:9092")})
+	if !errors.Is(err, ErrPortTaken) || !strings.Contains(err.Error(), "[::1]:") {
+		t.Errorf("the start ends with %v", err)
+	}
+	n, err := Start(t.Context(), Config{FS: vfs.NewMem(), Network: twoLoopbacks{}, Settings: settings("listeners", "PLAINTEXT://localhost:0")})
+	if err != nil {
+		t.Fatalf("whichever port is free: %v", err)
+	}
+	stop(t, n)
 }
 
 // full is a file system that is nearly full.
