@@ -55,6 +55,8 @@ type answer struct {
 	Status string         `json:"status"` // ok, unsupported, failed
 	Detail string         `json:"detail,omitempty"`
 	Facts  map[string]any `json:"facts,omitempty"`
+
+	stderr string
 }
 
 // params is what a driver is told.
@@ -102,11 +104,12 @@ func (l library) run(ctx context.Context, args ...string) answer {
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	err := cmd.Run()
 	lines := strings.Split(strings.TrimSpace(stdout.String()), "\n")
-	var a answer
+	a := answer{stderr: stderr.String()}
 	if bad := json.Unmarshal([]byte(lines[len(lines)-1]), &a); bad != nil || a.Status == "" || err != nil {
 		tail := stderr.String()
 		tail = tail[max(0, len(tail)-2000):]
-		return answer{Status: "failed", Detail: fmt.Sprintf("the driver gave no answer (%v): %q; standard error ends with: %s", err, lines[len(lines)-1], tail)}
+		a.Status, a.Detail = "failed", fmt.Sprintf("the driver gave no answer (%v): %q; standard error ends with: %s", err, lines[len(lines)-1], tail)
+		a.Facts = nil
 	}
 	return a
 }

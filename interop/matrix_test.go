@@ -141,7 +141,7 @@ func (m *matrix) client(t *testing.T, l library) {
 		}
 		c := newCell(check, ours.answers[check], theirs)
 		result.Cells[check] = c
-		m.report(t, l, check, c)
+		m.report(t, l, check, c, ours.answers[check].stderr)
 	}
 	if kafkas.target != nil {
 		m.writeGolden(t, l, version, kafkas.answers)
@@ -222,8 +222,8 @@ func (m *matrix) ask(t *testing.T, l library, check, again string, x *target) an
 	})
 }
 
-// report fails the test for a red cell.
-func (m *matrix) report(t *testing.T, l library, check string, c cell) {
+// report fails the test for a red cell, and keeps what Logbahn's driver has written to standard error.
+func (m *matrix) report(t *testing.T, l library, check string, c cell, stderr string) {
 	outcome, _, unlisted := c.outcome(check, l.name, m.listed)
 	if outcome != red {
 		t.Logf("%s %s: %s %s", l.name, check, outcome, c.Detail)
@@ -234,6 +234,9 @@ func (m *matrix) report(t *testing.T, l library, check string, c cell) {
 		text = append(text, u.String())
 	}
 	t.Errorf("%s %s: %s\n\tlogbahn's driver said: %s %s\n\tkafka's driver said: %s", l.name, check, strings.Join(text, "\n\t"), c.Status, c.Detail, c.KafkaDetail)
+	if stderr != "" {
+		t.Logf("what %s said beside that is in %s", l.name, keep(t, check, stderr))
+	}
 }
 
 // write merges the run into the stored results and renders the document.

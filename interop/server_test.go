@@ -4,8 +4,10 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -90,10 +92,27 @@ func spawn(t testing.TB, dir, addr string, overrides ...string) *server {
 	t.Cleanup(func() {
 		s.kill()
 		if t.Failed() {
-			t.Logf("server log:\n%s", s.log.tail(8<<10))
+			t.Logf("the log of the node on %s is in %s and ends with\n%s", addr, keep(t, "node", s.log.tail(math.MaxInt)), s.log.tail(8<<10))
 		}
 	})
 	return s
+}
+
+// keep writes what a failed test was told to a file that outlives it, and returns the file's name, or why there is none.
+func keep(t testing.TB, what, text string) string {
+	dir := filepath.Join(os.TempDir(), "logbahn-interop-failed", strings.ReplaceAll(t.Name(), "/", "-"))
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err.Error()
+	}
+	f, err := os.CreateTemp(dir, what+"-*.log")
+	if err != nil {
+		return err.Error()
+	}
+	_, err = f.WriteString(text)
+	if err := errors.Join(err, f.Close()); err != nil {
+		return err.Error()
+	}
+	return f.Name()
 }
 
 // await returns when the server has said that it is ready.

@@ -54,7 +54,8 @@ class Member(driver.Member):
         self.library, self.topic = library, topic
         self.cooperative = assignor == "cooperative-sticky"
         self.conf = {"group.id": group, "partition.assignment.strategy": assignor, "auto.offset.reset": "earliest",
-                     "enable.auto.commit": False, "heartbeat.interval.ms": 200, "fetch.wait.max.ms": 100}
+                     "enable.auto.commit": False, "heartbeat.interval.ms": 200, "fetch.wait.max.ms": 100,
+                     "log_level": 7, "debug": "cgrp"}  # on standard error, which is kept when the check fails
         if instance:
             self.conf["group.instance.id"] = instance
         super().__init__()
@@ -77,7 +78,9 @@ class Member(driver.Member):
         return out
 
     def commit_once(self, offsets):
-        self.consumer.commit(offsets=[ck.TopicPartition(self.topic, p, o) for p, o in offsets.items()], asynchronous=False)
+        # That some were refused is no exception.
+        for p in self.consumer.commit(offsets=[ck.TopicPartition(self.topic, p, o) for p, o in offsets.items()], asynchronous=False):
+            raise_error(p.error)
 
     def close_once(self):
         self.consumer.close()
