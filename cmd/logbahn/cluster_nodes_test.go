@@ -71,6 +71,7 @@ func TestClusterCommands(t *testing.T) {
 		}
 	})
 	t.Run("a broker is lost", func(t *testing.T) {
+		c := commands{t, c.brokers}
 		nodes.Kill(3)
 		c.prints("cluster health", `^brokers +WRONG +broker 3 is fenced$`, `^replicas +WRONG +\d+ have replicas out of sync: `, `^offline +WRONG`)
 		c.run(exitError, "cluster health --exit-code")
@@ -80,6 +81,7 @@ func TestClusterCommands(t *testing.T) {
 		c.prints("cluster health", `^brokers +ok`, `^replicas +ok`)
 	})
 	t.Run("drain", func(t *testing.T) {
+		c := commands{t, c.brokers}
 		_, said := c.run(exitOK, "cluster drain 2")
 		if !strings.Contains(said, "preview only") {
 			t.Errorf("it says %q", said)
@@ -96,6 +98,7 @@ func TestClusterCommands(t *testing.T) {
 		}
 	})
 	t.Run("move", func(t *testing.T) {
+		c := commands{t, c.brokers}
 		c.prints("cluster move rides:0 --replicas 2,1", `^rides +0 +\d,\d,\d +2,1 `)
 		if _, said := c.run(exitOK, "cluster move rides:0,1 --replicas 2,1 --throttle 50MiB --execute"); !strings.Contains(said, "each broker copies 50.0 MiB/s at most") {
 			t.Errorf("it says %q", said)
@@ -116,6 +119,7 @@ func TestClusterCommands(t *testing.T) {
 		}
 	})
 	t.Run("quorum", func(t *testing.T) {
+		c := commands{t, c.brokers}
 		c.prints("cluster quorum", `^1 +(leader|voter) `, `^3 +(leader|voter) `)
 		c.run(exitRefused, "cluster quorum add 3")
 		c.run(exitNotFound, "cluster quorum remove 9")
