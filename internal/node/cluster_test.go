@@ -535,23 +535,32 @@ func TestNodesOfTwoClusters(t *testing.T) {
 	c := newTestCluster(t, 3)
 	c.start(1, 2, 3)
 	c.stop(3)
+	disk := vfs.NewMem()
 	other, err := Start(t.Context(), Config{
-		FS: vfs.NewMem(), Network: newMemNetwork(), Settings: settings("node.id", "3", "listeners", "PLAINTEXT://node-3:9092"),
+		FS: disk, Network: newMemNetwork(), Settings: settings("node.id", "3", "listeners", "PLAINTEXT://node-3:9092"),
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer stop(t, other)
-	c.disks[3] = vfs.NewMem()
-	s := append(c.settings(3), settings("cluster.id", other.ClusterID())...)
-	n, err := Start(within(t, 20*time.Second), Config{FS: c.disks[3], Network: c.network, Settings: s})
-	if err == nil {
-		stop(t, n)
-		t.Fatal("a node of one cluster has joined another")
+	id := other.ClusterID()
+	stop(t, other)
+	for what, of := range map[string]struct {
+		disk *vfs.Mem
+		more []string
+	}{
+		"an empty directory, and another cluster.id": {vfs.NewMem(), []string{"cluster.id", id}},
+		"the directory of another cluster":           {disk, nil},
+	} {
+		n, err := Start(within(t, 20*time.Second), Config{FS: of.disk, Network: c.network, Settings: c.settings(3, of.more...)})
+		if err == nil {
+			stop(t, n)
+			t.Fatalf("%s: a node of one cluster serves in another", what)
+		}
+		if !errors.Is(err, ErrOtherCluster) || !strings.Contains(err.Error(), id) || !strings.Contains(err.Error(), c.nodes[1].ClusterID()) {
+			t.Errorf("%s: %v", what, err)
+		}
 	}
-	if !errors.Is(err, ErrOtherCluster) || !strings.Contains(err.Error(), other.ClusterID()) || !strings.Contains(err.Error(), c.nodes[1].ClusterID()) {
-		t.Error(err)
-	}
+	c.start(3) // with the directory that is its own
 }
 
 // What only nodes ask of each other is served on listeners for controllers, and told to nobody.

@@ -27,6 +27,9 @@ import (
 // id that follows from these. Usually one node learns the last answer first and has begun when the others ask again: these
 // join it. They are voters already, whose logs are empty and who have never voted.
 //
+// A node whose directory is of a cluster goes on with that, and asks nobody but whether the controllers that it is told of
+// belong to another one.
+//
 // If one is not fresh, the node joins that cluster as an observer of its metadata; one that should be a voter asks for that
 // later (vote.go).
 
@@ -63,8 +66,13 @@ func (n *Node) form(ctx context.Context) error {
 	switch {
 	case err != nil:
 		return err
+	case begun && n.alone():
+		return nil
 	case begun:
-		if len(n.broker.Quorum.Voters) == 0 && !n.alone() {
+		if err := n.checkCluster(ctx); err != nil {
+			return err
+		}
+		if len(n.broker.Quorum.Voters) == 0 {
 			n.running.Add(1)
 			go n.locate()
 		}
@@ -84,6 +92,36 @@ func (n *Node) form(ctx context.Context) error {
 	n.voters = found.voters
 	n.log.Info("the cluster is found", "cluster", found.clusterID, "begins here", found.begins, "voters", len(found.voters))
 	return n.dir.Join(found.clusterID)
+}
+
+// rejoinPatience is how long a node that comes back waits for somebody to say of which cluster the controllers are.
+const rejoinPatience = 500 * time.Millisecond
+
+// checkCluster refuses the directory of another cluster: where controllers of this configuration have formed one and none of
+// those that answer is of the directory's, this node would serve a cluster of its own at the address of theirs. Who does not
+// answer may be of this one, which has to begin again with whoever comes first.
+func (n *Node) checkCluster(ctx context.Context) error {
+	f := n.newFormation()
+	f.address()
+	defer f.forget()
+	ctx, cancel := context.WithTimeout(ctx, rejoinPatience)
+	defer cancel()
+	f.ask(ctx)
+	others := ""
+	for _, t := range f.targets {
+		a := f.answers[t.address]
+		switch {
+		case a == nil || !a.Formed || a.ClusterID == nil:
+		case *a.ClusterID == n.dir.ClusterID():
+			return nil
+		default:
+			others = fmt.Sprintf("node %d at %s is of cluster %s", a.NodeID, t.address, *a.ClusterID)
+		}
+	}
+	if others == "" {
+		return nil
+	}
+	return fmt.Errorf("%w: %s is of cluster %s, %s: give this node its own directory, or the voters of its own cluster", ErrOtherCluster, n.dir.Path(), n.dir.ClusterID(), others)
 }
 
 // locate is the goroutine that finds the controllers again whose ids no configuration has. It ends when all addresses have
