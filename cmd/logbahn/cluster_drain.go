@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -77,7 +76,7 @@ func drainPlan(c *cobra.Command, client *kgo.Client, admin *kadm.Client, broker 
 	if !replicas {
 		plan, stuck := planLeaderships(rows, broker, p)
 		if len(stuck) > 0 {
-			fmt.Fprintf(c.ErrOrStderr(), "nobody else can lead %s: no other replica is in sync\n", strings.Join(stuck[:min(len(stuck), namesMax)], ", "))
+			fmt.Fprintf(c.ErrOrStderr(), "nobody else can lead %s: no other replica is in sync\n", someOf(stuck))
 		}
 		return plan, nil
 	}

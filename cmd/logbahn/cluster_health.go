@@ -146,18 +146,29 @@ func partitionsThat(rows []clusterPartitionRow, what string, wrong func(clusterP
 	if len(names) == 0 {
 		return nil
 	}
+	return []string{fmt.Sprintf("%d %s: %s", len(names), what, someOf(names))}
+}
+
+// someOf lists names, the first namesMax of them.
+func someOf(names []string) string {
 	some := strings.Join(names[:min(len(names), namesMax)], ", ")
 	if len(names) > namesMax {
 		some += ", …"
 	}
-	return []string{fmt.Sprintf("%d %s: %s", len(names), what, some)}
+	return some
 }
 
 func disksWrong(dirs kadm.DescribedAllLogDirs, err error) []string {
-	if err != nil {
+	var wrong []string
+	var silent *kadm.ShardErrors
+	switch {
+	case errors.As(err, &silent):
+		for _, e := range silent.Errs {
+			wrong = append(wrong, fmt.Sprintf("broker %d tells nothing: %v", e.Broker.NodeID, plainly(e.Err)))
+		}
+	case err != nil:
 		return []string{err.Error()}
 	}
-	var wrong []string
 	for _, dir := range dirs.Sorted() {
 		switch {
 		case dir.Err != nil:

@@ -112,7 +112,11 @@ func (f *moveFlags) run(c *cobra.Command, client *kgo.Client, admin *kadm.Client
 		if err != nil {
 			return err
 		}
-		return showPlan(c, plan)
+		err = showPlan(c, plan)
+		if err == nil && len(plan) == 0 {
+			fmt.Fprintln(c.ErrOrStderr(), "nothing is being moved")
+		}
+		return err
 	case f.cancel:
 		return f.callOff(ctx, c, client, topics)
 	}
@@ -134,6 +138,9 @@ func carryOut(run *moveRun, execute bool) error {
 	stderr := run.c.ErrOrStderr()
 	if err := showPlan(run.c, run.plan); err != nil {
 		return err
+	}
+	if stuck := withoutSource(run.plan); len(stuck) > 0 {
+		fmt.Fprintf(stderr, "nobody leads %s: what is there is copied when one of the replicas is back, not before\n", someOf(stuck))
 	}
 	switch {
 	case len(run.plan) == 0:
@@ -236,7 +243,10 @@ func weigh(ctx context.Context, admin *kadm.Client, plan []moveRow) error {
 	}
 	for i := range plan {
 		r := &plan[i]
-		r.Bytes = sizes.largest(r.Topic, r.Partition) * int64(len(r.adds()))
+		r.Bytes = -1
+		if r.Leader >= 0 || len(r.adds()) == 0 {
+			r.Bytes = sizes.largest(r.Topic, r.Partition) * int64(len(r.adds()))
+		}
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -42,15 +43,31 @@ func clusterQuorum() *cobra.Command {
 			if forPeople(c) {
 				fmt.Fprintf(c.OutOrStdout(), "leader %d  epoch %d  high watermark %d\n\n", q.Leader, q.Epoch, q.High)
 			}
-			return show(c, q, "NODE ROLE END LAG", func(line func(...any)) {
+			return show(c, q, "NODE ROLE END LAG CAUGHT-UP", func(line func(...any)) {
 				for _, m := range q.Nodes {
-					line(m.Node, m.Role, m.End, lagCell(m.Lag))
+					line(m.Node, m.Role, m.End, lagCell(m.Lag), caughtUpCell(m.CaughtUp, time.Now()))
 				}
 			})
 		})
 	}
 	return c
 }
+
+// caughtUpCell tells since when a node has not had all that the leader has. Who lives has it within a moment.
+func caughtUpCell(ms int64, now time.Time) any {
+	switch behind := now.Sub(time.UnixMilli(ms)).Round(time.Second); {
+	case ms < 0:
+		return "-"
+	case behind > quorumLagMax:
+		return painted{behind.String() + " ago", yellow}
+	case behind > quorumSilenceMax:
+		return behind.String() + " ago"
+	}
+	return "now"
+}
+
+// quorumSilenceMax is for how long a node that follows may not be heard of, in the clocks of two machines.
+const quorumSilenceMax = 3 * time.Second
 
 func quorumOf(ctx context.Context, client kmsg.Requestor) (quorumObject, error) {
 	req := kmsg.NewPtrDescribeQuorumRequest()

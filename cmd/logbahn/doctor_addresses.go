@@ -70,8 +70,13 @@ func (d *doctor) advertised(ctx context.Context) {
 		if err == nil {
 			err = d.sameBroker(ctx, addr, b.id)
 		}
-		if err == nil {
+		switch {
+		case err == nil:
 			good = append(good, addr)
+			continue
+		case b.fenced:
+			d.wrong("advertised", fmt.Sprintf("broker %d does not run, or the controller cannot hear it; nothing answers for it at %s: %v", b.id, addr, err),
+				"others lead what it led, as long as they have replicas of it", fmt.Sprintf("start broker %d, or look into its log why it is not taken back", b.id))
 			continue
 		}
 		d.wrong("advertised", fmt.Sprintf("broker %d tells clients to connect to %s, which does not work from here: %v", b.id, addr, err),

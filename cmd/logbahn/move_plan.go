@@ -24,6 +24,17 @@ func (r *moveRow) adds() []int32 {
 
 func (r *moveRow) name() string { return fmt.Sprintf("%s/%d", r.Topic, r.Partition) }
 
+// withoutSource names the partitions of a plan that have to be copied and have no leader to copy from.
+func withoutSource(plan []moveRow) []string {
+	var names []string
+	for i := range plan {
+		if r := &plan[i]; r.Leader < 0 && len(r.adds()) > 0 {
+			names = append(names, r.name())
+		}
+	}
+	return names
+}
+
 func sortMoves(plan []moveRow) {
 	slices.SortFunc(plan, func(a, b moveRow) int {
 		return cmp.Or(strings.Compare(a.Topic, b.Topic), cmp.Compare(a.Partition, b.Partition))
