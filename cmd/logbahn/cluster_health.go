@@ -125,7 +125,7 @@ func quorumWrong(q quorumObject, err error, now time.Time) []string {
 	for _, n := range q.Nodes {
 		behind := now.Sub(time.UnixMilli(n.CaughtUp))
 		if n.Role == "voter" && n.Lag > 0 && (n.CaughtUp < 0 || behind > quorumLagMax) {
-			since := "it has never caught up"
+			since := fmt.Sprintf("it has not caught up since node %d leads", q.Leader)
 			if n.CaughtUp >= 0 {
 				since = "it caught up " + behind.Round(time.Second).String() + " ago"
 			}

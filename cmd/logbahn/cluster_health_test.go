@@ -32,14 +32,34 @@ func TestHealthNamesWhatIsWrong(t *testing.T) {
 		{fencedBrokers(facts), "broker 2 is fenced"},
 		{quorumWrong(quorumObject{Leader: -1}, nil, now), "no leader"},
 		{quorumWrong(quorumObject{}, errors.New("silent"), now), "silent"},
-		{quorumWrong(voters, nil, now), "voter 2 is 7 entries behind; it caught up 1m1s ago; voter 3 is 9 entries behind; it has never caught up"},
+		{quorumWrong(voters, nil, now), "voter 2 is 7 entries behind; it caught up 1m1s ago; voter 3 is 9 entries behind; it has not caught up since node 0 leads"},
 		{disksWrong(full, nil), "broker 1 /a: 5.0 MiB left; broker 1 /b: offline"},
 		{disksWrong(nil, errors.New("silent")), "silent"},
+		{disksWrong(full, &kadm.ShardErrors{Errs: []kadm.ShardError{{Err: errors.New("refused"), Broker: kadm.BrokerDetail{NodeID: 2}}}}),
+			"broker 2 tells nothing: refused; broker 1 /a: 5.0 MiB left; broker 1 /b: offline"},
+		{withoutSource([]moveRow{
+			{Topic: "rides", Partition: 1, Leader: -1, From: []int32{2}, To: []int32{3}}, {Topic: "rides", Partition: 2, Leader: -1, From: []int32{2, 3}, To: []int32{3}},
+			{Topic: "rides", Partition: 3, Leader: 2, From: []int32{2}, To: []int32{3}},
+		}), "rides/1"},
 		{disksWrong(kadm.DescribedAllLogDirs{1: {"/a": {UsableBytes: -1, TotalBytes: -1}}}, nil), ""},
 	} {
 		if got := strings.Join(c.got, "; "); got != c.want {
 			t.Errorf("%q, want %q", got, c.want)
 		}
+	}
+}
+
+func TestCaughtUp(t *testing.T) {
+	now := time.UnixMilli(1_800_000_000_000)
+	for behind, want := range map[time.Duration]any{
+		0: "now", -time.Minute: "now", 2 * time.Second: "now", 10 * time.Second: "10s ago", time.Minute: painted{"1m0s ago", yellow},
+	} {
+		if got := caughtUpCell(now.Add(-behind).UnixMilli(), now); got != want {
+			t.Errorf("%v behind: %v, want %v", behind, got, want)
+		}
+	}
+	if got := caughtUpCell(-1, now); got != "-" {
+		t.Errorf("unknown: %v", got)
 	}
 }
 

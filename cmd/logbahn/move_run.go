@@ -52,6 +52,7 @@ func (m *moveRun) run(ctx context.Context) error {
 		return outcome(len(m.taken), failed...)
 	}
 	if err := m.await(ctx); err != nil {
+		m.tellLeft(ctx)
 		return errors.Join(append(failed, err)...)
 	}
 	arrived, astray, err := m.settle(ctx)
@@ -121,6 +122,19 @@ func (m *moveRun) await(ctx context.Context) error {
 		case <-ticker.C:
 		}
 	}
+}
+
+// tellLeft says that what is being moved does not end with the command, when that was interrupted.
+func (m *moveRun) tellLeft(ctx context.Context) {
+	if ctx.Err() == nil {
+		return
+	}
+	also := ""
+	if m.throttle > 0 {
+		also = "; the throttle stays"
+	}
+	fmt.Fprintf(m.c.ErrOrStderr(), "%s still being moved: `logbahn cluster move --status` shows how it goes, --cancel --execute calls it off%s\n",
+		counted(int(m.left.Load()), "partition"), also)
 }
 
 // settlePatience is how long a broker may tell of replicas as they were before the end of a move.
