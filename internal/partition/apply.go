@@ -22,6 +22,7 @@ const metadataTopic = "__cluster_metadata"
 func (s *Set) Apply(img *cluster.Image, d cluster.Delta) {
 	s.applying.Lock()
 	defer s.applying.Unlock()
+	s.image.Store(img) // before any replica has it: who is eligible is looked up here
 	r := newResolver(Layers(img, s.cfg.NodeID, s.cfg.Static))
 	s.throttles.leader.setRate(r.leaderRate)
 	s.throttles.follower.setRate(r.followerRate)
@@ -40,7 +41,6 @@ func (s *Set) Apply(img *cluster.Image, d cluster.Delta) {
 		s.swept = true
 		s.sweep()
 	}
-	s.image.Store(img)
 	if len(d.Brokers) > 0 {
 		s.admit()
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/logbahn/logbahn/internal/cluster"
+	"github.com/logbahn/logbahn/internal/partition/replica"
 	"github.com/logbahn/logbahn/internal/vfs"
 )
 
@@ -42,4 +43,34 @@ func TestAbsentControllerIsToldOfSeldom(t *testing.T) {
 			t.Errorf("it was asked %d times, which made %d lines", controller.asked, lines)
 		}
 	})
+}
+
+// TestWhoStopsIsNotLetInAgain: its last fetch came with an image in which it was alive, and is counted by a leader that has the
+// next one, without it in sync.
+func TestWhoStopsIsNotLetInAgain(t *testing.T) {
+	n := startNode(t, vfs.NewMem())
+	asked := make(controller, 1)
+	n.set.cfg.Controller = asked
+	t.Cleanup(n.set.Close)
+	epoch := n.img.NextBrokerEpoch()
+	n.apply(cluster.RegisterBroker{Broker: cluster.Broker{ID: 2, Epoch: epoch}})
+	two := cluster.Partition{Replicas: ids(1, 2), ISR: ids(1, 2), Leader: 1, LeaderEpoch: 3}
+	p := n.create(topicID, nil, two)
+	two.ISR, two.PartitionEpoch = ids(1), 1
+	n.apply(cluster.SetBrokerState{ID: 2, Epoch: epoch, Draining: true}, cluster.ChangePartition{TopicID: topicID, Index: 0, Partition: two})
+	proposed := func() bool {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		m := &p.mu.machine
+		return m.Proposed(replica.ISRChange{LeaderEpoch: 3, PartitionEpoch: 1})
+	}
+	fetch := replica.Fetch{ID: 2, LeaderEpoch: 3, BrokerEpoch: epoch, Eligible: true}
+	p.FollowerFetched(fetch)
+	if proposed() {
+		t.Fatal("a broker that drains is proposed")
+	}
+	n.apply(cluster.SetBrokerState{ID: 2, Epoch: epoch})
+	if !proposed() {
+		t.Fatal("nor is it when it drains no more")
+	}
 }

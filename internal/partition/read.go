@@ -167,7 +167,12 @@ func (p *Partition) readEnd(o ReadOptions, r Read) int64 {
 // FollowerFetched counts what a follower holds, after a Read in its name succeeded and did not diverge.
 func (p *Partition) FollowerFetched(f replica.Fetch) {
 	now := p.cfg.Now().UnixMilli()
-	p.step(func(m *replica.Machine) replica.Effects { return m.FollowerFetched(f, now) })
+	p.step(func(m *replica.Machine) replica.Effects {
+		// The caller's image may be from before this replica's: a broker that has just been taken out of the in-sync set to stop
+		// would be proposed again, and hold the high watermark until that is refused.
+		f.Eligible = f.Eligible && (f.BrokerEpoch < 0 || p.set.eligible(f.ID, f.BrokerEpoch))
+		return m.FollowerFetched(f, now)
+	})
 }
 
 // answersLocked returns why this replica must not answer a request that names the leader epoch, nil when it may.

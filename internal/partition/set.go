@@ -78,7 +78,7 @@ type Set struct {
 	applying vfs.Gate // images are applied one after the other
 	swept    bool     // folders without a topic have been looked for; guarded by applying
 
-	image atomic.Pointer[cluster.Image] // the latest applied, nil before
+	image atomic.Pointer[cluster.Image] // the latest, no older than that of any replica; nil before the first
 
 	ackWaiters sync.Pool // of *ackWaiter
 
@@ -202,15 +202,13 @@ func (s *Set) Tick(now time.Time) {
 
 // admit lets followers into in-sync sets that the latest image has eligible.
 func (s *Set) admit() {
-	img := s.image.Load()
-	if img == nil {
-		return
-	}
-	eligible := func(id cluster.NodeID, brokerEpoch int64) bool {
-		b, known := img.Broker(id)
-		return known && b.Live() && b.Epoch == brokerEpoch
-	}
 	for _, p := range s.All() {
-		p.step(func(m *replica.Machine) replica.Effects { return m.Admit(eligible) })
+		p.step(func(m *replica.Machine) replica.Effects { return m.Admit(s.eligible) })
 	}
+}
+
+// eligible tells whether a broker's replicas may be in sync: it is alive, does not drain, and is in the life that is meant.
+func (s *Set) eligible(id cluster.NodeID, brokerEpoch int64) bool {
+	b, known := s.image.Load().Broker(id)
+	return known && b.Live() && b.Epoch == brokerEpoch
 }
