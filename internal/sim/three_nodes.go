@@ -102,8 +102,7 @@ var ThreeNodes = []Scenario{
 	{Name: "three-nodes-15-pause", Machines: 3, Faults: func(r *Run) {
 		r.calmly(4, func() { r.pause(r.leader(), 30*time.Second) })
 	}},
-	// The longest is an election of the quorum, where the controller that stops does not manage to hand over.
-	{Name: "three-nodes-16-rolling-restart", Machines: 3, GapMax: 4 * time.Second, Faults: func(r *Run) {
+	{Name: "three-nodes-16-rolling-restart", Machines: 3, GapMax: 2 * time.Second, Faults: func(r *Run) {
 		r.repeat(2, func() { r.rollingRestart() })
 	}},
 	{Name: "three-nodes-18-kill-group-coordinator", Machines: 3, Faults: func(r *Run) {
