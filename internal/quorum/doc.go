@@ -18,6 +18,10 @@
 //	failed     the log or the vote could not be written: every request is refused with ErrFailed, Failed is closed, and
 //	           the node has to stop, since a voter must never forget what it has promised
 //
+// A reply that changes nothing, a refusal above all, waits for what it has seen and for nothing else: a leader that was deposed
+// and does not know it yet gives it by an image that is not the newest. It steps down two election timeouts after it has last heard
+// from a majority, which elects nobody for one: 300 ms are left, while its process runs. Kafka's controllers do the same for longer.
+//
 // # Members
 //
 // A node is a voter, a learner (is sent the log and does not count), or an observer (fetches what is committed). The log
