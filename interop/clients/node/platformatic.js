@@ -57,7 +57,10 @@ class Member extends Buffered {
     // A fetch that is under way while the group rebalances still delivers, next to the one that follows it; what is
     // written before both have ended comes twice. So a share counts when they have.
     this.stream.on('fetch', () => { if (this.share && ++this.fetches > 2) this.take(cooperative) })
-    this.stream.on('data', m => this.push(toRecord(m)))
+    // Given partitions that it held in an earlier generation, it first fetches from where it was then, and only then from what
+    // was committed since: what it gets from before that says nothing about the broker.
+    this.commits = library.commits
+    this.stream.on('data', m => { if (!(m.offset < this.commits.get(m.partition))) this.push(toRecord(m)) })
     this.stream.on('error', error => { this.failure = error })
     return this
   }
@@ -71,16 +74,18 @@ class Member extends Buffered {
   }
 
   poll() { return this.next() }
-  commit(offsets) {
-    return this.consumer.commit({
-      offsets: Object.entries(offsets).map(([p, o]) => ({ topic: this.topic, partition: Number(p), offset: BigInt(o), leaderEpoch: -1 }))
-    })
+  async commit(offsets) {
+    const entries = Object.entries(offsets).map(([p, o]) => [Number(p), BigInt(o)])
+    await this.consumer.commit({ offsets: entries.map(([partition, offset]) => ({ topic: this.topic, partition, offset, leaderEpoch: -1 })) })
+    for (const [partition, offset] of entries) this.commits.set(partition, offset)
   }
   leave() { return this.consumer.close(true) }
   stop() { throw new Unsupported('no way to close a static member that does not leave') }
 }
 
 class Platformatic extends Library {
+  commits = new Map() // what the members of the one group have committed, by partition
+
   async open() {
     this.admin = new pk.Admin(this.options({}))
   }
