@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/IBM/sarama"
 	"github.com/logbahn/logbahn/interop/clients/go/driver"
@@ -84,7 +85,8 @@ func (l *library) DeleteRecords(_ context.Context, topic string, before int64) (
 		return 0, err
 	}
 	response, err := broker.DeleteRecords(&sarama.DeleteRecordsRequest{
-		Topics: map[string]*sarama.DeleteRecordsRequestTopic{topic: {PartitionOffsets: map[int32]int64{0: before}}},
+		Timeout: 10 * time.Second,
+		Topics:  map[string]*sarama.DeleteRecordsRequestTopic{topic: {PartitionOffsets: map[int32]int64{0: before}}},
 	})
 	if err != nil {
 		return 0, err
