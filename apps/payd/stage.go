@@ -142,7 +142,9 @@ func (s *stage) begin(ctx context.Context, offsets map[string]map[int32]kgo.Offs
 	defer s.mu.Unlock()
 	resume, err := s.work.begin(ctx, partitions)
 	if err != nil {
-		s.config.Log.Warn("stage cannot begin", "group", s.group, "error", err)
+		if ctx.Err() == nil { // else it ends
+			s.config.Log.Warn("stage cannot begin", "group", s.group, "error", err)
+		}
 		return nil, err
 	}
 	for p, offset := range resume {

@@ -77,10 +77,10 @@ func demo(c *cobra.Command, f demoFlags) error {
 	}
 	log := slog.New(slog.NewTextHandler(c.ErrOrStderr(), &slog.HandlerOptions{Level: slog.LevelWarn}))
 	nodes, err := f.start(c, dir, log)
-	if errors.Is(err, logbahn.ErrLocked) {
+	switch {
+	case errors.Is(err, logbahn.ErrLocked), errors.Is(err, logbahn.ErrPortTaken): // a cluster takes its ports first
 		return firstDemo(c, dir, err)
-	}
-	if err != nil {
+	case err != nil:
 		return err
 	}
 	ctx, cancel := context.WithCancelCause(c.Context())
@@ -149,11 +149,15 @@ func (f demoFlags) removeData(dir string) error {
 	return os.RemoveAll(f.dataDir(dir))
 }
 
-// firstDemo answers a second demo on the same data.
-func firstDemo(c *cobra.Command, dir string, locked error) error {
+// firstDemo answers a second demo on the same data. Where none runs, why is something else's doing.
+func firstDemo(c *cobra.Command, dir string, why error) error {
 	running, err := readDemoFile(dir)
-	if err != nil {
-		return startError(locked)
+	switch {
+	case err == nil && (errors.Is(why, logbahn.ErrLocked) || alive(running)):
+	case errors.Is(why, logbahn.ErrPortTaken):
+		return &cliError{code: exitRefused, err: why, hint: "--listen names another address; without it a free port is taken"}
+	default:
+		return startError(why)
 	}
 	fmt.Fprintf(c.OutOrStdout(), "a demo is running on this data already (process %d)\n\n  Page   %s\n  Kafka  %s\n", running.PID, running.URL, running.Kafka)
 	return nil

@@ -63,10 +63,7 @@ func (f demoFlags) start(c *cobra.Command, dir string, log *slog.Logger) (*demoN
 			fmt.Fprintf(c.ErrOrStderr(), "%s is taken: the Kafka listener is on %s\n", f.listen, nodes.addrs[0])
 		}
 	}
-	if err != nil && !errors.Is(err, logbahn.ErrLocked) {
-		return nil, startError(err)
-	}
-	return nodes, err
+	return nodes, err // the caller knows whether another demo is why
 }
 
 // listeners are --listen, and the ports behind it for the other nodes.
