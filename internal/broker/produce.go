@@ -187,6 +187,9 @@ func (c *produceCall) appendPartition(topic *cluster.Topic, part *wire.ProducePa
 		traffic.RecordsIn.Add(a.EndOffset() - a.FirstOffset)
 	}
 	reply.BaseOffset, reply.LogAppendTime, reply.LogStartOffset = a.FirstOffset, a.LogAppendTime, a.LogStartOffset
+	if a.Forgotten && c.acks != 0 {
+		reply.Error = wire.DuplicateSequenceNumber // which clients take for success, with an offset that is unknown
+	}
 	c.waits = append(c.waits, produceWait{
 		partition: p, topic: topic, topicAt: i, at: at,
 		ack: partition.Ack{LeaderEpoch: a.LeaderEpoch, EndOffset: a.EndOffset(), Acks: c.acks},

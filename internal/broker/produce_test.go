@@ -316,7 +316,9 @@ func TestIdempotentProducer(t *testing.T) {
 	}
 	check("retry of the last batch", idempotent(pid, 0, 10, "a", "b"), wire.None, 10)
 	check("retry of the fifth last batch", idempotent(pid, 0, 2, "a", "b"), wire.None, 2)
-	check("retry of a forgotten batch", idempotent(pid, 0, 0, "a", "b"), wire.OutOfOrderSequenceNumber, -1)
+	check("retry of a forgotten batch", idempotent(pid, 0, 0, "a", "b"), wire.DuplicateSequenceNumber, -1)
+	check("half of it and of the next one", idempotent(pid, 0, 1, "b", "a"), wire.OutOfOrderSequenceNumber, -1)
+	check("before the first", idempotent(pid, 0, math.MaxInt32, "z", "a"), wire.OutOfOrderSequenceNumber, -1)
 	check("gap", idempotent(pid, 0, 20, "a"), wire.OutOfOrderSequenceNumber, -1)
 	check("the client's own next epoch", idempotent(pid, 1, 0, "a"), wire.None, 12)
 	check("its old epoch", idempotent(pid, 0, 12, "a"), wire.InvalidProducerEpoch, -1)
@@ -349,6 +351,26 @@ func TestIdempotentProducerIdlePastExpiry(t *testing.T) {
 	n.clock.advance(time.Hour)
 	if p := n.produceAs(9, "t", idempotent(7, 0, 2, "c")); p.ErrorCode != 0 || p.BaseOffset != 2 {
 		t.Errorf("%v at %d", wire.Error(p.ErrorCode), p.BaseOffset)
+	}
+}
+
+// Of a producer that is heard of in its middle, what comes before is not known to be written.
+func TestOldRetryOfAnUnknownBeginning(t *testing.T) {
+	n := start(t)
+	n.create("t", 1)
+	for i := range int32(7) {
+		if p := n.produceAs(9, "t", idempotent(7, 0, 3+i, "c")); p.ErrorCode != 0 {
+			t.Fatalf("%d: %v", i, wire.Error(p.ErrorCode))
+		}
+	}
+	for sequence, want := range map[int32]wire.Error{
+		0: wire.OutOfOrderSequenceNumber, 2: wire.OutOfOrderSequenceNumber,
+		3: wire.DuplicateSequenceNumber, 4: wire.DuplicateSequenceNumber, 5: wire.None, 11: wire.OutOfOrderSequenceNumber,
+	} {
+		wantCode(t, "sequence "+strconv.Itoa(int(sequence)), n.produceAs(9, "t", idempotent(7, 0, sequence, "c")).ErrorCode, want)
+	}
+	if end := n.partition("t", 0).EndOffset(); end != 7 {
+		t.Errorf("the log ends at %d, want 7", end)
 	}
 }
 

@@ -46,7 +46,7 @@ func (l *Log) append(batches []byte, o *AppendOptions) (Appended, error) {
 	}
 	appended := Appended{FirstOffset: l.end.Load(), LogAppendTime: record.NoTimestamp, LogStartOffset: l.start.Load()}
 	if !o.NoProducerCheck {
-		original, duplicate, err := l.mu.producers.check(infos, o.Origin)
+		earlier, err := l.mu.producers.check(infos, o.Origin)
 		if errors.Is(err, ErrOutOfOrderSequence) && l.Full() {
 			// It was sent behind a batch for which there was no room, and is sent again behind it. A producer that was told
 			// of a gap would take a new epoch and write again, to other partitions too, what it has not been answered yet.
@@ -55,8 +55,8 @@ func (l *Log) append(batches []byte, o *AppendOptions) (Appended, error) {
 		if err != nil {
 			return Appended{}, err
 		}
-		if duplicate {
-			return l.answerDuplicate(appended, original, c), nil
+		if earlier != nil {
+			return l.answerDuplicate(appended, earlier, c), nil
 		}
 	}
 	next := appended.FirstOffset
@@ -70,11 +70,14 @@ func (l *Log) append(batches []byte, o *AppendOptions) (Appended, error) {
 	return appended, l.write(batches, infos, o.Now, c)
 }
 
-func (l *Log) answerDuplicate(a Appended, original producerBatch, c *Config) Appended {
-	a.Duplicate = true
-	a.FirstOffset, a.LastOffset = original.firstOffset(), original.lastOffset
+func (l *Log) answerDuplicate(a Appended, o *original, c *Config) Appended {
+	a.Duplicate, a.Forgotten = true, o.forgotten
+	a.FirstOffset, a.LastOffset = o.firstOffset(), o.lastOffset
+	if o.forgotten {
+		a.FirstOffset = -1
+	}
 	if c.LogAppendTime {
-		a.LogAppendTime = original.timestamp
+		a.LogAppendTime = o.timestamp
 	}
 	return a
 }

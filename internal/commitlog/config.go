@@ -92,4 +92,6 @@ type Appended struct {
 	// Duplicate means that the batch is in the log already, at these offsets: the caller waits until they are flushed
 	// and replicated, as for a new one.
 	Duplicate bool
+	// Forgotten is a Duplicate whose place is not remembered: FirstOffset is -1, and it ends at LastOffset or before.
+	Forgotten bool
 }

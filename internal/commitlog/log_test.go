@@ -285,8 +285,8 @@ func TestIdempotence(t *testing.T) {
 			t.Fatal(i, a, err)
 		}
 	}
-	if _, err := send(l, 0, 0, 10); !errors.Is(err, ErrOutOfOrderSequence) {
-		t.Fatal(err)
+	if a, err := send(l, 0, 0, 10); err != nil || !a.Forgotten || !a.Duplicate || a.FirstOffset != -1 || a.LastOffset != 9 {
+		t.Fatal(a, err)
 	}
 	if _, err := send(l, 0, 61, 10); !errors.Is(err, ErrOutOfOrderSequence) {
 		t.Fatal(err)

@@ -2,6 +2,7 @@ package commitlog
 
 import (
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/logbahn/logbahn/internal/record"
@@ -31,6 +32,9 @@ type producerBatch struct {
 
 func (b producerBatch) firstOffset() int64 { return b.lastOffset - int64(b.offsetDelta) }
 
+// size is how many sequence numbers the batch takes.
+func (b producerBatch) size() int32 { return b.offsetDelta + 1 }
+
 func batchOf(h *record.Header) producerBatch {
 	return producerBatch{h.LastOffset(), h.MaxTimestamp, h.LastSequence(), h.LastOffsetDelta}
 }
@@ -43,8 +47,14 @@ type producer struct {
 	coordinatorEpoch int32
 	txnFirstOffset   int64
 	seenMs           int64 // wall clock of the append, not the record's timestamp, which may be years old
-	batches          [rememberedBatches]producerBatch
+	// run is how many sequence numbers up to the last one were written here without a gap, in this epoch, as far as is known: a
+	// snapshot does not say. It stops at runMax.
+	run     int32
+	batches [rememberedBatches]producerBatch
 }
+
+// runMax is half of all sequence numbers: what lies further back cannot be told from what is to come.
+const runMax = math.MaxInt32 / 2
 
 func (p *producer) last() (producerBatch, bool) {
 	if p.count == 0 {
@@ -54,6 +64,12 @@ func (p *producer) last() (producerBatch, bool) {
 }
 
 func (p *producer) remember(b producerBatch) {
+	first := record.AddSequence(b.lastSequence, -b.offsetDelta)
+	if last, ok := p.last(); ok && first == record.AddSequence(last.lastSequence, 1) {
+		p.run = min(p.run, runMax-b.size()) + b.size()
+	} else {
+		p.run = b.size()
+	}
 	if p.count == rememberedBatches {
 		copy(p.batches[:], p.batches[1:])
 		p.count--
@@ -72,32 +88,57 @@ func (p *producer) find(h *record.Header) (producerBatch, bool) {
 	return producerBatch{}, false
 }
 
+// wrote tells whether the batch of h was written before those that are remembered; its offsets lie below end then. A client has
+// five requests under way at most, but they need not go to one leader: what one that was cut off has got and replicated comes to
+// the next one after many others.
+func (p *producer) wrote(h *record.Header) (end int64, ok bool) {
+	if p.count == 0 || h.LastOffsetDelta >= runMax {
+		return 0, false
+	}
+	last, remembered := p.batches[p.count-1], int32(0)
+	for _, b := range p.batches[:p.count] {
+		remembered += b.size()
+	}
+	behind := record.AddSequence(last.lastSequence, -h.LastSequence()) // how many numbers came after it
+	return p.batches[0].firstOffset(), behind >= remembered && behind <= p.run-(h.LastOffsetDelta+1)
+}
+
 // producers is the idempotence state of one log. It is a function of the log's batches: replaying them in order gives
 // the same state, but for producers that have expired.
 type producers struct {
 	byID map[int64]*producer
 }
 
-// check decides about the batches of one append: new, the retry of a remembered one, or an error.
-func (ps *producers) check(infos []batchInfo, origin Origin) (original producerBatch, duplicate bool, err error) {
+// original is what a retry was written as before.
+type original struct {
+	producerBatch
+	forgotten bool // it is not remembered, and ends at lastOffset or before
+}
+
+// check decides about the batches of one append: new (nil), a retry, or an error.
+func (ps *producers) check(infos []batchInfo, origin Origin) (*original, error) {
 	if origin != Client || seeded.Is(seeded.ForgetProducers) {
-		return original, false, nil
+		return nil, nil
 	}
 	for i := range infos {
 		h := &infos[i].Header
 		if !h.HasProducer() || h.BaseSequence == record.NoSequence {
 			continue
 		}
-		if p := ps.byID[h.ProducerID]; p != nil && p.epoch == h.ProducerEpoch {
-			if b, ok := p.find(h); ok && len(infos) == 1 { // else the others would be taken for written
-				return b, true, nil
+		p := ps.byID[h.ProducerID]
+		if p != nil && p.epoch == h.ProducerEpoch && len(infos) == 1 { // of several the others would be taken for written
+			if b, ok := p.find(h); ok {
+				return &original{producerBatch: b}, nil
+			}
+			if end, ok := p.wrote(h); ok {
+				return &original{producerBatch{lastOffset: end - 1, timestamp: record.NoTimestamp}, true}, nil
 			}
 		}
 		if err := ps.checkSequence(infos[:i], h); err != nil {
-			return original, false, err
+			return nil, err
 		}
 	}
-	return original, false, nil
+	return nil, nil
 }
 
 // checkSequence follows Kafka's ProducerAppendInfo: the next sequence, or 0 with a new epoch, or anything when nothing
@@ -214,7 +255,7 @@ func (ps *producers) fill(recent *producers) {
 		}
 		a, _ := p.last()
 		if b, ok := r.last(); ok && a == b {
-			p.batches, p.count = r.batches, r.count
+			p.batches, p.count, p.run = r.batches, r.count, r.run
 		}
 	}
 }

@@ -34,7 +34,7 @@ func (a Appended) EndOffset() int64 { return a.LastOffset + 1 }
 // Partition.Wait says when they are.
 //
 // A retry of a batch that the log remembers is not written again: Appended is the original's, with Duplicate set, and
-// waiting for it waits for the original.
+// waiting for it waits for the original. Of one that is Forgotten waiting waits for all that was before what is remembered.
 //
 // Errors: ErrNotLeader, ErrFencedLeaderEpoch, ErrNotEnoughReplicas, *OfflineError, and commitlog's.
 func (p *Partition) Append(batches []byte, o AppendOptions) (Appended, error) {
