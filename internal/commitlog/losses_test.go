@@ -189,14 +189,7 @@ func TestSnapshotOfLostBatchesStaysAway(t *testing.T) {
 // TestDeleteThatFails cannot rename a folder at first. It goes later, unless another log has taken its place.
 func TestDeleteThatFails(t *testing.T) {
 	for _, again := range []bool{false, true} {
-		mem := vfs.NewMem()
-		faults := vfs.Inject(mem)
-		d := openDir(t, faults)
-		c := DefaultConfig()
-		c.FileDeleteDelayMs = 0
-		l := openLog(t, d, c)
-		mustAppend(t, l, batch(3, 1, nil))
-		must(t, l.Flush())
+		_, faults, d, l := logRemovedAtOnce(t)
 		faults.Add(vfs.Rule{Times: 2, Match: func(op vfs.Op, name string) bool {
 			return op == vfs.OpRename && strings.HasSuffix(name, doomedSuffix)
 		}, Fault: vfs.Fault{Err: syscall.EIO}})
@@ -207,7 +200,7 @@ func TestDeleteThatFails(t *testing.T) {
 			t.Fatal(err)
 		}
 		if again {
-			l, err := d.Open(testTP, [16]byte{9}, c, Hooks{})
+			l, err := d.Open(testTP, [16]byte{9}, *l.config.Load(), Hooks{})
 			must(t, err)
 			mustAppend(t, l, batch(1, 1, nil))
 			must(t, l.Flush())

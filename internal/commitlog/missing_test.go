@@ -165,17 +165,23 @@ func TestFolderOfAnotherTopic(t *testing.T) {
 	}
 }
 
+// logRemovedAtOnce returns a log with three records, whose folder goes without a delay when it is deleted.
+func logRemovedAtOnce(t *testing.T) (mem *vfs.Mem, faults *vfs.Faults, d *Dir, l *Log) {
+	mem = vfs.NewMem()
+	faults = vfs.Inject(mem)
+	d = openDir(t, faults)
+	c := DefaultConfig()
+	c.FileDeleteDelayMs = 0
+	l = openLog(t, d, c)
+	mustAppend(t, l, batch(3, 1, nil))
+	must(t, l.Flush())
+	return mem, faults, d, l
+}
+
 // TestRemovedWhileItIsDeleted has maintenance look while a log is being deleted that has no delay, and ends the process
 // before the checkpoints have forgotten it: the next topic of that name must open.
 func TestRemovedWhileItIsDeleted(t *testing.T) {
-	mem := vfs.NewMem()
-	faults := vfs.Inject(mem)
-	d := openDir(t, faults)
-	c := DefaultConfig()
-	c.FileDeleteDelayMs = 0
-	l := openLog(t, d, c)
-	mustAppend(t, l, batch(3, 1, nil))
-	must(t, l.Flush())
+	mem, faults, d, l := logRemovedAtOnce(t)
 	must(t, d.checkpoint(true))
 	var left *vfs.Mem
 	forgets := func(op vfs.Op, name string) bool { return op == vfs.OpCreate && strings.Contains(name, recoveryFile) }
@@ -186,7 +192,7 @@ func TestRemovedWhileItIsDeleted(t *testing.T) {
 	if err := d.Delete(l); left == nil {
 		t.Fatalf("the checkpoints have forgotten nothing: %v", err)
 	}
-	if _, err := openDir(t, left).Open(testTP, [16]byte{15: 99}, c, Hooks{}); err != nil {
+	if _, err := openDir(t, left).Open(testTP, [16]byte{15: 99}, *l.config.Load(), Hooks{}); err != nil {
 		t.Error(err)
 	}
 }

@@ -95,12 +95,12 @@ func (p *producer) wrote(h *record.Header) (end int64, ok bool) {
 	if p.count == 0 || h.LastOffsetDelta >= runMax {
 		return 0, false
 	}
-	last, remembered := p.batches[p.count-1], int32(0)
+	last, remembered := p.batches[p.count-1], int64(0)
 	for _, b := range p.batches[:p.count] {
-		remembered += b.size()
+		remembered += int64(b.size())
 	}
 	behind := record.AddSequence(last.lastSequence, -h.LastSequence()) // how many numbers came after it
-	return p.batches[0].firstOffset(), behind >= remembered && behind <= p.run-(h.LastOffsetDelta+1)
+	return p.batches[0].firstOffset(), int64(behind) >= remembered && behind <= p.run-(h.LastOffsetDelta+1)
 }
 
 // producers is the idempotence state of one log. It is a function of the log's batches: replaying them in order gives

@@ -126,7 +126,8 @@ func (h Header) LastSequence() int32 {
 	return AddSequence(h.BaseSequence, h.LastOffsetDelta)
 }
 
-// AddSequence returns the sequence that comes delta records after sequence; both are at least 0. After 2^31-1 comes 0.
+// AddSequence returns the sequence that comes delta records after sequence, which is at least 0; before it with a negative delta.
+// After 2^31-1 comes 0.
 func AddSequence(sequence, delta int32) int32 {
 	return int32((int64(sequence) + int64(delta)) & math.MaxInt32)
 }
