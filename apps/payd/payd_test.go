@@ -454,7 +454,14 @@ func TestStopLeavesNothing(t *testing.T) {
 	wait(t, brokers, "a premium again", priced)
 	r.stop(t)
 	http.DefaultClient.CloseIdleConnections()
-	goleak.VerifyNone(t, before)
+	// A fetch that a client left behind it waits in the log for as long as it asked, and the log is not what Run starts.
+	err := goleak.Find(before)
+	for deadline := time.Now().Add(20 * time.Second); err != nil && time.Now().Before(deadline); {
+		err = goleak.Find(before)
+	}
+	if err != nil {
+		t.Error(err)
+	}
 }
 
 func TestHealth(t *testing.T) {
