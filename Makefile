@@ -7,6 +7,7 @@ RACE     ?=
 LEDGER   ?= docs/simulation-runs.tsv
 FUZZTIME ?= 1m
 BUGS     ?=
+ENGINE   ?=
 STATES   ?= 1000000
 KILLS    ?= 200
 BIN      := bin/logbahn
@@ -20,7 +21,7 @@ SEED     ?= 0
 FAULTS   ?=
 DOCUMENT ?=
 
-.PHONY: build check test race crash sim sim-same sim-wasm explore seeded fuzz hostile interop interop-golden kill chaos bench figures clean
+.PHONY: build check test race crash sim sim-same sim-wasm sim-both explore seeded fuzz hostile interop interop-golden kill chaos bench figures clean
 
 build: ## the stripped static binary
 	CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o $(BIN) ./cmd/logbahn
@@ -60,10 +61,18 @@ sim-same: ## one seed, one run: three nodes under wazero, twice
 	@mkdir -p bin/wasm
 	LOGBAHN_SIM_WASM=$(CURDIR)/bin/wasm go test -count=1 -timeout 30m -v -run TestSameSeedSameTrace ./internal/sim/
 
-sim-wasm: ## as sim, under wazero, where one seed is one run: each is played twice and has to be the same
+# ENGINE=wasmtime is three times as fast, and needs a C compiler.
+sim-wasm: $(if $(ENGINE),bin/$(ENGINE)) ## as sim, under wazero, where one seed is one run: each is played twice and has to be the same
 	@mkdir -p bin/wasm
-	LOGBAHN_SIM_WASM=$(CURDIR)/bin/wasm LOGBAHN_SIM_SEEDS=$(SEEDS) LOGBAHN_SIM_LEDGER=$(abspath $(LEDGER)) go test -count=1 -timeout 24h -v \
+	LOGBAHN_SIM_WASMTIME=$(if $(ENGINE),$(CURDIR)/bin/$(ENGINE)) LOGBAHN_SIM_WASM=$(CURDIR)/bin/wasm LOGBAHN_SIM_SEEDS=$(SEEDS) LOGBAHN_SIM_LEDGER=$(abspath $(LEDGER)) go test -count=1 -timeout 24h -v \
 		-run '$(if $(SCENARIO),TestScenariosWasm$$/^($(SCENARIO))$$,TestMixWasm$$)' ./internal/sim/
+
+sim-both: bin/wasmtime ## one seed under wazero and under wasmtime: one run
+	@mkdir -p bin/wasm
+	LOGBAHN_SIM_WASMTIME=$(CURDIR)/bin/wasmtime LOGBAHN_SIM_WASM=$(CURDIR)/bin/wasm go test -count=1 -timeout 30m -v -run TestSameTraceInBoth ./internal/sim/
+
+bin/wasmtime: FORCE
+	cd internal/sim/wasmtime && go vet . && go test . && go build -o $(CURDIR)/bin/wasmtime .
 
 fuzz: ## every fuzz target for FUZZTIME
 	@for pkg in $$(go list ./...); do \

@@ -20,9 +20,6 @@ const (
 	ledgerVar = "LOGBAHN_SIM_LEDGER"
 )
 
-// partSeeds is how much of a range is written down at once: one that was broken off goes on behind its last line.
-const partSeeds = 500
-
 func seedRange(t *testing.T, few uint64) (from, to uint64) {
 	text := os.Getenv(seedsVar)
 	if text == "" {
@@ -68,8 +65,8 @@ func playMix(t *testing.T, r *runner) {
 // playRange plays a range of seeds part by part, as many at once as there are processors, and writes down what it has shown.
 func playRange(t *testing.T, r *runner, name string, from, to uint64, pick func(seed uint64) *Scenario) {
 	commit := commitOf()
-	for ; from < to; from += partSeeds {
-		part := tally{begin: time.Now(), from: from, to: min(from+partSeeds, to)}
+	for ; from < to; from += r.part {
+		part := tally{begin: time.Now(), from: from, to: min(from+r.part, to)}
 		var running sync.WaitGroup
 		next := make(chan uint64)
 		for range runtime.GOMAXPROCS(0) {

@@ -26,9 +26,13 @@ const runMax = 2 * time.Minute
 type runner struct {
 	target string // of make: it plays a run again
 	how    string // in the list of ranges
-	// play plays one run, and returns what it wrote, and the processor time that it has taken, 0 where nobody knows.
-	play func(ctx context.Context, scenario string, seed uint64) (output []byte, cost time.Duration, err error)
+	// part is how many seeds of a range are written down at once: one that was broken off goes on behind its last line.
+	part uint64
+	play player
 }
+
+// player plays one run, and returns what it wrote, and the processor time that it has taken, 0 where nobody knows.
+type player func(ctx context.Context, scenario string, seed uint64) (output []byte, cost time.Duration, err error)
 
 // run plays one run, which the test fails with, and returns its result, nil when it failed, and what it has cost.
 func (r *runner) run(t *testing.T, s *Scenario, seed uint64) (*Result, time.Duration) {
@@ -114,7 +118,7 @@ const garbage = "800"
 
 // native returns a runner that plays in a process of its own.
 func native(t *testing.T) *runner {
-	r := &runner{target: "sim", how: "native"}
+	r := &runner{target: "sim", how: "native", part: 500}
 	var flags []string
 	if os.Getenv(raceVar) != "" {
 		flags, r.how, r.target = append(flags, "-race"), "race", "sim RACE=1"
@@ -123,11 +127,16 @@ func native(t *testing.T) *runner {
 	r.play = func(ctx context.Context, scenario string, seed uint64) ([]byte, time.Duration, error) {
 		cmd := exec.CommandContext(ctx, binary, "-test.run=^TestPlay$", fmt.Sprintf("-test.timeout=%v", runMax-5*time.Second))
 		cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%s:%d", playVar, scenario, seed), "GOGC="+garbage)
-		output, err := cmd.CombinedOutput()
-		if cmd.ProcessState == nil { // it has not begun
-			return output, 0, err
-		}
-		return output, cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime(), err
+		return output(cmd)
 	}
 	return r
+}
+
+// output runs a process that plays one run.
+func output(cmd *exec.Cmd) ([]byte, time.Duration, error) {
+	text, err := cmd.CombinedOutput()
+	if cmd.ProcessState == nil { // it has not begun
+		return text, 0, err
+	}
+	return text, cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime(), err
 }

@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -21,6 +23,17 @@ import (
 // wasmVar asks for the runs under wazero; what has been compiled is kept in the directory that it names.
 const wasmVar = "LOGBAHN_SIM_WASM"
 
+// wasmtimeVar names the program of wasmtime/, which plays such runs three times as fast.
+const wasmtimeVar = "LOGBAHN_SIM_WASMTIME"
+
+// wasmArgs are the arguments of a module that plays one run.
+var wasmArgs = []string{"sim.test", "-test.run=^TestPlay$", "-test.timeout=1h"}
+
+// buildWasm compiles this package's tests to a module, and returns its file.
+func buildWasm(t *testing.T) string {
+	return build(t, "sim.wasm", []string{"GOOS=wasip1", "GOARCH=wasm", "CGO_ENABLED=0", "GOFLAGS="}, "-ldflags=-s -w")
+}
+
 // machine is this package's tests as a WebAssembly module: one thread, and nothing from outside but a seeded source of
 // randomness and a clock that is a function of how often it was read.
 type machine struct {
@@ -30,8 +43,7 @@ type machine struct {
 
 func compile(t *testing.T, cacheDir string) *machine {
 	t.Helper()
-	binary := build(t, "sim.wasm", []string{"GOOS=wasip1", "GOARCH=wasm", "CGO_ENABLED=0", "GOFLAGS="}, "-ldflags=-s -w")
-	code, err := os.ReadFile(binary)
+	code, err := os.ReadFile(buildWasm(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,7 +74,7 @@ func (m *machine) play(ctx context.Context, scenario string, seed uint64) ([]byt
 		return nanoseconds
 	}
 	module, err := m.runtime.InstantiateModule(ctx, m.module, wazero.NewModuleConfig().WithName("").
-		WithArgs("sim.test", "-test.run=^TestPlay$", "-test.timeout=1h").WithEnv(playVar, fmt.Sprintf("%s:%d", scenario, seed)).WithEnv("GOGC", garbage).
+		WithArgs(wasmArgs...).WithEnv(playVar, fmt.Sprintf("%s:%d", scenario, seed)).WithEnv("GOGC", garbage).
 		WithStdout(&out).WithStderr(&out).
 		WithRandSource(rand.NewChaCha8(chachaSeed(seed))).
 		WithWalltime(func() (int64, int32) { now := tick(); return now / 1e9, int32(now % 1e9) }, sys.ClockResolution(1000)).
@@ -85,29 +97,52 @@ func chachaSeed(seed uint64) (s [32]byte) {
 	return s
 }
 
-// wasm returns a runner that plays under wazero, or skips the test.
+// wasm returns a runner that plays under wazero, or under wasmtime where that is asked for, or skips the test.
 func wasm(t *testing.T) *runner {
+	if program := os.Getenv(wasmtimeVar); program != "" {
+		return wasmtime(t, program)
+	}
+	return wazeroOnly(t)
+}
+
+func wazeroOnly(t *testing.T) *runner {
 	cache := os.Getenv(wasmVar)
 	if cache == "" {
 		t.Skipf("compiles everything for WebAssembly: make sim-wasm and sim-same set %s", wasmVar)
 	}
-	return &runner{target: "sim-wasm", how: "wasip1", play: compile(t, cache).play}
+	return &runner{target: "sim-wasm", how: "wasip1", part: 20, play: compile(t, cache).play}
 }
 
-// twice plays each run twice, and wants one output, the sum of the trace in it, to the byte.
-func twice(r *runner) *runner {
-	once := r.play
-	return &runner{target: r.target, how: r.how + " twice", play: func(ctx context.Context, scenario string, seed uint64) ([]byte, time.Duration, error) {
-		output, _, err := once(ctx, scenario, seed)
+// wasmtime returns a runner that plays under wasmtime, each run in a process of its own.
+func wasmtime(t *testing.T, program string) *runner {
+	module := filepath.Join(t.TempDir(), "sim.cwasm")
+	if out, err := exec.CommandContext(t.Context(), program, "compile", buildWasm(t), module).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return &runner{target: "sim-wasm ENGINE=wasmtime", how: "wasip1 (wasmtime)", part: 100, play: func(ctx context.Context, scenario string, seed uint64) ([]byte, time.Duration, error) {
+		args := []string{"play", module, fmt.Sprint(seed), fmt.Sprintf("%s=%s:%d", playVar, scenario, seed), "GOGC=" + garbage, "--"}
+		return output(exec.CommandContext(ctx, program, append(args, wasmArgs...)...))
+	}}
+}
+
+// both plays each run with each of two, and wants one output, the sum of the trace in it, to the byte.
+func both(one, other player) player {
+	return func(ctx context.Context, scenario string, seed uint64) ([]byte, time.Duration, error) {
+		output, cost, err := one(ctx, scenario, seed)
 		if err != nil {
-			return output, 0, err
+			return output, cost, err
 		}
-		again, _, err := once(ctx, scenario, seed)
+		again, more, err := other(ctx, scenario, seed)
 		if err == nil && !bytes.Equal(output, again) {
 			err = fmt.Errorf("one seed, two runs; the other:\n%s", again)
 		}
-		return output, 0, err
-	}}
+		return output, cost + more, err
+	}
+}
+
+// twice plays each run twice, which have to be the same.
+func twice(r *runner) *runner {
+	return &runner{target: r.target, how: r.how + " twice", part: r.part, play: both(r.play, r.play)}
 }
 
 // TestSameSeedSameTrace: under wazero a run is a function of its seed, to the last byte of its trace and its output.
@@ -119,6 +154,18 @@ func TestSameSeedSameTrace(t *testing.T) {
 	if one != nil && other != nil && one.Sum == other.Sum {
 		t.Error("two seeds, one run")
 	}
+}
+
+// TestSameTraceInBoth: wazero and wasmtime play a seed alike, to the last byte of its output.
+func TestSameTraceInBoth(t *testing.T) {
+	program := os.Getenv(wasmtimeVar)
+	if program == "" {
+		t.Skipf("needs the program of wasmtime/: make sim-both sets %s", wasmtimeVar)
+	}
+	one, other := wazeroOnly(t), wasmtime(t, program)
+	one.play = both(one.play, other.play)
+	s, _ := find("three-nodes-99-everything")
+	one.run(t, &s, 1)
 }
 
 // TestScenariosWasm plays every scenario under wazero.
