@@ -276,23 +276,33 @@ func (r reader) quorum() (Quorum, error) {
 		if err != nil {
 			return Quorum{}, err
 		}
+		if slices.ContainsFunc(q.Voters, func(o Voter) bool { return o.ID == v.ID }) {
+			return Quorum{}, fmt.Errorf("controller.quorum.voters: node %d is there twice", v.ID)
+		}
 		q.Voters = append(q.Voters, v)
 	}
 	for _, server := range q.BootstrapServers {
-		if _, _, err := net.SplitHostPort(server); err != nil {
+		if !canBeDialled(server) {
 			return Quorum{}, fmt.Errorf("controller.quorum.bootstrap.servers: %q is not host:port", server)
 		}
 	}
 	return q, nil
 }
 
+// canBeDialled says whether text is host:port.
+func canBeDialled(text string) bool {
+	_, port, err := net.SplitHostPort(text)
+	if err != nil {
+		return false
+	}
+	n, err := strconv.ParseUint(port, 10, 16)
+	return err == nil && n > 0
+}
+
 func parseVoter(text string) (Voter, error) {
 	id, address, _ := strings.Cut(text, "@")
 	number, err := strconv.ParseUint(strings.TrimSpace(id), 10, 31)
-	if err == nil {
-		_, _, err = net.SplitHostPort(address)
-	}
-	if err != nil {
+	if err != nil || !canBeDialled(address) {
 		return Voter{}, fmt.Errorf("controller.quorum.voters: %q is not id@host:port", text)
 	}
 	return Voter{ID: int32(number), Address: address}, nil
@@ -310,10 +320,8 @@ func (r reader) network() (Network, error) {
 		ConnectionsPerIPMax:   r.int32("max.connections.per.ip"),
 		ConnectionIdleMs:      r.int64("connections.max.idle.ms"),
 	}
+	n.ConnectionsPerIPOthers, _ = parseLimits(r.get("max.connections.per.ip.overrides").text) // hostLimits lets nothing else through
 	var err error
-	if n.ConnectionsPerIPOthers, err = parseLimits(r.get("max.connections.per.ip.overrides").text); err != nil {
-		return Network{}, err
-	}
 	if n.Listeners, err = parseListeners(r.listeners()); err != nil {
 		return Network{}, fmt.Errorf("listeners: %w", err)
 	}
@@ -420,7 +428,7 @@ func parseLimits(text string) (map[string]int32, error) {
 		at := strings.LastIndexByte(pair, ':')
 		limit, err := strconv.ParseUint(strings.TrimSpace(pair[at+1:]), 10, 31)
 		if at < 1 || err != nil {
-			return nil, fmt.Errorf("max.connections.per.ip.overrides: %q is not host:limit", pair)
+			return nil, fmt.Errorf("%q is not host:limit", pair)
 		}
 		limits[strings.Trim(strings.TrimSpace(pair[:at]), "[]")] = int32(limit)
 	}
@@ -432,7 +440,7 @@ func (r reader) check(b Broker) error {
 	retention := r.layers.topicValue(topicIndex["retention.ms"], nil).number
 	voter := func(v Voter) bool { return v.ID == b.NodeID }
 	switch {
-	case retention == 0 || retention < -1:
+	case retention == 0:
 		return errors.New("log.retention.ms must be at least 1, or -1 for no limit")
 	case len(b.LogDirs) == 0:
 		return errors.New("log.dirs names no directory")

@@ -20,6 +20,10 @@ func lines(t *testing.T, name string) []string {
 }
 
 // The table says what Kafka says of itself.
+// limitedTogether are keys whose values Kafka looks at when it has all of them: it does not start with a wrong one, and takes one
+// from a client only to apply nothing of what was set with it. Here the client hears of it.
+var limitedTogether = []string{"log.retention.ms", "log.roll.ms", "max.connections.per.ip.overrides"}
+
 func TestKeysAreKafkas(t *testing.T) {
 	updates := map[string]Update{"read-only": ReadOnly, "per-broker": PerBroker, "cluster-wide": ClusterWide}
 	theirs := map[string]bool{}
@@ -42,7 +46,7 @@ func TestKeysAreKafkas(t *testing.T) {
 		if !slices.Contains(ours, name) && (d.Unset != (def == "null") || !d.Unset && d.Default != def) {
 			t.Errorf("%s has the default %q (unset %v), want %q", name, d.Default, d.Unset, def)
 		}
-		limited := valid != "" && valid != "non-null string" && valid != "non-empty list"
+		limited := valid != "" && valid != "non-null string" && valid != "non-empty list" || slices.Contains(limitedTogether, name)
 		if limited != (d.Valid != nil) {
 			t.Errorf("%s has limits: %v, want %q", name, d.Valid != nil, valid)
 		}
@@ -112,6 +116,9 @@ func TestErrorsAreKafkas(t *testing.T) {
 		"message.timestamp.difference.max.ms|5": "ok",
 		"remote.storage.enable|true": "Tiered Storage functionality is disabled in the broker. Topic cannot be configured " +
 			"with remote log storage.",
+		// Kafka takes it, and does not apply it.
+		"BROKER false log.retention.ms|0": "Invalid value 0 for configuration log.retention.ms: Value must be at least 1, or -1 for no limit",
+		"BROKER true log.retention.ms|0":  "Invalid value 0 for configuration log.retention.ms: Value must be at least 1, or -1 for no limit",
 		// What Logbahn takes at the start.
 		"BROKER false listeners|PLAINTEXT://:1": "Cannot update these configs dynamically: [listeners]",
 		"BROKER true listeners|PLAINTEXT://:1":  "Cannot update these configs dynamically: [listeners]",

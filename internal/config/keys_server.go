@@ -80,7 +80,7 @@ var serverKeys = []Def{
 		Doc: "Most connections to this broker."},
 	{Name: "max.connections.per.ip", Type: Int, Default: "2147483647", Valid: atLeast(0), Dynamic: ClusterWide,
 		Doc: "Most connections from one address."},
-	{Name: "max.connections.per.ip.overrides", Type: String, Dynamic: ClusterWide,
+	{Name: "max.connections.per.ip.overrides", Type: String, Valid: hostLimits, Dynamic: ClusterWide,
 		Doc: "Other limits for named addresses, as host:limit separated by commas."},
 	{Name: "max.incremental.fetch.session.cache.slots", Type: Int, Default: "1000", Valid: atLeast(0),
 		Doc: "Most fetch sessions that are remembered."},

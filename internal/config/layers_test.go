@@ -200,3 +200,27 @@ func TestAlterBroker(t *testing.T) {
 		t.Error("a read-only key was changed")
 	}
 }
+
+// TestAlterBrokerKeepsSettingsTogether: what is set while brokers run must not keep their settings from being read, since then
+// none of them would count, nor have everything deleted.
+func TestAlterBrokerKeepsSettingsTogether(t *testing.T) {
+	for _, c := range []struct {
+		key, value string
+		taken      bool
+	}{
+		{"log.retention.ms", "0", false}, {"log.retention.ms", "-5", true}, {"log.roll.ms", "0", false}, {"log.roll.ms", "1", true},
+		{"max.connections.per.ip.overrides", "garbage", false}, {"max.connections.per.ip.overrides", "127.0.0.1:-1", false},
+		{"max.connections.per.ip.overrides", "127.0.0.1:5,[::1]:6", true}, {"max.connections.per.ip.overrides", "", true},
+	} {
+		next, err := AlterBroker(nil, []Change{{c.key, Set, &c.value}}, false)
+		if (err == nil) != c.taken {
+			t.Errorf("%s=%s: %v, want taken %t", c.key, c.value, err, c.taken)
+		}
+		if err != nil {
+			continue
+		}
+		if _, err := (Layers{DynamicDefault: next}).Broker(); err != nil {
+			t.Errorf("%s=%s is taken, and the broker's settings cannot be read: %v", c.key, c.value, err)
+		}
+	}
+}

@@ -164,6 +164,22 @@ var nonEmpty = &Rule{"not empty", func(_ *Def, v value) (string, string) {
 	return "", ""
 }}
 
+// notZero is for log.retention.ms: 0 would delete all that there is, and everything below it is for ever.
+var notZero = &Rule{"at least 1, or -1", func(_ *Def, v value) (string, string) {
+	if v.number == 0 {
+		return v.text, "Value must be at least 1, or -1 for no limit"
+	}
+	return "", ""
+}}
+
+// hostLimits is for max.connections.per.ip.overrides.
+var hostLimits = &Rule{"host:limit,...", func(_ *Def, v value) (string, string) {
+	if _, err := parseLimits(v.text); err != nil {
+		return v.text, err.Error()
+	}
+	return "", ""
+}}
+
 var gzipLevel = &Rule{"1 to 9, or -1", func(_ *Def, v value) (string, string) {
 	if v.number != -1 && (v.number < 1 || v.number > 9) {
 		return v.text, "Value must be between 1 and 9 or equal to -1"
