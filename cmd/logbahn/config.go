@@ -33,6 +33,11 @@ func readSettingsFile(c *cobra.Command, name string) (config.Settings, error) {
 	} else {
 		in, name = interruptible{c.Context(), in}, "stdin"
 	}
+	return parseSettings(in, name)
+}
+
+// parseSettings reads what may be a pipe or a device without an end.
+func parseSettings(in io.Reader, name string) (config.Settings, error) {
 	data, err := io.ReadAll(io.LimitReader(in, settingsFileBytesMax))
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)

@@ -70,11 +70,12 @@ func startCommand() *cobra.Command {
 func readSettings(files, overrides []string) (config.Settings, error) {
 	var settings config.Settings
 	for _, name := range files {
-		data, err := os.ReadFile(name)
+		f, err := os.Open(name)
 		if err != nil {
 			return nil, &cliError{code: exitUsage, err: fmt.Errorf("settings: %w", err), hint: "without a file `logbahn start` uses the defaults"}
 		}
-		read, err := config.Parse(name, data)
+		read, err := parseSettings(f, name)
+		_ = f.Close()
 		if err != nil {
 			return nil, &cliError{code: exitUsage, err: err}
 		}

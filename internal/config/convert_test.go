@@ -85,7 +85,7 @@ func TestParseYAML(t *testing.T) {
 	}
 	for text, why := range map[string]string{
 		"- a": "not a mapping", "a": "not a mapping", "a: &x b": "anchors", "a: &x b\nc: *x": "anchors", "a: [[b]]": "words only", "a: [": "broker.yml",
-		"? [a]\n: b": "must be a word", strings.Repeat("{a: ", 30) + "b" + strings.Repeat("}", 30): "in each other", strings.Repeat(" ", 2<<20): "at most",
+		"? [a]\n: b": "must be a word", "a: b\n---\nc: d": "second one", "a: b\n---\nc: [": "after it comes more", strings.Repeat("{a: ", 30) + "b" + strings.Repeat("}", 30): "in each other", strings.Repeat(" ", 2<<20): "at most",
 	} {
 		if _, err := Parse("broker.yml", []byte(text)); err == nil || !strings.Contains(err.Error(), why) {
 			t.Errorf("%.20q: %v, want %q", text, err, why)

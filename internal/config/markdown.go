@@ -14,7 +14,7 @@ const markdownHead = `# Configuration
 Logbahn takes Kafka's settings: ` + "`logbahn start server.properties`" + ` boots the file that Kafka ships, unedited. A value comes from,
 the later ones first: the file; variables of the environment, ` + "`KAFKA_`" + ` and the key in capitals with ` + "`_`" + ` for a dot, ` + "`__`" + ` for an
 underscore and ` + "`___`" + ` for a dash (` + "`KAFKA_NUM_PARTITIONS=12`; `KAFKA_CFG_`" + ` means the same; the Java settings of the Apache image, such
-as ` + "`KAFKA_HEAP_OPTS`, are no keys; `CLUSTER_ID`" + ` is cluster.id); ` + "`--override key=value`" + `. As in the Apache image, who sets
+as ` + "`KAFKA_HEAP_OPTS`, and what Kubernetes sets for a service named kafka, such as `KAFKA_PORT=tcp://...`, are no keys; `CLUSTER_ID`" + ` is cluster.id); ` + "`--override key=value`" + `. As in the Apache image, who sets
 ` + "`KAFKA_ADVERTISED_LISTENERS` and not `KAFKA_LISTENERS`" + ` listens on the same ports of every address.
 
 A key that nobody knows is warned about, with the one that may have been meant; ` + "`--strict`" + ` refuses it. A value that is not

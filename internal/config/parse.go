@@ -1,7 +1,11 @@
 package config
 
 import (
+	"bytes"
+	"cmp"
+	"errors"
 	"fmt"
+	"io"
 	"path/filepath"
 	"strings"
 
@@ -22,20 +26,26 @@ func Parse(name string, data []byte) (Settings, error) {
 const yamlDepthMax = 20
 
 // ParseYAML reads a mapping of keys to values. A mapping in it is the rest of the key, so that log: {retention: {ms: 5}}
-// is log.retention.ms; a list is its elements with commas between them. Anchors and aliases are refused.
+// is log.retention.ms; a list is its elements with commas between them. Anchors, aliases and a second document are refused.
 func ParseYAML(origin string, data []byte) (Settings, error) {
 	if len(data) > propertiesBytesMax {
 		return nil, fmt.Errorf("%s: %d bytes, at most %d are read", origin, len(data), propertiesBytesMax)
 	}
-	var doc yaml.Node
-	if err := yaml.Unmarshal(data, &doc); err != nil {
+	decoder := yaml.NewDecoder(bytes.NewReader(data))
+	var doc, second yaml.Node
+	switch err := decoder.Decode(&doc); {
+	case errors.Is(err, io.EOF):
+		return nil, nil
+	case err != nil:
 		return nil, fmt.Errorf("%s: %w", origin, err)
 	}
-	if len(doc.Content) == 0 {
-		return nil, nil
+	if err := decoder.Decode(&second); !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("%s: settings are one YAML document, and after it comes more (%w)", origin, cmp.Or(err, errSecondDocument))
 	}
 	return appendYAML(nil, origin, "", doc.Content[0], 0)
 }
+
+var errSecondDocument = errors.New("a second one begins with ---")
 
 func appendYAML(settings Settings, origin, name string, node *yaml.Node, depth int) (Settings, error) {
 	wrong := func(why string) error { return fmt.Errorf("%s:%d: %s", origin, node.Line, why) }

@@ -110,6 +110,10 @@ var notKeys = map[string]bool{
 	"KAFKA_LOG4J_LOGGERS": true, "KAFKA_TOOLS_LOG4J_LOGLEVEL": true, "KAFKA_JMX_HOSTNAME": true,
 }
 
+// serviceLink matches what Kubernetes sets in every pod beside a service named kafka, as Docker's links once did. One of them
+// looks like a key of old: KAFKA_PORT=tcp://10.0.0.1:9092.
+var serviceLink = regexp.MustCompile(`^KAFKA_(SERVICE_HOST=|SERVICE_PORT(_[A-Z0-9_]+)?=|PORT_[0-9]+_(TCP|UDP|SCTP)(_[A-Z]+)?=|PORT=[a-z]+://)`)
+
 // bitnamiPrefix is how the images of Bitnami began the name of a key.
 const bitnamiPrefix = "KAFKA_CFG_"
 
@@ -117,7 +121,8 @@ const bitnamiPrefix = "KAFKA_CFG_"
 const clusterIDVariable = "CLUSTER_ID"
 
 // FromEnvironment returns the keys among variables of the form NAME=value, named as for the Apache image: KAFKA_ and the
-// key in capitals, with _ for a dot, __ for an underscore and ___ for a dash. KAFKA_CFG_ in front means the same.
+// key in capitals, with _ for a dot, __ for an underscore and ___ for a dash. KAFKA_CFG_ in front means the same. What Kubernetes
+// sets for a service named kafka is no key.
 func FromEnvironment(environ []string) Settings {
 	var settings Settings
 	for _, variable := range environ {
@@ -125,7 +130,7 @@ func FromEnvironment(environ []string) Settings {
 		if ok && name == clusterIDVariable && text != "" {
 			settings = append(settings, Setting{Name: "cluster.id", Value: text, Origin: name})
 		}
-		if !ok || !strings.HasPrefix(name, "KAFKA_") || notKeys[name] {
+		if !ok || !strings.HasPrefix(name, "KAFKA_") || notKeys[name] || serviceLink.MatchString(variable) {
 			continue
 		}
 		key := strings.TrimPrefix(name, "KAFKA_")

@@ -202,6 +202,9 @@ func TestEnvironmentOfTheImage(t *testing.T) {
 		}},
 		{[]string{"KAFKA_ADVERTISED_LISTENERS=A://h:1", "KAFKA_LISTENERS=A://:2"}, map[string]string{"advertised.listeners": "A://h:1", "listeners": "A://:2"}},
 		{[]string{"KAFKA_ADVERTISED_LISTENERS=A://h:1", "KAFKA_PROCESS_ROLES=controller"}, map[string]string{"advertised.listeners": "A://h:1", "process.roles": "controller"}},
+		{[]string{"KAFKA_PORT=tcp://10.0.0.1:9092", "KAFKA_SERVICE_HOST=10.0.0.1", "KAFKA_SERVICE_PORT=9092", "KAFKA_SERVICE_PORT_CLIENTS=9092",
+			"KAFKA_PORT_9092_TCP=tcp://10.0.0.1:9092", "KAFKA_PORT_9092_TCP_ADDR=10.0.0.1"}, map[string]string{}},
+		{[]string{"KAFKA_PORT=9093"}, map[string]string{"port": "9093"}},
 		{[]string{"KAFKA_JMX_OPTS=x", "KAFKA_LOG4J_LOGGERS=x", "KAFKA_VERSION=4"}, map[string]string{}},
 	} {
 		if got := FromEnvironment(c.environ).Map(); !maps.Equal(got, c.want) {
