@@ -47,7 +47,7 @@ func runFleet(ctx context.Context, config *Config, f *fleet.Fleet) error {
 	d.client = client
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
-	saved := time.Now()
+	saved, step := time.Now(), steps{}
 	for {
 		select {
 		case <-ctx.Done():
@@ -55,7 +55,9 @@ func runFleet(ctx context.Context, config *Config, f *fleet.Fleet) error {
 		case <-tick.C:
 		}
 		now := time.Now()
-		d.send(ctx, f.Step(now.Truncate(time.Second)))
+		if second, ok := step.next(now); ok {
+			d.send(ctx, f.Step(second))
+		}
 		err := d.noteAnswers()
 		if err == nil && now.Sub(saved) >= saveCarsEvery {
 			saved = now
@@ -65,6 +67,19 @@ func runFleet(ctx context.Context, config *Config, f *fleet.Fleet) error {
 			config.Log.Warn("the fleet cannot send", "error", err)
 		}
 	}
+}
+
+// steps takes each second of the clock once: a tick that comes late is followed by one in the same second, and two records of
+// a car that say the same time contradict each other.
+type steps struct{ last time.Time }
+
+func (s *steps) next(now time.Time) (second time.Time, ok bool) {
+	second = now.Truncate(time.Second)
+	if second.Equal(s.last) {
+		return second, false
+	}
+	s.last = second
+	return second, true
 }
 
 // resume finds every car's last record: the saved one, or a newer one in the part of the log that is not saved yet.

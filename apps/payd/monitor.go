@@ -126,14 +126,17 @@ func (m *meter) measure(ctx context.Context, admin *kadm.Client, config *Config)
 	return status, nil
 }
 
+// rates leaves the rates as they are when it was asked a moment ago, as by a tick that follows a late one: over a millisecond
+// a few records are thousands a second.
 func (m *meter) rates(now time.Time, ends map[string]int64) []web.Topic {
 	const smooth = 0.35
 	if m.rate == nil {
 		m.rate = make(map[string]float64)
 	}
+	moment := m.ends != nil && now.Sub(m.at) < monitorEvery/2
 	var out []web.Topic
 	for _, topic := range monitored {
-		if seconds := now.Sub(m.at).Seconds(); m.ends != nil && seconds > 0 {
+		if seconds := now.Sub(m.at).Seconds(); m.ends != nil && !moment {
 			measured := float64(ends[topic]-m.ends[topic]) / seconds
 			if m.rate[topic] == 0 {
 				m.rate[topic] = measured
@@ -142,6 +145,8 @@ func (m *meter) rates(now time.Time, ends map[string]int64) []web.Topic {
 		}
 		out = append(out, web.Topic{Name: topic, Rate: m.rate[topic], Total: ends[topic]})
 	}
-	m.at, m.ends = now, ends
+	if !moment {
+		m.at, m.ends = now, ends
+	}
 	return out
 }

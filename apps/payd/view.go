@@ -315,9 +315,10 @@ func (v *view) Driver(id string) (web.DriverDetail, bool) {
 		Guessed: s.Window.Guessed, SpeedingS: s.Window.SpeedingS, DrivingS: s.Window.Seconds,
 		NightKm: s.Window.NightMetres / 1000, Records: s.Counters.Records, HarshRows: s.HarshRows,
 		OverRows: s.OverRows, LimitRows: s.LimitRows, GPSKm: s.Counters.GPSM / 1000, Drives: s.Counters.Drives,
-		Offset: d.offset,
+		Offset: d.offset, Parts: []web.Part{}, Factors: []web.Factor{},
 	}
-	for i, p := range s.Parts {
+	// Anybody may write to the topic: a summary with more parts than the model has is shown as far as it is known.
+	for i, p := range s.Parts[:min(len(s.Parts), len(habit.PartModels))] {
 		out.Parts = append(out.Parts, web.Part{
 			Name: p.Name, Score: p.Score, Weight: p.Weight, Rate: p.Rate, Unit: p.Unit, Reference: habit.PartModels[i].Reference,
 		})
