@@ -2,6 +2,8 @@ package payd
 
 import (
 	"context"
+	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -9,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -105,13 +108,19 @@ func (b *browser) do(t *testing.T, steps ...chromedp.Action[chromedp.Void]) {
 	}
 }
 
-// until waits for a condition on the page.
+// until waits for a condition on the page, also when it is loaded anew meanwhile.
 func (b *browser) until(t *testing.T, condition string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(b.ctx, browserPatience)
 	defer cancel()
-	if _, err := chromedp.Run(ctx, chromedp.Poll[bool](condition)); err != nil {
-		t.Fatalf("browser: waiting for %s: %v; %v", condition, err, b.trouble)
+	for {
+		_, err := chromedp.Run(ctx, chromedp.Poll[bool](condition))
+		if err == nil {
+			return
+		}
+		if text := err.Error(); !strings.Contains(text, "navigated") && !strings.Contains(text, "Cannot find context") {
+			t.Fatalf("browser: waiting for %s: %v; %v", condition, err, b.trouble)
+		}
 	}
 }
 
@@ -172,6 +181,7 @@ func TestPage(t *testing.T) {
 		`document.querySelector('pay-map').cars?.size > 10`} {
 		b.until(t, condition)
 	}
+	numbersAreReadable(t, b)
 	b.do(t, chromedp.Click(`.rows li a`), chromedp.WaitVisible(`.waterfall`), chromedp.WaitVisible(`.tag.simulated`))
 	factors := ask[int](t, b, `document.querySelectorAll('.waterfall li').length`)
 	illustrative := ask[int](t, b, `document.querySelectorAll('.basis[data-basis=illustrative]').length`)
@@ -189,6 +199,75 @@ func TestPage(t *testing.T) {
 	r.stop(t)
 	b.until(t, isLost)
 	b.do(t, chromedp.WaitVisible(`#banner`))
+}
+
+// numbersAreReadable asks the page's formats for what is missing, what is rounded to nothing, and a day that is another one in UTC.
+func numbersAreReadable(t *testing.T, b *browser) {
+	t.Helper()
+	if _, err := chromedp.Call(b.ctx, emulation.SetTimezoneOverride, emulation.SetTimezoneOverrideParams{TimezoneID: "Pacific/Auckland"}); err != nil {
+		t.Fatal(err)
+	}
+	ask[bool](t, b, `import('./format.js').then((m) => { window.formats = m; }), true`)
+	b.until(t, `window.formats !== undefined`)
+	for expression, want := range map[string]string{
+		`percent(-0.4, 0)`: "±0 %", `percent(-0.04)`: "±0.0 %", `percent(-12.34)`: "−12.3 %", `percent(4.6, 0)`: "+5 %",
+		`percent(0 / 0)`: "–", `eur(undefined)`: "–", `int(1 / 0)`: "–", `eur(123456)`: "€1,234.56", `span(undefined)`: "–", `short(undefined)`: "–",
+		`clock(Date.UTC(2020, 0, 1, 23, 30))`: "2020-01-02 12:30:00", `clock(1e300)`: "–",
+	} {
+		if got := ask[string](t, b, `formats.`+expression); got != want {
+			t.Errorf("%s: %q, want %q", expression, got, want)
+		}
+	}
+}
+
+// TestPageComesBack stops the server, has its address refuse the page, then say nothing, and starts another one there: the page
+// tries again each time, and shows the new one's cars only. Its address names nobody, and is no address at all.
+func TestPageComesBack(t *testing.T) {
+	t.Parallel()
+	b := openBrowser(t, 1440, 960, false)
+	r := start(t, Config{Brokers: startLog(t), Cars: 20, Seed: 1, Zone: noonHere()})
+	const rows = `document.querySelectorAll('pay-drivers .rows li').length`
+	b.do(t, chromedp.Navigate(r.url+"#driver/%"))
+	b.until(t, isLive+` && `+rows+` === 20`)
+	ask[bool](t, b, `window.before = true`)
+	r.stop(t)
+	b.until(t, isLost)
+
+	address := strings.TrimPrefix(r.url, "http://")
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	asked := make(chan int)
+	var count atomic.Int32
+	between := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		n := int(count.Add(1))
+		if n == 1 {
+			w.WriteHeader(http.StatusServiceUnavailable)
+		} else {
+			w.Header().Set("Content-Type", "text/event-stream")
+			http.NewResponseController(w).Flush()
+		}
+		select {
+		case asked <- n:
+		case <-t.Context().Done():
+		}
+		if n > 1 {
+			<-r.Context().Done()
+		}
+	})}
+	go between.Serve(listener)
+	for want := 1; want <= 3; want++ { // refused, heard nothing, and asks once more
+		select {
+		case <-asked:
+		case <-time.After(browserPatience):
+			t.Fatalf("the page has not tried again after %d times", want-1)
+		}
+	}
+	between.Close()
+
+	start(t, Config{Brokers: startLog(t), Cars: 5, Seed: 2, Zone: noonHere(), Listen: address})
+	b.until(t, isLive+` && `+rows+` === 5 && window.before === undefined`)
 }
 
 // killable lets the page have a test's brokers.

@@ -48,7 +48,9 @@ func start(t *testing.T, config Config) *running {
 	ctx, cancel := context.WithCancel(t.Context())
 	ready := make(chan string, 1)
 	config.Ready = func(url string) { ready <- url }
-	config.Listen = "127.0.0.1:0"
+	if config.Listen == "" {
+		config.Listen = "127.0.0.1:0"
+	}
 	config.paces = paces{silentMax: 400 * time.Millisecond, scoreEvery: 200 * time.Millisecond, stateEvery: time.Second}
 	r := &running{cancel: cancel, done: make(chan error, 1)}
 	go func() { r.done <- Run(ctx, config) }()

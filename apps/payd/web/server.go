@@ -1,6 +1,7 @@
 package web
 
 import (
+	"crypto/rand"
 	"embed"
 	"encoding/json"
 	"errors"
@@ -36,6 +37,7 @@ func Handler(model Model) http.Handler {
 	if err != nil {
 		panic(err) // the embedded folder has another name: a mistake of the build
 	}
+	run := rand.Text()
 	mux := http.NewServeMux()
 	mux.Handle("GET /", http.FileServerFS(page))
 	mux.HandleFunc("GET /api/town", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, model.Town()) })
@@ -47,7 +49,7 @@ func Handler(model Model) http.Handler {
 		}
 		http.Error(w, "no such driver", http.StatusNotFound)
 	})
-	mux.HandleFunc("GET /api/stream", func(w http.ResponseWriter, r *http.Request) { stream(w, r, model) })
+	mux.HandleFunc("GET /api/stream", func(w http.ResponseWriter, r *http.Request) { stream(w, r, model, run) })
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		if problem := model.Status().Problem; problem != "" {
 			http.Error(w, problem, http.StatusServiceUnavailable)
@@ -113,6 +115,7 @@ func writeJSON(w http.ResponseWriter, v any) {
 
 // tick is one message of the stream: all cars, and the drivers and events that are new since the last.
 type tick struct {
+	Run     string   `json:"run"` // differs when the server is another than before: the page begins anew
 	Status  Status   `json:"status"`
 	Cars    []Car    `json:"cars"`
 	Drivers []Driver `json:"drivers"`
@@ -143,14 +146,16 @@ func (r *reader) next(model Model) tick {
 	return t
 }
 
-func stream(w http.ResponseWriter, r *http.Request, model Model) {
+func stream(w http.ResponseWriter, r *http.Request, model Model, run string) {
 	w.Header().Set("Content-Type", "text/event-stream")
 	control := http.NewResponseController(w)
 	ticker := time.NewTicker(tickEvery)
 	defer ticker.Stop()
 	seen := reader{revisions: make(map[string]int64)}
 	for {
-		body, err := json.Marshal(seen.next(model))
+		next := seen.next(model)
+		next.Run = run
+		body, err := json.Marshal(next)
 		if err != nil {
 			return
 		}

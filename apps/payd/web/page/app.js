@@ -59,7 +59,11 @@ button.addEventListener('click', () => {
 });
 
 // The chosen driver is part of the address, so that it can be sent to somebody.
-const fromAddress = () => store.select(decodeURIComponent(location.hash.match(/^#driver\/(.+)$/)?.[1] ?? '') || null);
+function fromAddress() {
+  let id = '';
+  try { id = decodeURIComponent(location.hash.match(/^#driver\/(.+)$/)?.[1] ?? ''); } catch { /* half an escape: nobody's address */ }
+  store.select(id || null);
+}
 addEventListener('hashchange', fromAddress);
 store.addEventListener('select', () => {
   const want = store.selected ? `#driver/${encodeURIComponent(store.selected)}` : ' ';
@@ -69,7 +73,7 @@ store.addEventListener('select', () => {
 document.addEventListener('keydown', (event) => {
   const typing = event.target instanceof HTMLInputElement || event.target instanceof HTMLSelectElement;
   if (event.key === 'Escape') store.select(null);
-  else if (event.key === '/' && !typing) {
+  else if (event.key === '/' && !typing && !event.ctrlKey && !event.metaKey && !event.altKey) {
     event.preventDefault();
     store.select(null);
     /** @type {HTMLElement|null} */ (document.querySelector('pay-drivers input'))?.focus();

@@ -13,6 +13,7 @@ customElements.define('pay-brokers', class extends HTMLElement {
   arrived = this.figure('arrived', 'read back by a consumer');
   acknowledged = this.figure('acknowledged', 'promised by the log');
   drawn = '';
+  operating = false;
 
   connectedCallback() {
     this.append(this.rows,
@@ -51,7 +52,9 @@ customElements.define('pay-brokers', class extends HTMLElement {
     const drawing = JSON.stringify(brokers);
     if (drawing === this.drawn) return; // a button that is being pressed stays
     this.drawn = drawing;
+    const focused = document.activeElement?.closest('pay-brokers .broker')?.getAttribute('data-id');
     this.rows.replaceChildren(...brokers.map((b) => this.row(b)));
+    if (focused) [...this.rows.children].find((row) => row.getAttribute('data-id') === focused)?.querySelector('button')?.focus();
   }
 
   /** @param {import('./store.js').Broker} b */
@@ -68,8 +71,10 @@ customElements.define('pay-brokers', class extends HTMLElement {
       b.running ? null : h('button', { class: 'quiet', type: 'button', text: 'Start it again', onclick: () => this.operate(`brokers/${b.id}/start`) }));
   }
 
-  /** @param {string} what */
+  /** One thing at a time: a double click must not kill the next leader too. @param {string} what */
   async operate(what) {
+    if (this.operating) return;
+    this.operating = true;
     const kills = what === 'kill-leader';
     say(this.said, kills ? 'Killing …' : 'Starting …');
     try {
@@ -79,6 +84,8 @@ customElements.define('pay-brokers', class extends HTMLElement {
       say(this.said, kills ? `Broker ${broker} was killed. Another one takes over what it led.` : `Broker ${broker} runs again and catches up.`);
     } catch (error) {
       say(this.said, error instanceof Error ? error.message : String(error));
+    } finally {
+      this.operating = false;
     }
   }
 });

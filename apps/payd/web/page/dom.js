@@ -43,3 +43,13 @@ function fill(node, attributes, children) {
 export function say(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
+
+/**
+ * Puts rows into an order. What is moved loses the focus: it gets it back.
+ * @param {Element} list @param {Node[]} rows
+ */
+export function arrange(list, rows) {
+  const focused = document.activeElement;
+  list.replaceChildren(...rows);
+  if (focused instanceof HTMLElement && focused !== list && list.contains(focused)) focused.focus({ preventScroll: true });
+}

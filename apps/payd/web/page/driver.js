@@ -8,6 +8,8 @@ import { eventRow } from './events.js';
 /** @typedef {{name:string,score:number,weight:number,rate:number,reference:number,unit:string}} Part */
 /** @typedef {import('./store.js').Driver & {temper:string,profile:string,km_year:number,parts:Part[],factors:Factor[],events:import('./store.js').Event_[]|null,brakes:number,accels:number,corners:number,guessed:number,speeding_s:number,driving_s:number,night_km:number,records:number,harsh_rows:number,over_rows:number,limit_rows:number,gps_km:number,drives:number,offset:string}} Detail */
 
+const patienceMs = 10000;
+
 customElements.define('pay-driver', class extends HTMLElement {
   body = h('div', { class: 'detail' });
   back = h('button', { class: 'quiet back', type: 'button', text: '← All drivers', onclick: () => store.select(null) });
@@ -39,7 +41,7 @@ customElements.define('pay-driver', class extends HTMLElement {
     if (this.loading) return;
     this.loading = true;
     try {
-      const response = await fetch(`api/drivers/${encodeURIComponent(id)}`);
+      const response = await fetch(`api/drivers/${encodeURIComponent(id)}`, { signal: AbortSignal.timeout(patienceMs) });
       if (id !== store.selected) return;
       if (response.status === 404) {
         this.body.replaceChildren(h('p', { class: 'empty', text: `There is no premium for ${id} yet. It appears here as soon as there is one.` }));
@@ -47,6 +49,7 @@ customElements.define('pay-driver', class extends HTMLElement {
       }
       if (!response.ok) throw new Error(response.statusText);
       const detail = await response.json();
+      if (id !== store.selected) return;
       this.rev = detail.rev;
       const scrolled = this.body.scrollTop;
       this.body.replaceChildren(...show(detail));

@@ -1,7 +1,7 @@
 // @ts-check
-import { h, say } from './dom.js';
+import { arrange, h, say } from './dom.js';
 import { store } from './store.js';
-import { colour, eur, int } from './format.js';
+import { colour, eur, int, percent } from './format.js';
 
 /** @typedef {import('./store.js').Driver} Driver */
 
@@ -73,7 +73,7 @@ customElements.define('pay-drivers', class extends HTMLElement {
     if (wanted) all = all.filter((d) => d.id.toLowerCase().includes(wanted));
     if (this.driving.checked) all = all.filter((d) => d.on);
     all.sort((a, b) => orders[this.sort.value].order(a, b) || (a.id < b.id ? -1 : 1));
-    this.list.replaceChildren(...all.slice(0, rowsMax).map((d) => this.row(d).node));
+    arrange(this.list, all.slice(0, rowsMax).map((d) => this.row(d).node));
     say(this.count, all.length > rowsMax ? `${rowsMax} of ${int(all.length)}` : int(all.length));
     this.empty.hidden = all.length > 0;
     this.list.hidden = all.length === 0;
@@ -117,7 +117,7 @@ function newRow(id) {
       bar.style.setProperty('--colour', colour(d.score));
       say(premium, eur(d.cents));
       const change100 = (d.cents / d.base - 1) * 100;
-      say(change, `${change100 > 0 ? '+' : '−'}${Math.abs(change100).toFixed(0)} %`);
+      say(change, percent(change100, 0));
       change.dataset.up = String(change100 > 0);
     },
   };

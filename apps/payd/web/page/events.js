@@ -1,7 +1,7 @@
 // @ts-check
-import { h } from './dom.js';
+import { arrange, h } from './dom.js';
 import { store } from './store.js';
-import { clock } from './format.js';
+import { clock, fullClock } from './format.js';
 
 const shown = 30;
 
@@ -12,13 +12,15 @@ export function eventRow(e, withDriver) {
     h('b', { text: e.kind }),
     withDriver ? h('a', { href: `#driver/${encodeURIComponent(e.driver)}`, text: e.driver }) : null,
     h('span', { class: 'what', text: e.text }),
-    h('time', { text: clock(e.t) }));
+    h('time', { text: clock(e.t), title: fullClock(e.t) }));
 }
 
 customElements.define('pay-events', class extends HTMLElement {
   list = h('ul', { class: 'eventlist', tabindex: '0', 'aria-label': 'Newest driving events' },
     h('li', { class: 'empty', text: 'Nothing yet: harsh braking, acceleration and cornering, and speeding will appear here.' }));
   newest = '';
+  /** @type {Map<string, Node>} kept while they are shown: a link in them may have the focus */
+  rows = new Map();
 
   connectedCallback() {
     this.append(this.list);
@@ -27,7 +29,8 @@ customElements.define('pay-events', class extends HTMLElement {
       const newest = store.events[0]?.id ?? '';
       if (newest === this.newest || store.events.length === 0) return;
       this.newest = newest;
-      this.list.replaceChildren(...store.events.slice(0, shown).map((e) => eventRow(e, true)));
+      this.rows = new Map(store.events.slice(0, shown).map((e) => [e.id, this.rows.get(e.id) ?? eventRow(e, true)]));
+      arrange(this.list, [...this.rows.values()]);
     });
   }
 });

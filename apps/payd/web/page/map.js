@@ -184,6 +184,7 @@ customElements.define('pay-map', class extends HTMLElement {
 
   /** @param {PointerEvent} e */
   press(e) {
+    if (e.button !== 0) return;
     this.top.setPointerCapture(e.pointerId);
     this.pointers.set(e.pointerId, { x: e.offsetX, y: e.offsetY });
     this.moved = 0;

@@ -52,6 +52,7 @@ customElements.define('pay-pipeline', class extends HTMLElement {
     }
     for (const group of s?.groups ?? []) {
       const part = this.parts.get(group.name);
+      if (!part) continue;
       say(part.lag, short(group.lag));
       say(part.does, group.state === 'Stable' ? group.does : `${group.state || 'starting'} · ${group.does}`);
       part.node.dataset.state = group.state !== 'Stable' ? 'wait' : group.lag > 5000 ? 'behind' : 'ok';

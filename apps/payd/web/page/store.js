@@ -16,6 +16,8 @@
 
 const samplesMax = 90;
 const eventsMax = 60;
+const silentMs = 10000; // without a tick, which are a second apart: the stream is dead, whatever the browser thinks
+const retryMs = 2000;
 
 class Store extends EventTarget {
   /** @type {Status|null} */
@@ -35,15 +37,35 @@ class Store extends EventTarget {
   /** @type {string|null} */
   selected = null;
   ticks = 0;
+  /** which run of the server the page is of */
+  run = '';
+  silence = 0; // a timer
 
   connect() {
     const source = new EventSource('api/stream');
+    const again = () => {
+      source.close();
+      clearTimeout(this.silence);
+      this.setLink('lost');
+      setTimeout(() => this.connect(), retryMs);
+    };
+    const heard = () => {
+      clearTimeout(this.silence);
+      this.silence = setTimeout(again, silentMs);
+    };
+    heard();
     source.onopen = () => {
       this.ticks = 0;
       this.setLink('live');
     };
-    source.onerror = () => this.setLink('lost');
-    source.onmessage = (message) => this.take(JSON.parse(message.data));
+    source.onerror = () => {
+      this.setLink('lost');
+      if (source.readyState === EventSource.CLOSED) again(); // it does not try again by itself
+    };
+    source.onmessage = (message) => {
+      heard();
+      this.take(JSON.parse(message.data));
+    };
   }
 
   /** @param {'wait'|'live'|'lost'} link */
@@ -53,8 +75,14 @@ class Store extends EventTarget {
     this.dispatchEvent(new Event('link'));
   }
 
-  /** @param {{status:Status,cars:Car[],drivers:Driver[],events:Event_[]}} tick */
+  /** @param {{run:string,status:Status,cars:Car[],drivers:Driver[],events:Event_[]}} tick */
   take(tick) {
+    // A server that was started anew may have other cars, another town, another page, and counts revisions from the start.
+    if (this.run && this.run !== tick.run) {
+      location.reload();
+      return;
+    }
+    this.run = tick.run;
     this.status = tick.status;
     this.cars = tick.cars;
     for (const driver of tick.drivers) this.drivers.set(driver.id, driver);
