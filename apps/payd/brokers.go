@@ -85,6 +85,9 @@ func (v *view) StartBroker(ctx context.Context, id int32) error {
 	if v.config.Cluster == nil {
 		return web.ErrNotMine
 	}
+	if !slices.ContainsFunc(v.Status().Brokers, func(b web.Broker) bool { return b.ID == id }) {
+		return fmt.Errorf("%w: %d", web.ErrNoBroker, id)
+	}
 	ctx, cancel := context.WithTimeout(ctx, operatePatience)
 	defer cancel()
 	return v.config.Cluster.Start(ctx, id)

@@ -1,11 +1,13 @@
 package payd
 
 import (
+	"errors"
 	"testing"
 	"time"
 
 	"github.com/logbahn/logbahn/apps/payd/habit"
 	"github.com/logbahn/logbahn/apps/payd/premium"
+	"github.com/logbahn/logbahn/apps/payd/web"
 )
 
 // A second is taken once, also when a late tick is followed by one in the same second.
@@ -47,5 +49,14 @@ func TestForeignSummary(t *testing.T) {
 	detail, ok := v.Driver("a")
 	if !ok || len(detail.Parts) != len(habit.PartModels) || detail.Factors == nil {
 		t.Errorf("%v %+v", ok, detail)
+	}
+}
+
+// A broker that was never there is told from one that cannot be started.
+func TestStartOfNoBroker(t *testing.T) {
+	v := newView(&Config{Cluster: killable{}, audit: newAudit()}, &source{})
+	v.status.Brokers = []web.Broker{{ID: 1}}
+	if err := v.StartBroker(t.Context(), 9); !errors.Is(err, web.ErrNoBroker) {
+		t.Error(err)
 	}
 }

@@ -67,6 +67,11 @@ type runningDemo struct {
 
 func demo(c *cobra.Command, f demoFlags) error {
 	out := c.OutOrStdout()
+	if f.replay != "" {
+		if _, err := os.Stat(f.replay); err != nil {
+			return &cliError{code: exitNotFound, err: fmt.Errorf("replay: %w", err)}
+		}
+	}
 	dir, temporary, err := f.directory()
 	if err != nil {
 		return err

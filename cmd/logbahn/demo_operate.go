@@ -79,6 +79,8 @@ func operateDemo(ctx context.Context, dir, what string) (int32, error) {
 	case http.StatusOK:
 	case http.StatusNotImplemented:
 		return 0, &cliError{code: exitRefused, err: errors.New("this demo has one broker: nobody could take over"), hint: "`logbahn demo --brokers 3` starts three"}
+	case http.StatusNotFound:
+		return 0, &cliError{code: exitNotFound, err: errors.New(printable(strings.TrimSpace(string(body)))), hint: "`logbahn cluster brokers` shows the brokers"}
 	default:
 		return 0, &cliError{code: exitRefused, err: errors.New(printable(strings.TrimSpace(string(body))))}
 	}

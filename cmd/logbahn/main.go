@@ -59,9 +59,11 @@ func rootCommand() *cobra.Command {
 		Long: "Logbahn is an Apache-Kafka-compatible log in one binary, with a pay-as-you-drive car insurance on top of it.\n" +
 			"Kafka's own tools are here under their names and with their flags: logbahn kafka-topics --list.",
 		Example:       "  logbahn start\n  logbahn produce rides 'a first record'\n  logbahn consume rides --from start",
+		Version:       version(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
+	root.SetVersionTemplate(thisVersion().line())
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return &cliError{code: exitUsage, err: err, hint: fmt.Sprintf("%s --help shows the flags", c.CommandPath())}
 	})

@@ -72,7 +72,7 @@ func readSettings(files, overrides []string) (config.Settings, error) {
 	for _, name := range files {
 		f, err := os.Open(name)
 		if err != nil {
-			return nil, &cliError{code: exitUsage, err: fmt.Errorf("settings: %w", err), hint: "without a file `logbahn start` uses the defaults"}
+			return nil, &cliError{code: exitNotFound, err: fmt.Errorf("settings: %w", err), hint: "without a file `logbahn start` uses the defaults"}
 		}
 		read, err := parseSettings(f, name)
 		_ = f.Close()
@@ -212,7 +212,7 @@ func startError(err error) error {
 	case errors.Is(err, logbahn.ErrLocked):
 		return &cliError{code: exitRefused, err: err, hint: "another logbahn runs on this directory; stop it, or give log.dirs another one"}
 	case errors.Is(err, logbahn.ErrPortTaken):
-		return &cliError{code: exitRefused, err: err, hint: "--override listeners=PLAINTEXT://localhost:9093 takes another port"}
+		return &cliError{code: exitRefused, err: err, hint: "--override listeners=PLAINTEXT://localhost:9093 takes another port for clients, --override ops.listener=off does without metrics"}
 	}
 	return err
 }

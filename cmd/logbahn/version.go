@@ -17,13 +17,21 @@ type versionInfo struct {
 	Platform string `json:"platform" doc:"operating system and processor"`
 }
 
+func thisVersion() versionInfo {
+	return versionInfo{version(), runtime.Version(), runtime.GOOS + "/" + runtime.GOARCH}
+}
+
+func (v versionInfo) line() string {
+	return fmt.Sprintf("logbahn %s (%s, %s)\n", v.Version, v.Go, v.Platform)
+}
+
 func versionCommand() *cobra.Command {
 	c := &cobra.Command{Use: "version", Short: "Print the version", Args: exactArgs(0), ValidArgsFunction: cobra.NoFileCompletions}
 	outputFlag(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		v := versionInfo{version(), runtime.Version(), runtime.GOOS + "/" + runtime.GOARCH}
+		v := thisVersion()
 		if forPeople(c) {
-			_, err := fmt.Fprintf(c.OutOrStdout(), "logbahn %s (%s, %s)\n", v.Version, v.Go, v.Platform)
+			_, err := fmt.Fprint(c.OutOrStdout(), v.line())
 			return err
 		}
 		return show(c, v, "", nil)

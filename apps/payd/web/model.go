@@ -18,12 +18,15 @@ type Model interface {
 	Events() []Event // the newest first, a bounded number
 	// KillLeader ends a broker as a crash does, the one that leads telematics/0, and returns its id.
 	KillLeader() (int32, error)
-	// StartBroker starts a broker that was killed.
+	// StartBroker starts a broker that was killed. One that was never there is [ErrNoBroker].
 	StartBroker(ctx context.Context, id int32) error
 }
 
 // ErrNotMine means that the brokers are not the page's to kill and start.
 var ErrNotMine = errors.New("these brokers were not started by the demo: it cannot kill or start them")
+
+// ErrNoBroker means that the cluster has no broker of that id.
+var ErrNoBroker = errors.New("no such broker")
 
 // Town is the map under the cars. A replay has none.
 type Town struct {

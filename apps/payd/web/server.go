@@ -73,11 +73,13 @@ func Handler(model Model) http.Handler {
 	return guard(http.NewCrossOriginProtection().Handler(mux))
 }
 
-// answerOperation answers what was done to a broker: 409 when it could not be, 501 where it never can.
+// answerOperation answers what was done to a broker: 409 when it could not be, 404 when there is none, 501 where it never can.
 func answerOperation(w http.ResponseWriter, id int32, err error) {
 	switch {
 	case errors.Is(err, ErrNotMine):
 		http.Error(w, err.Error(), http.StatusNotImplemented)
+	case errors.Is(err, ErrNoBroker):
+		http.Error(w, err.Error(), http.StatusNotFound)
 	case err != nil:
 		http.Error(w, err.Error(), http.StatusConflict)
 	default:

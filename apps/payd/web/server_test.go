@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"net/http"
@@ -191,6 +192,10 @@ func TestOperations(t *testing.T) {
 	}
 	m.refusal = errors.New("no leader")
 	if code, body := post("/api/kill-leader", ""); code != http.StatusConflict || body != "no leader" {
+		t.Errorf("%d %s", code, body)
+	}
+	m.refusal = fmt.Errorf("%w: 9", ErrNoBroker)
+	if code, body := post("/api/brokers/9/start", ""); code != http.StatusNotFound || body != "no such broker: 9" {
 		t.Errorf("%d %s", code, body)
 	}
 	m.refusal = ErrNotMine
