@@ -2,7 +2,6 @@ package main
 
 import (
 	"bufio"
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -94,7 +93,7 @@ func consume(c *cobra.Command, f consumeFlags, topics []string) error {
 		return err
 	}
 	out := bufio.NewWriter(c.OutOrStdout())
-	err = cmp.Or(f.poll(c.Context(), client, left, out), out.Flush())
+	err = f.poll(c.Context(), client, left, out)
 	return errors.Join(err, leave(c.Context(), client, f.group))
 }
 
@@ -224,7 +223,7 @@ func (f consumeFlags) poll(ctx context.Context, client *kgo.Client, left ends, o
 	if err != nil {
 		return err
 	}
-	for n := 0; ; {
+	for n, done := 0, false; !done; {
 		fetches := client.PollFetches(ctx)
 		if ctx.Err() != nil {
 			return nil
@@ -232,21 +231,22 @@ func (f consumeFlags) poll(ctx context.Context, client *kgo.Client, left ends, o
 		for _, e := range fetches.Errors() {
 			return fmt.Errorf("topic %q partition %d: %w", e.Topic, e.Partition, e.Err)
 		}
-		for it := fetches.RecordIter(); !it.Done(); {
+		var read []*kgo.Record
+		for it := fetches.RecordIter(); !it.Done() && !done; {
 			r := it.Next()
-			client.MarkCommitRecords(r)
+			read = append(read, r)
 			if !r.Attrs.IsControl() {
 				if err := print(r); err != nil {
 					return err
 				}
 				n++
 			}
-			if n > 0 && n == f.count || f.exit && left.done(r.Topic, r.Partition, r.Offset+1) {
-				return nil
-			}
+			done = n > 0 && n == f.count || f.exit && left.done(r.Topic, r.Partition, r.Offset+1)
 		}
 		if err := out.Flush(); err != nil {
 			return err
 		}
+		client.MarkCommitRecords(read...) // what could not be written is not committed
 	}
+	return nil
 }

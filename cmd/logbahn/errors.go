@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
 )
 
 // Exit codes of every command. They are part of the interface: scripts rely on them.
@@ -103,7 +104,7 @@ func hintOf(err error) string {
 func isUnreachable(err error) bool {
 	var network net.Error
 	var dial *net.OpError
-	return errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, context.DeadlineExceeded) ||
+	return errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, kgo.ErrRecordTimeout) ||
 		errors.As(err, &dial) || errors.As(err, &network) && network.Timeout()
 }
 

@@ -2,12 +2,14 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -18,10 +20,14 @@ import (
 // lineBytesMax bounds a line of standard input: the largest record that a broker takes by default is 1 MiB.
 const lineBytesMax = 16 << 20
 
+// bufferedBytesMax bounds the records that wait for the broker: several lines of the largest size.
+const bufferedBytesMax = 4 * lineBytesMax
+
 type produceFlags struct {
 	key, separator, codec, acks string
 	headers                     []string
 	partition                   int32
+	patience                    time.Duration
 }
 
 func produceCommand() *cobra.Command {
@@ -45,11 +51,17 @@ func produceCommand() *cobra.Command {
 	c.Flags().StringVarP(&f.codec, "compression", "z", "none", "none, gzip, snappy, lz4 or zstd")
 	_ = c.RegisterFlagCompletionFunc("compression", cobra.FixedCompletions([]string{"none", "gzip", "snappy", "lz4", "zstd"}, cobra.ShellCompDirectiveNoFileComp))
 	c.Flags().StringVar(&f.acks, "acks", "all", "all (on every in-sync replica's disk), 1 (on the leader's), 0 (none)")
+	c.Flags().DurationVar(&f.patience, "timeout", 2*time.Minute, "give up on a record that has not been acknowledged for so long")
 	return c
 }
 
 func (f produceFlags) options() ([]kgo.Opt, error) {
-	opts := []kgo.Opt{kgo.AllowAutoTopicCreation()}
+	if f.patience < time.Second {
+		return nil, usageErrorf("--timeout %v: a second at least", f.patience)
+	}
+	// A record that was sent and not answered is given up as well: nothing is sent under its number again.
+	opts := []kgo.Opt{kgo.AllowAutoTopicCreation(), kgo.RecordDeliveryTimeout(f.patience), kgo.AllowIdempotentProduceCancellation(),
+		kgo.MaxBufferedBytes(bufferedBytesMax)}
 	switch f.acks {
 	case "all", "-1":
 	case "1":
@@ -122,21 +134,18 @@ func produce(c *cobra.Command, f produceFlags, topic string, values []string) er
 		return sent.err()
 	}
 	if len(values) > 0 {
-		for _, v := range values {
-			if err := send(v); err != nil {
-				return err
-			}
+		for i := 0; err == nil && i < len(values); i++ {
+			err = send(values[i])
 		}
-	} else if err := eachLine(interruptible{c.Context(), c.InOrStdin()}, send); err != nil && !errors.Is(err, context.Canceled) {
-		return err
+	} else if err = eachLine(interruptible{c.Context(), c.InOrStdin()}, send); errors.Is(err, context.Canceled) {
+		err = nil
 	}
-	if err := client.Flush(ctx); err != nil {
-		return err
-	}
+	// What came before a line that is wrong has been taken.
+	err = cmp.Or(err, client.Flush(ctx))
 	if sent.quiet {
 		fmt.Fprintln(c.ErrOrStderr(), counted(sent.count, "record"))
 	}
-	return sent.err()
+	return outcome(sent.count, cmp.Or(err, sent.err()))
 }
 
 // checkPartition finds out whether the topic has the partition. One that does not exist yet may be made with it.

@@ -1,0 +1,75 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/logbahn/logbahn/logbahntest"
+)
+
+// TestProduceBeforeAWrongLine: what stood before the line was taken, and is there.
+func TestProduceBeforeAWrongLine(t *testing.T) {
+	nodes := logbahntest.Run(t, logbahntest.TCP())
+	nodes.CreateTopic("rides", 1)
+	var stderr bytes.Buffer
+	code := run(t.Context(), []string{"produce", "rides", "-K", ":", "-b", nodes.Addr()}, strings.NewReader("a:1\nb:2\nbad\nc:3\n"), io.Discard, &stderr)
+	if code != exitPartial || !strings.Contains(stderr.String(), "2 records\n") || !strings.Contains(stderr.String(), `in the line "bad"`) {
+		t.Errorf("exit code %d\n%s", code, &stderr)
+	}
+	if got := nodes.Consume("rides", 2); !slices.Equal(got, []string{"1", "2"}) {
+		t.Errorf("%q", got)
+	}
+}
+
+// TestProduceGivesUp: a broker that has gone does not hold the command for ever.
+func TestProduceGivesUp(t *testing.T) {
+	nodes := logbahntest.Run(t, logbahntest.TCP())
+	nodes.CreateTopic("rides", 1)
+	addr := nodes.Addr()
+	in, lines := io.Pipe()
+	var stderr bytes.Buffer
+	code := make(chan int, 1)
+	go func() {
+		code <- run(t.Context(), []string{"produce", "rides", "--timeout", "1s", "-b", addr}, in, io.Discard, &stderr)
+	}()
+	fmt.Fprintln(lines, "one")
+	nodes.Consume("rides", 1)
+	nodes.Kill(1)
+	fmt.Fprintln(lines, "two")
+	lines.Close()
+	if got := <-code; got != exitPartial || !strings.Contains(stderr.String(), "1 record\n") {
+		t.Errorf("exit code %d\n%s", got, &stderr)
+	}
+}
+
+type brokenPipe struct{}
+
+func (brokenPipe) Write([]byte) (int, error) { return 0, errors.New("nobody reads") }
+
+// TestConsumeCommitsWhatItPrinted, and nothing that could not be written.
+func TestConsumeCommitsWhatItPrinted(t *testing.T) {
+	nodes := logbahntest.Run(t, logbahntest.TCP())
+	nodes.CreateTopic("rides", 1)
+	nodes.Produce("rides", "a", "b", "c")
+	consume := func(out io.Writer, args ...string) int {
+		t.Helper()
+		var stderr bytes.Buffer
+		code := run(t.Context(), append([]string{"consume", "rides", "-g", "readers", "--from", "start", "-b", nodes.Addr()}, args...), nil, out, &stderr)
+		t.Logf("exit code %d: %s", code, &stderr)
+		return code
+	}
+	if code := consume(brokenPipe{}, "--exit"); code != exitError {
+		t.Errorf("exit code %d with a broken pipe", code)
+	}
+	for _, want := range []string{"a\nb\n", "c\n"} {
+		var out bytes.Buffer
+		if code := consume(&out, "--exit", "-n", "2"); code != exitOK || out.String() != want {
+			t.Errorf("exit code %d, %q, want %q", code, &out, want)
+		}
+	}
+}
