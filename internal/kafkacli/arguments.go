@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // argument is one row of the table of a tool whose command line is read as Python's argparse does. Some of Kafka's tools
@@ -173,6 +174,9 @@ func (a *arguments) long(name string) int64 {
 	n, _ := strconv.ParseInt(a.text(name), 10, 64)
 	return n
 }
+
+// milliseconds is long as a time.
+func (a *arguments) milliseconds(name string) time.Duration { return milliseconds(a.long(name)) }
 
 // either returns the value of the new spelling, or of the old one.
 func (a *arguments) either(now, old string) string {

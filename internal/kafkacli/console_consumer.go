@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"regexp"
 	"slices"
 	"strconv"
@@ -57,12 +56,8 @@ const (
 
 var consumerRenamed = [][2]string{{"command-property", "consumer-property"}, {"command-config", "consumer.config"}, {"formatter-property", "property"}}
 
-const (
-	// forever is a timeout that never comes.
-	forever = time.Duration(math.MaxInt64)
-	// pollRecordsMax is how many records are printed between two looks at the clock.
-	pollRecordsMax = 10_000
-)
+// pollRecordsMax is how many records are printed between two looks at the clock.
+const pollRecordsMax = 10_000
 
 // consoleConsumer is the command line of a console consumer, checked.
 type consoleConsumer struct {
@@ -138,8 +133,8 @@ func (c *call) consoleConsumer() (*consoleConsumer, error) {
 	if o.has("max-messages") {
 		k.max = int64(o.integer("max-messages"))
 	}
-	if ms := o.long("timeout-ms"); o.has("timeout-ms") && ms >= 0 && ms < math.MaxInt64/int64(time.Millisecond) {
-		k.timeout = time.Duration(ms) * time.Millisecond
+	if patience := o.milliseconds("timeout-ms"); o.has("timeout-ms") && patience >= 0 {
+		k.timeout = patience
 	}
 	if p["client.id"] == "" {
 		p["client.id"] = "console-consumer"

@@ -215,8 +215,12 @@ func (c *call) producerOptions() (properties, []kgo.Opt, error) {
 		return nil, nil, o.err
 	}
 	opts, err := p.producer()
-	return p, opts, err
+	return p, append(opts, unanswered), err
 }
+
+// unanswered lets a record end without an answer: as with Kafka's delivery.timeout.ms one that was sent is given up like one that
+// was not, where the client library would try for ever. Not for transactions.
+var unanswered = kgo.AllowIdempotentProduceCancellation()
 
 var codecs = map[string]kgo.CompressionCodec{
 	"none": kgo.NoCompression(), "gzip": kgo.GzipCompression(), "snappy": kgo.SnappyCompression(),
@@ -293,6 +297,10 @@ func (c *call) produceLines(ctx context.Context, client *kgo.Client, reader *lin
 			c.logf("ERROR", "Error when sending message to topic %s with key: %s, value: %s with error: %v", topic, size(r.Key), size(r.Value), produceError(err))
 		}
 	}
+	// A line that was entered is sent, also when Ctrl-C follows it at once; a broker that is away then is not waited for long.
+	sending, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(connectPatience, cancel) })()
 	failed := c.eachLine(ctx, func(number int, line string) error {
 		r, err := reader.parse(number, line)
 		if err != nil {
@@ -300,15 +308,11 @@ func (c *call) produceLines(ctx context.Context, client *kgo.Client, reader *lin
 		}
 		r.Topic = topic
 		if !c.opts.has("sync") {
-			client.Produce(context.WithoutCancel(ctx), r, report)
+			client.Produce(sending, r, report)
 			return nil
 		}
-		return produceError(client.ProduceSync(ctx, r).FirstErr())
+		return produceError(client.ProduceSync(sending, r).FirstErr())
 	})
-	// A line that was entered is sent, also when Ctrl-C follows it at once; a broker that is away then is not waited for long.
-	sending, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	defer cancel()
-	defer context.AfterFunc(ctx, func() { time.AfterFunc(connectPatience, cancel) })()
 	if err := client.Flush(sending); err != nil && failed == nil {
 		failed = err
 	}

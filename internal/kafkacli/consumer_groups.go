@@ -35,7 +35,7 @@ func consumerGroupsTool() *tool {
 			{name: "state", kind: optionalText, help: "With --describe: the group's state. With --list: the state of each group, of those in the named states only."},
 			{name: "type", kind: optionalText, help: "With --list: the type of each group, of those of the named types only."},
 			{name: "verbose", help: "With --describe: more columns."},
-			{name: "timeout", kind: long, value: "timeout (ms)", fallback: "30000", help: "How long to wait for the cluster."},
+			{name: "timeout", kind: long, value: "timeout (ms)", fallback: "30000", help: "How long to wait for the cluster once it has been reached; a minute at most."},
 			{name: "execute", help: "Reset the offsets."},
 			{name: "dry-run", help: "Show only to what the offsets would be reset."},
 			{name: "export", help: "Print the offsets as comma-separated values, for --from-file."},
@@ -71,11 +71,16 @@ func runConsumerGroups(ctx context.Context, c *call) error {
 	if o.count(groupActions...) != 1 {
 		return usage("Command must include exactly one action: --list, --describe, --delete, --reset-offsets, --delete-offsets, --validate-regex")
 	}
-	o.long("timeout")
+	patience := adminPatience
+	if o.has("timeout") {
+		patience = min(o.milliseconds("timeout"), adminPatience)
+	}
 	if o.err != nil {
 		return c.commandFailed(o.err, "")
 	}
 	err := c.admin(ctx, func(ctx context.Context, client *kgo.Client) error {
+		ctx, cancel := context.WithTimeout(ctx, patience)
+		defer cancel()
 		g := &groupsCommand{call: c, client: client}
 		switch {
 		case o.has("list"):
@@ -89,6 +94,9 @@ func runConsumerGroups(ctx context.Context, c *call) error {
 		}
 		return g.deleteOffsets(ctx)
 	})
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = failf("Call timed out: the cluster did not answer within %d ms", patience.Milliseconds())
+	}
 	return c.commandFailed(err, "")
 }
 

@@ -73,7 +73,7 @@ func runConsumerPerf(ctx context.Context, c *call) error {
 		p["client.id"] = "perf-consumer-client"
 	}
 	run := &consumerPerf{call: c, wanted: o.long("num-records") + o.long("messages"),
-		timeout: time.Duration(o.long("timeout")) * time.Millisecond, interval: time.Duration(o.long("reporting-interval")) * time.Millisecond}
+		timeout: o.milliseconds("timeout"), interval: o.milliseconds("reporting-interval")}
 	opts := run.clientOptions()
 	if o.err != nil {
 		return usage("%s", o.err)

@@ -188,10 +188,24 @@ var deserializerOf = map[string]deserializer{
 	"FloatDeserializer": sized("Deserializer", 4, func(b []byte) string {
 		return javaDouble(float64(math.Float32frombits(binary.BigEndian.Uint32(b))), 32)
 	}),
-	"UUIDDeserializer": func(b []byte) (string, error) { return string(b), nil },
+	"BytesDeserializer": func(b []byte) (string, error) { return javaBytes(b), nil },
+	"UUIDDeserializer":  func(b []byte) (string, error) { return string(b), nil },
 	"BooleanDeserializer": sized("BooleanDeserializer", 1, func(b []byte) string {
 		return strconv.FormatBool(b[0] != 0)
 	}),
+}
+
+// javaBytes prints bytes as the toString of Kafka's Bytes does: all but printable ASCII, and the backslash, as \xHH.
+func javaBytes(b []byte) string {
+	var s strings.Builder
+	for _, c := range b {
+		if c >= ' ' && c <= '~' && c != '\\' {
+			s.WriteByte(c)
+		} else {
+			fmt.Fprintf(&s, "\\x%02X", c)
+		}
+	}
+	return s.String()
 }
 
 func sized(name string, size int, show func([]byte) string) deserializer {

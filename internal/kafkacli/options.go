@@ -2,9 +2,11 @@ package kafkacli
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // kind says what an option takes.
@@ -179,6 +181,20 @@ func (o *options) long(name string) int64 { return o.number(name, 64) }
 
 // integer is long for 32 bits.
 func (o *options) integer(name string) int32 { return int32(o.number(name, 32)) }
+
+// milliseconds returns the value of a number as a time.
+func (o *options) milliseconds(name string) time.Duration { return milliseconds(o.long(name)) }
+
+// forever is a time that never comes.
+const forever = time.Duration(math.MaxInt64)
+
+// milliseconds is n of them; more than a Duration holds are forever.
+func milliseconds(n int64) time.Duration {
+	if n > forever.Milliseconds() {
+		return forever
+	}
+	return time.Duration(max(n, -forever.Milliseconds())) * time.Millisecond
+}
 
 func (o *options) number(name string, bits int) int64 {
 	s := o.text(name)

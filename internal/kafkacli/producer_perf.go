@@ -129,7 +129,7 @@ func (c *call) producePerf(ctx context.Context, a *arguments) error {
 	if transactions {
 		run.transaction = 3 * time.Second
 		if a.has("--transaction-duration-ms") {
-			run.transaction = time.Duration(a.long("--transaction-duration-ms")) * time.Millisecond
+			run.transaction = a.milliseconds("--transaction-duration-ms")
 		}
 	}
 	return run.run(ctx)
@@ -176,7 +176,7 @@ type producerPerf struct {
 
 func (r *producerPerf) run(ctx context.Context) error {
 	count, warmup := r.a.long("--num-records"), r.a.long("--warmup-records")
-	interval := time.Duration(r.a.long("--reporting-interval")) * time.Millisecond
+	interval := r.a.milliseconds("--reporting-interval")
 	stats := newPerfStats(r.call, count, interval, false)
 	var steady *perfStats
 	throttle := newThrottle(r.a.text("--throughput"))

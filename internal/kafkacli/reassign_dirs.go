@@ -15,7 +15,7 @@ const directoryPollInterval = 100 * time.Millisecond
 
 // moveDirectories has the brokers move replicas to the directories of the file. A replica has to be on its broker first.
 func (r *reassignment) moveDirectories(ctx context.Context) error {
-	deadline := time.Now().Add(time.Duration(r.opts.long("timeout")) * time.Millisecond)
+	deadline := time.Now().Add(r.opts.milliseconds("timeout"))
 	pending := slices.Clone(r.dirs)
 	for {
 		pending = slices.DeleteFunc(pending, func(d directoryTarget) bool {

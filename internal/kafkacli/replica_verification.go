@@ -36,7 +36,7 @@ func runReplicaVerification(ctx context.Context, c *call) error {
 	servers, pattern := o.text("broker-list"), o.text("topics-include")
 	v := &verification{
 		call: c, next: map[topicPartition]int64{}, names: map[[16]byte]string{},
-		fetchBytes: o.integer("fetch-size"), waitMs: o.integer("max-wait-ms"), interval: time.Duration(o.long("report-interval-ms")) * time.Millisecond,
+		fetchBytes: o.integer("fetch-size"), waitMs: o.integer("max-wait-ms"), interval: o.milliseconds("report-interval-ms"),
 	}
 	from := o.long("time")
 	if err := first(o.err, checkServers(servers)); err != nil {

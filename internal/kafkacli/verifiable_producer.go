@@ -117,7 +117,7 @@ func runVerifiableProducer(ctx context.Context, c *call, args []string) error {
 	if err != nil {
 		return err
 	}
-	client, err := c.connect(ctx, a.text("--bootstrap-server"), p, append(opts, kgo.ManualFlushing(), kgo.RecordRetries(1))...)
+	client, err := c.connect(ctx, a.text("--bootstrap-server"), p, append(opts, unanswered, kgo.ManualFlushing(), kgo.RecordRetries(1))...)
 	if err != nil {
 		return err
 	}
