@@ -56,12 +56,7 @@ func produceCommand() *cobra.Command {
 }
 
 func (f produceFlags) options() ([]kgo.Opt, error) {
-	if f.patience < time.Second {
-		return nil, usageErrorf("--timeout %v: a second at least", f.patience)
-	}
-	// A record that was sent and not answered is given up as well: nothing is sent under its number again.
-	opts := []kgo.Opt{kgo.AllowAutoTopicCreation(), kgo.RecordDeliveryTimeout(f.patience), kgo.AllowIdempotentProduceCancellation(),
-		kgo.MaxBufferedBytes(bufferedBytesMax)}
+	opts := []kgo.Opt{kgo.AllowAutoTopicCreation()}
 	switch f.acks {
 	case "all", "-1":
 	case "1":
@@ -82,6 +77,15 @@ func (f produceFlags) options() ([]kgo.Opt, error) {
 		opts = append(opts, kgo.RecordPartitioner(kgo.ManualPartitioner()))
 	}
 	return opts, nil
+}
+
+// bounds are how long a record may take, and how much may wait for the broker. A record that was sent and not answered is
+// given up as well: nothing is sent under its number again.
+func (f produceFlags) bounds() ([]kgo.Opt, error) {
+	if f.patience < time.Second {
+		return nil, usageErrorf("--timeout %v: a second at least", f.patience)
+	}
+	return []kgo.Opt{kgo.RecordDeliveryTimeout(f.patience), kgo.AllowIdempotentProduceCancellation(), kgo.MaxBufferedBytes(bufferedBytesMax)}, nil
 }
 
 func (f produceFlags) record(topic, line string) (*kgo.Record, error) {
@@ -108,13 +112,11 @@ func (f produceFlags) record(topic, line string) (*kgo.Record, error) {
 
 func produce(c *cobra.Command, f produceFlags, topic string, values []string) error {
 	opts, err := f.options()
-	if err == nil {
-		err = checkNames([]string{topic})
-	}
-	if err != nil {
+	bounds, wrong := f.bounds()
+	if err := cmp.Or(err, wrong, checkNames([]string{topic})); err != nil {
 		return err
 	}
-	client, err := connect(c, opts...)
+	client, err := connect(c, append(opts, bounds...)...)
 	if err != nil {
 		return err
 	}

@@ -28,6 +28,7 @@ func TestProduceBeforeAWrongLine(t *testing.T) {
 
 // TestProduceGivesUp: a broker that has gone does not hold the command for ever.
 func TestProduceGivesUp(t *testing.T) {
+	t.Parallel()
 	nodes := logbahntest.Run(t, logbahntest.TCP())
 	nodes.CreateTopic("rides", 1)
 	addr := nodes.Addr()
