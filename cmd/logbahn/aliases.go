@@ -21,6 +21,9 @@ func aliasesCommand() *cobra.Command {
 		Args: exactArgs(1),
 	}
 	c.RunE = func(c *cobra.Command, args []string) error {
+		if args[0] == "" {
+			return usageErrorf("the name of the folder is empty; . is the one you are in")
+		}
 		n, err := installAliases(args[0])
 		if err != nil {
 			return err

@@ -9,12 +9,17 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/logbahn/logbahn/internal/config"
 )
 
 // completionPatience is what the shell's user waits for names at most: without them the line can still be typed.
 const completionPatience = 700 * time.Millisecond
+
+// quick keeps a client to completionPatience where a broker takes the connection and says nothing: its first request does not
+// end with the context.
+var quick = kgo.RequestTimeoutOverhead(completionPatience)
 
 // bashWords replaces a function of the generated script that calls the package bash-completion, for shells that have not
 // loaded it: without it the function would print an error into the user's line. COMP_WORDS will not do, since bash splits
@@ -91,7 +96,7 @@ func complete(c *cobra.Command, args []string, typed string, names func(context.
 	if err != nil {
 		return nil, nothing
 	}
-	client, err := newClient(addrs)
+	client, err := newClient(addrs, quick)
 	if err != nil {
 		return nil, nothing
 	}

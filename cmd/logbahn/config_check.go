@@ -53,14 +53,16 @@ func configCheck() *cobra.Command {
 }
 
 func checkFile(name string, settings config.Settings, strict bool) checkObject {
-	problems := settings.Check()
+	type place struct{ where, key string }
+	problems := map[place][]config.Problem{}
+	for _, p := range settings.Check() {
+		at := place{p.Where, p.Key}
+		problems[at] = append(problems[at], p)
+	}
 	checked := checkObject{File: name, Starts: true, Settings: []checkRow{}}
 	for _, s := range settings {
 		row := classOf(s)
-		for _, p := range problems {
-			if p.Where != s.Where() || p.Key != s.Name {
-				continue
-			}
+		for _, p := range problems[place{s.Where(), s.Name}] {
 			row.Problems = append(row.Problems, p.Text)
 			row.Fatal = row.Fatal || p.Fatal || strict
 			switch _, known := config.BrokerKey(s.Name); {

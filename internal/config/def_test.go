@@ -1,6 +1,7 @@
 package config
 
 import (
+	"math"
 	"os"
 	"slices"
 	"strings"
@@ -169,9 +170,13 @@ func TestJavaDouble(t *testing.T) {
 	for f, want := range map[float64]string{
 		0.5: "0.5", 1: "1.0", 100: "100.0", 1e7: "1.0E7", 1.5e-4: "1.5E-4", 0.001: "0.001", 12345678.9: "1.23456789E7",
 		9999999: "9999999.0", 0: "0.0", -2.5: "-2.5", 1.7976931348623157e308: "1.7976931348623157E308",
+		math.Inf(1): "Infinity", math.Inf(-1): "-Infinity", math.NaN(): "NaN",
 	} {
-		if got := javaDouble(f); got != want {
+		if got := JavaDouble(f, 64); got != want {
 			t.Errorf("%g is %s, want %s", f, got, want)
 		}
+	}
+	if got := JavaDouble(float64(float32(0.1)), 32); got != "0.1" {
+		t.Errorf("a float of 0.1 is %s", got)
 	}
 }

@@ -62,31 +62,33 @@ func (v *value) format(t Type) {
 		v.float = float64(v.number)
 		v.text = strconv.FormatInt(v.number, 10)
 	case Double:
-		v.text = javaDouble(v.float)
+		v.text = JavaDouble(v.float, 64)
 	}
 }
 
-// javaDouble formats as Java's Double.toString.
-func javaDouble(f float64) string {
-	size := math.Abs(f)
-	switch {
-	case math.IsNaN(f):
+// JavaDouble formats a number as Java's Double.toString does, or with 32 bits as Float.toString: decimal from 10^-3 to 10^7, otherwise
+// with an exponent, and always with a digit behind the point.
+func JavaDouble(x float64, bits int) string {
+	switch size := math.Abs(x); {
+	case math.IsNaN(x):
 		return "NaN"
-	case math.IsInf(f, 0):
-		return strings.Replace(strconv.FormatFloat(f, 'g', -1, 64), "Inf", "Infinity", 1)
-	case f == 0 || size >= 1e-3 && size < 1e7:
-		text := strconv.FormatFloat(f, 'f', -1, 64)
-		if !strings.Contains(text, ".") {
-			text += ".0"
-		}
-		return text
+	case math.IsInf(x, 1):
+		return "Infinity"
+	case math.IsInf(x, -1):
+		return "-Infinity"
+	case x == 0 || size >= 1e-3 && size < 1e7:
+		return withPoint(strconv.FormatFloat(x, 'f', -1, bits))
 	}
-	mantissa, exponent, _ := strings.Cut(strconv.FormatFloat(f, 'e', -1, 64), "e")
-	if !strings.Contains(mantissa, ".") {
-		mantissa += ".0"
+	mantissa, exponent, _ := strings.Cut(strconv.FormatFloat(x, 'e', -1, bits), "e")
+	power, _ := strconv.Atoi(exponent) // without the zeros in front
+	return withPoint(mantissa) + "E" + strconv.Itoa(power)
+}
+
+func withPoint(digits string) string {
+	if strings.Contains(digits, ".") {
+		return digits
 	}
-	power, _ := strconv.Atoi(exponent)
-	return mantissa + "E" + strconv.Itoa(power)
+	return digits + ".0"
 }
 
 // splitList splits at commas and drops the white space around them.

@@ -10,6 +10,8 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/logbahn/logbahn/internal/config"
 )
 
 type configsCommand struct {
@@ -321,7 +323,7 @@ func (k *configsCommand) describeQuotas(ctx context.Context) error {
 			}
 		}
 		for _, v := range e.Values {
-			what = append(what, fmt.Sprintf("%s=%s", v.Key, javaDouble(v.Value, 64)))
+			what = append(what, fmt.Sprintf("%s=%s", v.Key, config.JavaDouble(v.Value, 64)))
 		}
 		fmt.Fprintf(k.out, "Quota configs for %s are %s\n", strings.Join(who, ", "), strings.Join(what, ", "))
 	}

@@ -59,7 +59,7 @@ const (
 	producerDeprecated = "Warning: --%s is deprecated and will be removed in a future version. Use --%s instead."
 )
 
-// renamed are the options of KIP-1147: the new spelling and the old one.
+// producerRenamed are the options of KIP-1147: the new spelling and the old one.
 var producerRenamed = [][2]string{{"reader-property", "property"}, {"command-property", "producer-property"}, {"command-config", "producer.config"}}
 
 func runConsoleProducer(ctx context.Context, c *call) error {

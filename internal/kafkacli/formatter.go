@@ -10,6 +10,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/logbahn/logbahn/internal/config"
 	"github.com/logbahn/logbahn/internal/logdump"
 )
 
@@ -183,10 +184,10 @@ var deserializerOf = map[string]deserializer{
 		return strconv.FormatInt(int64(int16(binary.BigEndian.Uint16(b))), 10)
 	}),
 	"DoubleDeserializer": sized("Deserializer", 8, func(b []byte) string {
-		return javaDouble(math.Float64frombits(binary.BigEndian.Uint64(b)), 64)
+		return config.JavaDouble(math.Float64frombits(binary.BigEndian.Uint64(b)), 64)
 	}),
 	"FloatDeserializer": sized("Deserializer", 4, func(b []byte) string {
-		return javaDouble(float64(math.Float32frombits(binary.BigEndian.Uint32(b))), 32)
+		return config.JavaDouble(float64(math.Float32frombits(binary.BigEndian.Uint32(b))), 32)
 	}),
 	"BytesDeserializer": func(b []byte) (string, error) { return javaBytes(b), nil },
 	"UUIDDeserializer":  func(b []byte) (string, error) { return string(b), nil },
@@ -215,29 +216,4 @@ func sized(name string, size int, show func([]byte) string) deserializer {
 		}
 		return show(b), nil
 	}
-}
-
-// javaDouble prints a number as Java's Double.toString and Float.toString do: decimal between 10^-3 and 10^7, otherwise
-// with an exponent, always with a digit behind the point.
-func javaDouble(x float64, bits int) string {
-	switch abs := math.Abs(x); {
-	case math.IsNaN(x):
-		return "NaN"
-	case math.IsInf(x, 1):
-		return "Infinity"
-	case math.IsInf(x, -1):
-		return "-Infinity"
-	case x == 0 || abs >= 1e-3 && abs < 1e7:
-		s := strconv.FormatFloat(x, 'f', -1, bits)
-		if !strings.Contains(s, ".") {
-			s += ".0"
-		}
-		return s
-	}
-	mantissa, exponent, _ := strings.Cut(strconv.FormatFloat(x, 'e', -1, bits), "e")
-	if !strings.Contains(mantissa, ".") {
-		mantissa += ".0"
-	}
-	n, _ := strconv.Atoi(exponent)
-	return mantissa + "E" + strconv.Itoa(n)
 }

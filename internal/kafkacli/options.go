@@ -21,7 +21,7 @@ const (
 	optionalLong             // an int64, or nothing
 )
 
-// names are the kinds as Kafka's help shows them.
+// kindNames are the kinds as Kafka's help shows them.
 var kindNames = [...]string{text: "String", integer: "Integer", long: "Long", optionalText: "String", optionalLong: "Long"}
 
 // option is one row of a tool's table of options.
@@ -149,7 +149,7 @@ func (o *options) has(name string) bool {
 	return ok
 }
 
-// any tells which of the options is on the command line, "" when none is.
+// count tells how many of the options are on the command line.
 func (o *options) count(names ...string) int {
 	n := 0
 	for _, name := range names {

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/logbahn/logbahn/internal/config"
 )
 
 func verifiableProducerTool() *tool {
@@ -164,7 +166,7 @@ func (c *call) produceVerifiably(ctx context.Context, client *kgo.Client, a *arg
 	}
 	out.print(happened("shutdown_complete"))
 	average := 1000 * float64(acked) / max(1, float64(time.Since(start).Milliseconds()))
-	out.print(toolData{happened("tool_data"), sent, acked, target, json.Number(javaDouble(average, 64))})
+	out.print(toolData{happened("tool_data"), sent, acked, target, json.Number(config.JavaDouble(average, 64))})
 	return nil
 }
 
