@@ -188,6 +188,19 @@ func TestPage(t *testing.T) {
 	if factors < 8 || illustrative < 5 {
 		t.Errorf("%d factors, %d marked illustrative", factors, illustrative)
 	}
+	b.until(t, `document.querySelector('.big .change').dataset.up === String(document.querySelector('.big .change').textContent.startsWith('+'))`)
+	// A town that comes after its cars moves none of them.
+	ask[bool](t, b, `{
+		const map = document.querySelector('pay-map');
+		map.origin(45.01, -29.99);
+		map.tick();
+		map.load().then(() => import('./store.js')).then((m) => { window.store = m.store; window.then = m.store.ticks; });
+		true;
+	}`)
+	b.until(t, `window.store?.ticks > window.then + 1`)
+	if jumps := ask[int](t, b, `[...document.querySelector('pay-map').cars.values()].filter(({ trail }) => trail.some((v, i) => i > 1 && Math.abs(v - trail[i - 2]) > 500)).length`); jumps > 0 {
+		t.Errorf("%d cars have leapt", jumps)
+	}
 	// Escape leads back to the list, and the slash into the search.
 	b.do(t, chromedp.KeyEvent("\x1b"), chromedp.WaitVisible(`pay-drivers .rows`), chromedp.KeyEvent("/"), chromedp.KeyEvent("nobody"))
 	b.until(t, `document.querySelector('pay-drivers .empty').textContent === 'No driver matches.'`)

@@ -82,7 +82,7 @@ function title(d) {
 function price(d) {
   const change = (d.cents / d.base - 1) * 100;
   return h('div', { class: 'big' }, h('strong', { text: eur(d.cents) }), h('span', { class: 'sub', text: 'a year' }),
-    h('span', { class: 'change', 'data-up': change > 0, text: percent(change) }),
+    h('span', { class: 'change', 'data-up': String(change > 0), text: percent(change) }),
     h('span', { class: 'sub', text: `against ${eur(d.base)} for an ordinary driver` }));
 }
 
@@ -99,7 +99,7 @@ function waterfall(d) {
   const least = Math.min(...all), most = Math.max(...all), room = Math.max((most - least) * 0.12, d.base * 0.02);
   const low = least - room, high = most + room;
   const share = (/** @type {number} */ v) => (v - low) / (high - low);
-  const row = (/** @type {any} */ s) => h('li', { class: s.total ? 'total' : '', 'data-up': s.to > s.from },
+  const row = (/** @type {any} */ s) => h('li', { class: s.total ? 'total' : '', 'data-up': String(s.to > s.from) },
     h('span', { class: 'name', text: s.name }),
     h('span', { class: 'lane', '--from': share(Math.min(s.from, s.to)), '--to': share(Math.max(s.from, s.to)) }, h('i')),
     h('span', { class: 'num', text: s.label }),

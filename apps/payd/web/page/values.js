@@ -26,10 +26,10 @@ customElements.define('pay-values', class extends HTMLElement {
   /** @param {{name:string,value:number,unit:string,basis:string,source:string}[]} values */
   draw(values) {
     const rows = values.map((v) => h('tr', {},
-      h('th', { scope: 'row', text: v.name }), h('td', { class: 'num', text: `${v.value} ${v.unit}` }),
+      h('th', { scope: 'row', text: v.name }), h('td', { class: 'num', text: `${v.value.toLocaleString('en', { maximumFractionDigits: 6 })} ${v.unit}` }),
       h('td', {}, h('span', { class: 'basis', 'data-basis': v.basis, text: v.basis })), h('td', { class: 'sub', text: v.source })));
     this.table.replaceChildren(h('table', {},
-      h('thead', {}, h('tr', {}, ...['Value', '', 'Basis', 'Where it comes from'].map((t) => h('th', { scope: 'col', text: t })))),
+      h('thead', {}, h('tr', {}, ...['What', 'Value', 'Basis', 'Where it comes from'].map((t) => h('th', { scope: 'col', text: t })))),
       h('tbody', {}, ...rows)));
   }
 });
