@@ -360,7 +360,7 @@ func (p *Partition) assign(a replica.Assignment) {
 			p.fail(err)
 		}
 	}
-	now := p.cfg.Now().UnixMilli()
+	now := p.set.sinceBegun(time.Now())
 	p.step(func(m *replica.Machine) replica.Effects { return m.Assigned(a, now) })
 }
 
@@ -383,7 +383,7 @@ func (p *Partition) retire() {
 
 // tick tells the replica the time, so that followers that lag leave the in-sync set.
 func (p *Partition) tick(now time.Time) {
-	p.step(func(m *replica.Machine) replica.Effects { return m.Tick(now.UnixMilli()) })
+	p.step(func(m *replica.Machine) replica.Effects { return m.Tick(p.set.sinceBegun(now)) })
 }
 
 // storageError marks the log's own failures as the replica's.

@@ -326,6 +326,38 @@ func TestFollowerMovesTheHighWatermark(t *testing.T) {
 	}
 }
 
+// A wall clock that was wrong for a while, and is set right, keeps nobody in the in-sync set.
+func TestClockSetBackDoesNotHideLag(t *testing.T) {
+	n := startNode(t, vfs.NewMem())
+	ahead := 24 * 365 * time.Hour
+	n.set.cfg.Now = func() time.Time { return time.Now().Add(ahead) }
+	n.apply(cluster.RegisterBroker{Broker: cluster.Broker{ID: 2, Epoch: n.img.NextBrokerEpoch()}})
+	asked := make(controller, 1)
+	n.set.cfg.Controller = asked
+	t.Cleanup(n.set.Close)
+	p := n.create(topicID, nil, cluster.Partition{Replicas: ids(1, 2), ISR: ids(1, 2), Leader: 1, LeaderEpoch: 1})
+	p.FollowerFetched(replica.Fetch{ID: 2, LeaderEpoch: 1, BrokerEpoch: -1})
+	ahead = 0
+	if _, err := p.Append(batch("a"), AppendOptions{LeaderEpoch: AnyEpoch}); err != nil {
+		t.Fatal(err)
+	}
+	n.set.Tick(time.Now())
+	select {
+	case asking := <-asked:
+		t.Fatalf("asked for %+v at once", asking.Topics[0].Partitions[0])
+	default:
+	}
+	n.set.Tick(time.Now().Add(time.Minute))
+	select {
+	case asking := <-asked:
+		if c := asking.Topics[0].Partitions[0]; len(c.NewEpochISR) != 1 || c.NewEpochISR[0].BrokerID != 1 {
+			t.Fatalf("asked for %+v, want 1 alone", c)
+		}
+	case <-time.After(20 * time.Second):
+		t.Fatal("a follower that does not fetch stays in sync")
+	}
+}
+
 // A partition that goes to another leader and comes back between two requests stays in the session.
 func TestPartitionThatComesBackIsNotForgotten(t *testing.T) {
 	n := startNode(t, vfs.NewMem())

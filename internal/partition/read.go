@@ -2,6 +2,7 @@ package partition
 
 import (
 	"errors"
+	"time"
 
 	"github.com/logbahn/logbahn/internal/cluster"
 	"github.com/logbahn/logbahn/internal/commitlog"
@@ -166,7 +167,7 @@ func (p *Partition) readEnd(o ReadOptions, r Read) int64 {
 
 // FollowerFetched counts what a follower holds, after a Read in its name succeeded and did not diverge.
 func (p *Partition) FollowerFetched(f replica.Fetch) {
-	now := p.cfg.Now().UnixMilli()
+	now := p.set.sinceBegun(time.Now())
 	p.step(func(m *replica.Machine) replica.Effects {
 		// The caller's image may be from before this replica's: a broker that has just been taken out of the in-sync set to stop
 		// would be proposed again, and hold the high watermark until that is refused.

@@ -41,7 +41,7 @@ type Config struct {
 	Replication Replication
 	// Controller is asked for changes of the in-sync sets. nil: nobody is asked.
 	Controller Controller
-	Now        func() time.Time // time.Now when nil
+	Now        func() time.Time // the wall clock, for timestamps, which may jump; time.Now when nil
 	Log        *slog.Logger     // discarded when nil
 }
 
@@ -73,7 +73,8 @@ const replicaLagMaxDefault = 30 * time.Second
 
 // Set holds the replicas of this broker.
 type Set struct {
-	cfg Config
+	cfg   Config
+	begun time.Time // what replicas are told of the time is since then, by the monotonic clock
 
 	applying vfs.Gate // images are applied one after the other
 	swept    bool     // folders without a topic have been looked for; guarded by applying
@@ -127,7 +128,7 @@ func NewSet(cfg Config) *Set {
 		cfg.Confirmed = func() bool { return true }
 	}
 	cfg.Replication.setDefaults()
-	s := &Set{cfg: cfg}
+	s := &Set{cfg: cfg, begun: time.Now()}
 	s.ctx, s.end = context.WithCancel(context.Background())
 	s.proposals.set = s
 	s.mu.byName = make(map[nameKey]*Partition)
@@ -191,8 +192,12 @@ func (s *Set) All() []*Partition {
 	return list
 }
 
-// Tick tells all replicas the time: followers that lag leave their in-sync sets, and those come back who were not eligible
-// when they fetched last. Call it about twice per ReplicaLagMax.
+// sinceBegun is the time as replicas are told it, in milliseconds. A wall clock that is set back would keep a follower that
+// is silent in the in-sync set, and all writes waiting for it, until it has come to where it was.
+func (s *Set) sinceBegun(now time.Time) int64 { return now.Sub(s.begun).Milliseconds() }
+
+// Tick tells all replicas the time, of which the monotonic reading counts: followers that lag leave their in-sync sets, and
+// those come back who were not eligible when they fetched last. Call it about twice per ReplicaLagMax.
 func (s *Set) Tick(now time.Time) {
 	for _, p := range s.All() {
 		p.tick(now)
