@@ -29,9 +29,13 @@ func (b *Broker) describeCluster(_ context.Context, r *Request, req *kmsg.Descri
 	if req.IncludeClusterAuthorizedOperations {
 		resp.ClusterAuthorizedOperations = clusterOperations
 	}
-	for _, node := range img.Brokers() {
+	brokers := b.unfenced(img)
+	if req.IncludeFencedBrokers {
+		brokers = img.Brokers()
+	}
+	for _, node := range brokers {
 		e, ok := b.endpoint(&node, r.Conn)
-		if !ok || node.Fenced && !req.IncludeFencedBrokers {
+		if !ok {
 			continue
 		}
 		rb := kmsg.NewDescribeClusterResponseBroker()

@@ -68,11 +68,25 @@ func liveController(img *cluster.Image) int32 {
 	return cluster.NoLeader
 }
 
+// unfenced returns the brokers that clients are told of. When all are fenced, as while a whole cluster stops, it is this one:
+// a client that is told of no broker has nobody left to ask, and librdkafka does not recover from that.
+func (b *Broker) unfenced(img *cluster.Image) (list []cluster.Broker) {
+	for _, node := range img.Brokers() {
+		if !node.Fenced {
+			list = append(list, node)
+		}
+	}
+	if self, ok := img.Broker(b.cfg.NodeID); ok && len(list) == 0 {
+		list = append(list, self)
+	}
+	return list
+}
+
 func (b *Broker) metadataBrokers(img *cluster.Image, conn *Conn) []kmsg.MetadataResponseBroker {
 	var list []kmsg.MetadataResponseBroker
-	for _, node := range img.Brokers() {
+	for _, node := range b.unfenced(img) {
 		e, ok := b.endpoint(&node, conn)
-		if node.Fenced || !ok {
+		if !ok {
 			continue
 		}
 		rb := kmsg.NewMetadataResponseBroker()

@@ -140,6 +140,29 @@ func TestMetadataOfAnotherListener(t *testing.T) {
 	}
 }
 
+// A broker that the controller has told that it may stop still answers for a while. When it is the last one, clients must
+// not learn from it that there is no broker.
+func TestMetadataNamesABrokerWhenAllAreFenced(t *testing.T) {
+	n := start(t)
+	self, _ := n.quorum.Image().Broker(1)
+	stop := kmsg.NewPtrBrokerHeartbeatRequest()
+	stop.BrokerID, stop.BrokerEpoch, stop.CurrentMetadataOffset, stop.WantFence = 1, self.Epoch, n.quorum.Image().Offset(), true
+	resp, err := n.quorum.Do(t.Context(), stop)
+	must(t, resp, err)
+	if self, _ := n.quorum.Image().Broker(1); !self.Fenced {
+		t.Fatal("the broker is not fenced")
+	}
+	if got := n.metadata(metadataRequest(12)).Brokers; len(got) != 1 || got[0].NodeID != 1 || got[0].Port != 9092 {
+		t.Errorf("metadata names %+v", got)
+	}
+	describe := kmsg.NewPtrDescribeClusterRequest()
+	describe.Version = 1
+	describe.EndpointType = 1
+	if got := call[*kmsg.DescribeClusterResponse](n, describe).Brokers; len(got) != 1 || got[0].NodeID != 1 {
+		t.Errorf("DescribeCluster names %+v", got)
+	}
+}
+
 func TestMetadataAuthorizedOperations(t *testing.T) {
 	n := start(t)
 	n.create("t", 1)
