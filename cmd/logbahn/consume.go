@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -18,6 +19,8 @@ type consumeFlags struct {
 	exit                        bool
 
 	start position // from, parsed
+	// idle is after how long without a record --exit finds out whether the cluster is still there.
+	idle time.Duration
 }
 
 func consumeCommand() *cobra.Command {
@@ -34,7 +37,7 @@ func topicTail() *cobra.Command {
 }
 
 func readingCommand(name, from, short, example string) *cobra.Command {
-	var f consumeFlags
+	f := consumeFlags{idle: requestTimeout}
 	c := &cobra.Command{
 		Use:               name + " TOPIC...",
 		Short:             short,
@@ -215,6 +218,27 @@ func (left ends) done(topic string, partition int32, next int64) bool {
 	return len(left) == 0
 }
 
+// fetch returns what has come. With --exit it fails when nothing comes and no broker answers: the client library would try for
+// ever, and whoever waits for the end of the command as well. Without, a broker that comes back is waited for.
+func (f consumeFlags) fetch(ctx context.Context, client *kgo.Client) (kgo.Fetches, error) {
+	for f.exit {
+		idle, cancel := context.WithTimeout(ctx, f.idle)
+		fetches := client.PollFetches(idle)
+		expired := idle.Err() != nil
+		cancel()
+		if !expired || fetches.NumRecords() > 0 || ctx.Err() != nil {
+			return fetches, nil
+		}
+		reach, cancel := context.WithTimeout(ctx, requestTimeout)
+		err := client.Ping(reach)
+		cancel()
+		if err != nil && ctx.Err() == nil {
+			return nil, &cliError{code: exitUnreachable, err: fmt.Errorf("no broker answers any more: %w", plainly(err))}
+		}
+	}
+	return client.PollFetches(ctx), nil
+}
+
 func (f consumeFlags) poll(ctx context.Context, client *kgo.Client, left ends, out *bufio.Writer) error {
 	if f.exit && len(left) == 0 {
 		return nil
@@ -224,11 +248,14 @@ func (f consumeFlags) poll(ctx context.Context, client *kgo.Client, left ends, o
 		return err
 	}
 	for n, done := 0, false; !done; {
-		fetches := client.PollFetches(ctx)
-		if ctx.Err() != nil {
-			return nil
+		fetches, err := f.fetch(ctx, client)
+		if ctx.Err() != nil || err != nil {
+			return err
 		}
 		for _, e := range fetches.Errors() {
+			if errors.Is(e.Err, context.DeadlineExceeded) { // of fetch
+				continue
+			}
 			return fmt.Errorf("topic %q partition %d: %w", e.Topic, e.Partition, e.Err)
 		}
 		var read []*kgo.Record

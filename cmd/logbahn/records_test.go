@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"errors"
 	"fmt"
@@ -8,6 +9,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/logbahn/logbahn/logbahntest"
 )
@@ -45,6 +49,26 @@ func TestProduceGivesUp(t *testing.T) {
 	lines.Close()
 	if got := <-code; got != exitPartial || !strings.Contains(stderr.String(), "1 record\n") {
 		t.Errorf("exit code %d\n%s", got, &stderr)
+	}
+}
+
+// TestConsumeGivesUp: what --exit waits for does not come when the cluster has gone.
+func TestConsumeGivesUp(t *testing.T) {
+	nodes := logbahntest.Run(t, logbahntest.TCP())
+	nodes.CreateTopic("rides", 1)
+	client, err := newClient(nodes.Addrs(), kgo.ConsumeTopics("rides"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	if err := client.Ping(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	nodes.Kill(1)
+	f := consumeFlags{exit: true, idle: 10 * time.Millisecond, output: "text"}
+	err = f.poll(t.Context(), client, ends{"rides": {0: 1}}, bufio.NewWriter(io.Discard))
+	if exitCode(err) != exitUnreachable {
+		t.Errorf("%v", err)
 	}
 }
 
