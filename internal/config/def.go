@@ -103,12 +103,19 @@ func index(tables ...[]Def) map[string]*Def {
 }
 
 // BrokerKey returns the description of a broker's key. The key of one listener, listener.name.<listener>.<key>, is
-// described by the key.
+// described by the key, but for its class: nothing is honoured of one listener alone.
 func BrokerKey(name string) (*Def, bool) {
-	if base, ok := listenerBase(name); ok {
-		name = base
+	base, ofListener := listenerBase(name)
+	if !ofListener {
+		d, ok := brokerKeys[name]
+		return d, ok
 	}
-	d, ok := brokerKeys[name]
+	d, ok := brokerKeys[base]
+	if ok && (d.Class == Honoured || d.Class == Mapped) {
+		alone := *d
+		alone.Class, alone.Doc = NoEffect, d.Doc+" Of one listener alone it has no effect."
+		return &alone, true
+	}
 	return d, ok
 }
 

@@ -107,6 +107,14 @@ func TestListenerKeys(t *testing.T) {
 			t.Errorf("%s is described by %+v, want %q", name, d, want)
 		}
 	}
+	for name, want := range map[string]Class{
+		"max.connections": Honoured, "listener.name.external.max.connections": NoEffect,
+		"principal.builder.class": Refused, "listener.name.external.principal.builder.class": Refused,
+	} {
+		if d, ok := BrokerKey(name); !ok || d.Class != want {
+			t.Errorf("%s: %+v, want it %s", name, d, want)
+		}
+	}
 }
 
 // The messages are Kafka's.
