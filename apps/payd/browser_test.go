@@ -204,9 +204,19 @@ func TestPage(t *testing.T) {
 	// Escape leads back to the list, and the slash into the search.
 	b.do(t, chromedp.KeyEvent("\x1b"), chromedp.WaitVisible(`pay-drivers .rows`), chromedp.KeyEvent("/"), chromedp.KeyEvent("nobody"))
 	b.until(t, `document.querySelector('pay-drivers .empty').textContent === 'No driver matches.'`)
-	b.do(t, chromedp.EmulateViewport(375, 800))
-	if ask[bool](t, b, `document.documentElement.scrollWidth > innerWidth`) {
-		t.Error("the narrow page scrolls sideways")
+	for _, width := range []int64{1541, 1440, 1381, 1366, 1280, 1181, 1180, 1021, 1000, 861, 860, 375, 320} {
+		b.do(t, chromedp.EmulateViewport(width, 900))
+		if ask[bool](t, b, `document.documentElement.scrollWidth > innerWidth`) {
+			t.Errorf("%d pixels wide, the page scrolls sideways", width)
+		}
+		broken := `[...document.querySelectorAll('.flow b')].filter((b) => [...b.childNodes].some((part) => {
+			const range = document.createRange();
+			range.selectNode(part);
+			return part.nodeType === Node.TEXT_NODE && range.getClientRects().length > 1;
+		})).map((b) => b.textContent).join(' ')`
+		if names := ask[string](t, b, broken); names != "" {
+			t.Errorf("%d pixels wide, names are broken within a word: %s", width, names)
+		}
 	}
 	b.check(t, r.url)
 	r.stop(t)

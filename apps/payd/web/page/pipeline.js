@@ -8,8 +8,8 @@ import { spark } from './figures.js';
 const way = ['telematics', 'clean', 'telematics.clean', 'analytics', 'driver-scores', 'pricing', 'premiums'];
 const aside = ['driving-events', 'telematics.dlq'];
 
-/** A long name may break after a dot or a hyphen. @param {string} name */
-const breakable = (name) => name.split(/(?<=[.-])/).flatMap((part, i) => (i ? [h('wbr'), part] : [part]));
+/** A long name may break before a dot and after a hyphen. @param {string} name */
+const breakable = (name) => name.split(/(?=[.])|(?<=-)/).flatMap((part, i) => (i ? [h('wbr'), part] : [part]));
 
 customElements.define('pay-pipeline', class extends HTMLElement {
   /** @type {Map<string, any>} */
