@@ -82,12 +82,13 @@ customElements.define('pay-map', class extends HTMLElement {
       const town = await (await fetch('api/town')).json();
       const points = town.roads.flatMap((/** @type {any} */ r) => r.points);
       if (points.length) this.origin(points.reduce((/** @type {number} */ s, /** @type {number[]} */ p) => s + p[0], 0) / points.length, points.reduce((/** @type {number} */ s, /** @type {number[]} */ p) => s + p[1], 0) / points.length);
-      // Cars that came before the town are counted from another place.
+      // Cars that came before the town are counted from another place: they are placed anew.
       this.cars.clear();
       this.pulses = [];
       this.roads = town.roads.map((/** @type {any} */ r) => ({ class: r.class, points: r.points.flatMap((/** @type {number[]} */ p) => this.place(p[0], p[1])) }));
       say(/** @type {Element} */ (document.getElementById('map-note')), town.name);
       this.fit(false);
+      this.tick();
     } catch {
       setTimeout(() => this.load(), 2000);
     }
