@@ -182,6 +182,14 @@ func TestPage(t *testing.T) {
 		b.until(t, condition)
 	}
 	numbersAreReadable(t, b)
+	if !ask[bool](t, b, `{
+		const drivers = document.querySelector('pay-drivers'), link = drivers.querySelector('li:nth-child(2) a');
+		link.focus();
+		drivers.arrange();
+		document.activeElement === link;
+	}`) {
+		t.Error("a row that is put into order loses the focus")
+	}
 	b.do(t, chromedp.Click(`.rows li a`), chromedp.WaitVisible(`.waterfall`), chromedp.WaitVisible(`.tag.simulated`))
 	factors := ask[int](t, b, `document.querySelectorAll('.waterfall li').length`)
 	illustrative := ask[int](t, b, `document.querySelectorAll('.basis[data-basis=illustrative]').length`)
@@ -325,7 +333,7 @@ func TestPageKillsTheLeader(t *testing.T) {
 	b.shoot(t, "brokers")
 	for round := range 2 {
 		first, before := ask[string](t, b, leader), ask[float64](t, b, arrived)
-		b.do(t, chromedp.Click(`.danger`))
+		ask[bool](t, b, `document.querySelector('.danger').click(), document.querySelector('.danger').click(), true`) // a double click kills one
 		b.until(t, `document.querySelector('.broker[data-id="`+first+`"]').dataset.state === 'dead'`)
 		b.until(t, leader+` !== undefined && `+leader+` !== '`+first+`'`)
 		b.until(t, arrived+` > `+strconv.FormatFloat(before+100, 'f', 0, 64)) // the cars drive on
@@ -346,6 +354,10 @@ func TestPageKillsTheLeader(t *testing.T) {
 	b.shoot(t, "brokers-narrow")
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	kills := slices.DeleteFunc(slices.Clone(b.requests), func(r string) bool { return !strings.HasSuffix(r, "/api/kill-leader") })
+	if len(kills) != 2 {
+		t.Errorf("two double clicks asked for %d kills", len(kills))
+	}
 	if len(b.trouble) > 0 {
 		t.Errorf("the page complains: %v", b.trouble)
 	}
