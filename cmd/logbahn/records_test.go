@@ -40,7 +40,7 @@ func TestProduceGivesUp(t *testing.T) {
 	var stderr bytes.Buffer
 	code := make(chan int, 1)
 	go func() {
-		code <- run(t.Context(), []string{"produce", "rides", "--timeout", "1s", "-b", addr}, in, io.Discard, &stderr)
+		code <- run(t.Context(), []string{"produce", "rides", "--timeout", "4s", "-b", addr}, in, io.Discard, &stderr)
 	}()
 	fmt.Fprintln(lines, "one")
 	nodes.Consume("rides", 1)
