@@ -84,17 +84,37 @@ func rootCommand() *cobra.Command {
 	root.AddCommand(versionCommand())
 	root.AddCommand(kafkaCommands()...)
 	needsSubcommand(root)
+	root.InitDefaultHelpCmd()
+	knownHelp(root)
 	root.InitDefaultCompletionCmd()
 	if completion, _, err := root.Find([]string{"completion"}); err == nil {
 		completion.Short = "Make the script that completes commands, topics and groups in a shell"
 		needsSubcommand(completion)
 		for _, shell := range completion.Commands() {
+			shell.Args = exactArgs(0)
 			if shell.Name() == "bash" {
 				bashAlone(shell)
 			}
 		}
 	}
 	return root
+}
+
+// knownHelp makes help refuse a command that there is not: cobra would show the help of what is above it.
+func knownHelp(root *cobra.Command) {
+	help, _, err := root.Find([]string{"help"})
+	if err != nil {
+		return
+	}
+	shows := help.Run
+	help.RunE = func(c *cobra.Command, args []string) error {
+		found, rest, err := root.Find(args)
+		if err == nil && len(rest) > 0 && found.HasSubCommands() {
+			return found.Args(found, rest)
+		}
+		shows(c, args)
+		return nil
+	}
 }
 
 // needsSubcommand makes a command that only gathers others show its help, and refuse a word that is none of them: cobra
