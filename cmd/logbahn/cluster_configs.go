@@ -62,7 +62,7 @@ func getConfigs(ctx context.Context, c *cobra.Command, admin *kadm.Client, f con
 	var missing []error
 	for _, key := range keys {
 		if !slices.ContainsFunc(rows, func(r brokerConfigRow) bool { return r.Key == key }) {
-			missing = append(missing, &cliError{code: exitNotFound, err: fmt.Errorf("setting %q: the broker has none of that name", key), hint: "`logbahn cluster configs get --all` shows all"})
+			missing = append(missing, &cliError{code: exitNotFound, err: fmt.Errorf("setting %q: the broker has no value of that name", key), hint: "`logbahn cluster configs get --all` shows those it has, `logbahn config explain` what a setting is"})
 		}
 	}
 	if len(rows) > 0 || len(missing) == 0 {
