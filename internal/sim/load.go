@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -30,6 +31,7 @@ const (
 	burstMax      = 5
 	lifeMin       = 8 * time.Second // of one client, before another takes its place
 	lifeJitter    = 20 * time.Second
+	endMax        = 5 * time.Minute // what clients need to end, at most
 )
 
 // Load is clients at work: producers, consumers by assignment and in a group, one that asks what the group has committed, and
@@ -44,6 +46,7 @@ type Load struct {
 	working sync.WaitGroup
 
 	mu       sync.Mutex
+	clients  []*kgo.Client // that were ever started
 	history  check.History
 	ops      int
 	told     []string                    // what clients were told that no client must be told
@@ -97,10 +100,24 @@ func (l *Load) begin(client func(*rand.Rand)) {
 	l.working.Go(func() { client(r) })
 }
 
-// Stop ends the clients. What producers still have in flight gets the time that the context allows.
+// Stop ends the clients. What producers still have in flight is waited for. A run in which it does not come has failed.
 func (l *Load) Stop() {
 	l.stop()
+	defer time.AfterFunc(endMax, l.abandon).Stop()
 	l.working.Wait()
+}
+
+// abandon closes the clients that wait for something that does not come.
+func (l *Load) abandon() {
+	l.tell("clients have not ended within %v", endMax)
+	l.mu.Lock()
+	clients := slices.Clone(l.clients)
+	l.mu.Unlock()
+	for _, cl := range clients {
+		if cl.Context().Err() == nil { // it is not closed
+			cl.Close()
+		}
+	}
 }
 
 // History is what the clients saw, after Stop.
@@ -177,12 +194,19 @@ func (l *Load) create(ctx context.Context, cl *kgo.Client, name string, partitio
 
 // client returns a client that finds out fast what has changed.
 func (l *Load) client(host *Host, opts ...kgo.Opt) (*kgo.Client, error) {
-	return l.cluster.Client(host, append([]kgo.Opt{
+	cl, err := l.cluster.Client(host, append([]kgo.Opt{
 		kgo.MetadataMinAge(100 * time.Millisecond), kgo.MetadataMaxAge(5 * time.Second),
 		kgo.RequestTimeoutOverhead(3 * time.Second),
 		kgo.RetryBackoffFn(func(int) time.Duration { return retryBackoff }),
 		kgo.DisableClientMetrics(),
 	}, opts...)...)
+	if err != nil {
+		return nil, err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.clients = append(l.clients, cl)
+	return cl, nil
 }
 
 // pause waits, and tells whether there is more to do.
