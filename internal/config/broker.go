@@ -17,7 +17,7 @@ type Broker struct {
 	ClusterID string // "": not said
 	Rack      string // "": none
 	Roles     []string
-	LogDirs   []string
+	LogDirs   []string // one
 
 	Network     Network
 	Quorum      Quorum
@@ -444,8 +444,12 @@ func (r reader) check(b Broker) error {
 		return errors.New("log.retention.ms must be at least 1, or -1 for no limit")
 	case len(b.LogDirs) == 0:
 		return errors.New("log.dirs names no directory")
+	case len(b.LogDirs) > 1:
+		return fmt.Errorf("log.dirs: %d directories are given, a node has one", len(b.LogDirs))
 	case len(b.Roles) == 0:
 		return errors.New("process.roles is empty: allowed: broker, controller")
+	case !slices.Contains(b.Roles, "controller") && len(b.Quorum.Voters)+len(b.Quorum.BootstrapServers) == 0:
+		return errors.New("process.roles: controller is missing, and neither controller.quorum.bootstrap.servers nor controller.quorum.voters says where one is")
 	case b.Groups.SessionTimeoutMinMs > b.Groups.SessionTimeoutMaxMs:
 		return errors.New("group.max.session.timeout.ms must be at least group.min.session.timeout.ms")
 	case int64(b.Replication.FetchWaitMaxMs) > b.Replication.LagTimeMaxMs:

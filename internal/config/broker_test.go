@@ -71,7 +71,7 @@ func TestBrokerSettings(t *testing.T) {
 		{"host.name=::1", func(b Broker) bool { return b.Network.Listeners[0].Address() == "[::1]:9092" }, ""},
 		{"broker.id=7", func(b Broker) bool { return b.NodeID == 7 }, ""},
 		{"broker.id=-1", func(b Broker) bool { return b.NodeID == 1 }, ""},
-		{"log.dir=/a, /b", func(b Broker) bool { return slices.Equal(b.LogDirs, []string{"/a", "/b"}) }, ""},
+		{"log.dir=/a", func(b Broker) bool { return slices.Equal(b.LogDirs, []string{"/a"}) }, ""},
 		{"log.dir=/a\nlog.dirs=/b", func(b Broker) bool { return slices.Equal(b.LogDirs, []string{"/b"}) }, ""},
 		{"controller.quorum.voters=1@a:1,2@[::1]:2", func(b Broker) bool { return b.Quorum.Voters[1] == Voter{2, "[::1]:2"} }, ""},
 		{"max.connections.per.ip.overrides=127.0.0.1:5, [::1]:6", func(b Broker) bool {
@@ -116,6 +116,9 @@ func TestBrokerSettings(t *testing.T) {
 		{"log.retention.minutes=0", nil, "log.retention.ms must be"},
 		{"log.retention.hours=0\nlog.retention.ms=7", func(Broker) bool { return true }, ""},
 		{"log.dirs=,", nil, "log.dirs names no directory"},
+		{"log.dirs=/a,/b", nil, "log.dirs: 2 directories are given"},
+		{"process.roles=broker", nil, "process.roles: controller is missing"},
+		{"process.roles=broker\ncontroller.quorum.bootstrap.servers=a:1", func(b Broker) bool { return slices.Equal(b.Roles, []string{"broker"}) }, ""},
 		{"group.min.session.timeout.ms=9999999", nil, "group.max.session.timeout.ms"},
 		{"broker.heartbeat.interval.ms=9000", nil, "broker.session.timeout.ms"},
 		{"broker.heartbeat.interval.ms=2000000000", nil, "broker.session.timeout.ms"},

@@ -195,7 +195,13 @@ func (p properties) tls() (*tls.Config, error) {
 			return nil, fmt.Errorf("ssl.truststore.location %s: no PEM certificate in it; keep ssl.truststore.type PEM", name)
 		}
 	}
-	if name := p["ssl.keystore.location"]; name != "" {
+	if key := p["ssl.keystore.key"]; key != "" {
+		pair, err := tls.X509KeyPair([]byte(p["ssl.keystore.certificate.chain"]), []byte(key))
+		if err != nil {
+			return nil, fmt.Errorf("ssl.keystore.certificate.chain and ssl.keystore.key: %w", err)
+		}
+		t.Certificates = []tls.Certificate{pair}
+	} else if name := p["ssl.keystore.location"]; name != "" {
 		pem, err := readBounded(name, propertiesBytesMax)
 		if err != nil {
 			return nil, err
@@ -218,16 +224,17 @@ func (p properties) pem(store, inline string) ([]byte, error) {
 
 var (
 	jaasUser     = regexp.MustCompile(`\busername="((?:[^"\\]|\\.)*)"`)
+	jaasUnquoted = strings.NewReplacer(`\\`, `\`, `\"`, `"`)
 	jaasPassword = regexp.MustCompile(`\bpassword="((?:[^"\\]|\\.)*)"`)
 )
 
 // jaasCredential takes user and password out of a sasl.jaas.config.
 func jaasCredential(jaas string) (user, password string) {
 	if m := jaasUser.FindStringSubmatch(jaas); m != nil {
-		user = m[1]
+		user = jaasUnquoted.Replace(m[1])
 	}
 	if m := jaasPassword.FindStringSubmatch(jaas); m != nil {
-		password = m[1]
+		password = jaasUnquoted.Replace(m[1])
 	}
 	return user, password
 }

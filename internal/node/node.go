@@ -3,7 +3,6 @@ package node
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"math"
 	"net"
@@ -193,14 +192,8 @@ func (n *Node) configure() error {
 		id := strconv.Itoa(int(n.broker.NodeID))
 		n.static["node.id"], n.static["broker.id"] = id, id
 	}
-	if !n.isController() && len(n.broker.Quorum.Voters)+len(n.broker.Quorum.BootstrapServers) == 0 {
-		return errors.New("process.roles: controller is missing, and neither controller.quorum.bootstrap.servers nor controller.quorum.voters says where one is")
-	}
 	if n.cfg.InProcess && (!n.isController() || len(n.otherVoters()) > 0) {
 		return errors.New("a node without sockets is its own controller: others could not reach it")
-	}
-	if len(n.broker.LogDirs) != 1 {
-		return fmt.Errorf("log.dirs: %d directories are given, a node has one", len(n.broker.LogDirs))
 	}
 	return nil
 }
