@@ -23,7 +23,8 @@ type marks struct {
 
 // Open opens a partition, made empty when it has no folder, and recovers it unless the directory was closed cleanly.
 // A folder of another topic id is set aside first. An error that wraps ErrCorrupt means that acknowledged records are
-// damaged or missing: nothing was changed, and SetAside makes room to fetch them from another replica.
+// damaged or missing: nothing was changed, and SetAside makes room to fetch them from another replica. One that wraps
+// ErrNoSpace means that the disk is full: another try may do when it is not.
 func (d *Dir) Open(tp TopicPartition, topicID [16]byte, cfg Config, hooks Hooks) (*Log, error) {
 	if err := d.reserve(tp); err != nil {
 		return nil, err
@@ -38,6 +39,9 @@ func (d *Dir) Open(tp TopicPartition, topicID [16]byte, cfg Config, hooks Hooks)
 	if err != nil {
 		delete(d.mu.logs, tp)
 		l.closeHandles()
+		if noSpace(err) {
+			err = fmt.Errorf("%w: %w", ErrNoSpace, err)
+		}
 		return nil, fmt.Errorf("open %s: %w", tp, err)
 	}
 	d.mu.logs[tp] = l

@@ -47,7 +47,8 @@ func (p *Partition) takeForgotten(sent wire.FetchPartition, reply *wire.FetchPar
 	return nil
 }
 
-// renew begins a replica anew if its image allows. Where it does not, the next one may: Apply looks as well.
+// renew begins a replica anew, or opens one for which there was no room, if its image allows. Where it does not, the next
+// one may: Apply looks as well.
 func (s *Set) renew(p *Partition) {
 	s.applying.Lock()
 	defer s.applying.Unlock()

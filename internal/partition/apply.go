@@ -68,10 +68,15 @@ func (s *Set) place(topics []*cluster.Topic, r resolver) {
 func (s *Set) placeOne(t *cluster.Topic, index int32, settings *Settings) {
 	at := &t.Partitions[index]
 	p, open := s.ByID(t.ID, index)
-	if open {
-		p.configure(settings)
-	} else {
+	switch {
+	case !open:
 		p = s.openReplica(t, index, settings, 0)
+	case p.lacksRoom():
+		if again := s.openReplica(t, index, settings, 0); !again.lacksRoom() {
+			p, open = again, false
+		}
+	default:
+		p.configure(settings)
 	}
 	if p.mayBeginAnew(at) {
 		old := p

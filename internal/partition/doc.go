@@ -24,8 +24,9 @@
 // A replica is online as leader, online as follower, or offline: its log could not be opened or failed later. An offline
 // replica stays in the Set with its reason until the topic is deleted or the process starts anew, and tells its leader, who
 // takes it out of the in-sync set at once. One whose log is corrupt is set aside and copied anew once its leader and the image
-// count on nothing that it has (anew.go): as a new replica in its place. A replica that is gone from the Set answers those
-// who still hold it with ErrNotLeader.
+// count on nothing that it has (anew.go): as a new replica in its place. So is one whose log could not be opened because the
+// disk was full, as soon as it can be (Tick). A replica that is gone from the Set answers those who still hold it with
+// ErrNotLeader.
 //
 // # Following
 //

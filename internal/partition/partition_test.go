@@ -722,6 +722,35 @@ func TestFoldersWithoutTopicAreSetAside(t *testing.T) {
 	}
 }
 
+// A topic that is made while the disk is full is served as soon as it is not.
+func TestLogOpensWhenThereIsRoom(t *testing.T) {
+	mem := vfs.NewMem()
+	n := startNode(t, mem)
+	t.Cleanup(n.set.Close)
+	mem.SetLimit(1)
+	p := n.create(topicID, nil, alone())
+	if err := p.Offline(); !errors.Is(err, commitlog.ErrNoSpace) {
+		t.Fatalf("offline: %v, want ErrNoSpace", err)
+	}
+	n.set.Tick(time.Now())
+	if err := waitUntil(t, func() bool { return !n.set.retrying.Load() }); err != nil {
+		t.Fatal(err)
+	}
+	if n.get() != p {
+		t.Fatal("the replica was replaced by one without room")
+	}
+	mem.SetLimit(1 << 20)
+	n.set.Tick(time.Now())
+	if err := waitUntil(t, func() bool { return n.get() != p }); err != nil {
+		t.Fatal(err)
+	}
+	p = n.get()
+	n.produce(p, "a")
+	if got, _ := read(t, p, from(0)); got != "a" {
+		t.Fatalf("read %q", got)
+	}
+}
+
 func TestLogThatDoesNotOpenIsOfflineWithItsReason(t *testing.T) {
 	mem := vfs.NewMem()
 	faults := vfs.Inject(mem)

@@ -3,6 +3,7 @@ package partition
 import (
 	"cmp"
 	"context"
+	"errors"
 	"log/slog"
 	"maps"
 	"slices"
@@ -75,6 +76,8 @@ const replicaLagMaxDefault = 30 * time.Second
 type Set struct {
 	cfg   Config
 	begun time.Time // what replicas are told of the time is since then, by the monotonic clock
+
+	retrying atomic.Bool // openLacking runs
 
 	applying vfs.Gate // images are applied one after the other
 	swept    bool     // folders without a topic have been looked for; guarded by applying
@@ -197,12 +200,39 @@ func (s *Set) All() []*Partition {
 func (s *Set) sinceBegun(now time.Time) int64 { return now.Sub(s.begun).Milliseconds() }
 
 // Tick tells all replicas the time, of which the monotonic reading counts: followers that lag leave their in-sync sets, and
-// those come back who were not eligible when they fetched last. Call it about twice per ReplicaLagMax.
+// those come back who were not eligible when they fetched last. Replicas that could not be opened on a full disk are tried
+// again. Call it about twice per ReplicaLagMax.
 func (s *Set) Tick(now time.Time) {
+	lacking := false
 	for _, p := range s.All() {
 		p.tick(now)
+		lacking = lacking || p.lacksRoom()
 	}
 	s.admit()
+	if lacking && s.retrying.CompareAndSwap(false, true) {
+		s.start(s.openLacking)
+	}
+}
+
+// lacksRoom reports whether the replica's log could not be opened because the disk was full. Such a replica has taken part
+// in nothing yet: opening it later is like having been slow.
+func (p *Partition) lacksRoom() bool {
+	return p.log == nil && errors.Is(p.Offline(), commitlog.ErrNoSpace)
+}
+
+// openLacking opens those replicas, up to the first for which there is no room still.
+func (s *Set) openLacking(context.Context) {
+	defer s.retrying.Store(false)
+	for _, p := range s.All() {
+		if !p.lacksRoom() {
+			continue
+		}
+		s.renew(p)
+		if now, there := s.ByID(p.topicID, p.index); there && now == p {
+			return
+		}
+		s.cfg.Log.Info("replica online: there is room for it now", "topic", p.topic, "partition", p.index)
+	}
 }
 
 // admit lets followers into in-sync sets that the latest image has eligible.
