@@ -67,9 +67,9 @@ sim-wasm: $(if $(ENGINE),bin/$(ENGINE)) ## as sim, under wazero, where one seed 
 	LOGBAHN_SIM_WASMTIME=$(if $(ENGINE),$(CURDIR)/bin/$(ENGINE)) LOGBAHN_SIM_WASM=$(CURDIR)/bin/wasm LOGBAHN_SIM_SEEDS=$(SEEDS) LOGBAHN_SIM_LEDGER=$(abspath $(LEDGER)) go test -count=1 -timeout 24h -v \
 		-run '$(if $(SCENARIO),TestScenariosWasm$$/^($(SCENARIO))$$,TestMixWasm$$)' ./internal/sim/
 
-sim-both: bin/wasmtime ## one seed under wazero and under wasmtime: one run
+sim-both: bin/wasmtime ## as sim-same, once under wazero and once under wasmtime
 	@mkdir -p bin/wasm
-	LOGBAHN_SIM_WASMTIME=$(CURDIR)/bin/wasmtime LOGBAHN_SIM_WASM=$(CURDIR)/bin/wasm go test -count=1 -timeout 30m -v -run TestSameTraceInBoth ./internal/sim/
+	LOGBAHN_SIM_WASMTIME=$(CURDIR)/bin/wasmtime LOGBAHN_SIM_WASM=$(CURDIR)/bin/wasm go test -count=1 -timeout 30m -v -run TestSameSeedSameTrace ./internal/sim/
 
 bin/wasmtime: FORCE
 	cd internal/sim/wasmtime && go vet . && go test . && go build -o $(CURDIR)/bin/wasmtime .
