@@ -72,6 +72,7 @@ func (s *Set) placeOne(t *cluster.Topic, index int32, settings *Settings) {
 	case !open:
 		p = s.openReplica(t, index, settings, 0)
 	case p.lacksRoom():
+		p.configure(settings) // for the next try, if this one fails
 		if again := s.openReplica(t, index, settings, 0); !again.lacksRoom() {
 			p, open = again, false
 		}

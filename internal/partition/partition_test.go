@@ -739,12 +739,16 @@ func TestLogOpensWhenThereIsRoom(t *testing.T) {
 	if n.get() != p {
 		t.Fatal("the replica was replaced by one without room")
 	}
+	n.apply(cluster.SetConfig{Resource: cluster.Resource{Type: cluster.TopicResource, Name: "t"}, Key: "max.message.bytes", Value: new("4711")})
 	mem.SetLimit(1 << 20)
 	n.set.Tick(time.Now())
 	if err := waitUntil(t, func() bool { return n.get() != p }); err != nil {
 		t.Fatal(err)
 	}
 	p = n.get()
+	if got := p.Settings().Log.MaxMessageBytes; got != 4711 {
+		t.Fatalf("max.message.bytes is %d, as it was before", got)
+	}
 	n.produce(p, "a")
 	if got, _ := read(t, p, from(0)); got != "a" {
 		t.Fatalf("read %q", got)
