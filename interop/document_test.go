@@ -39,7 +39,8 @@ var clusters = []cluster{
 	{
 		place{nodes: 3}, "Three nodes", "make interop NODES=3",
 		"Three nodes, three replicas of each topic, min.insync.replicas=2; between group.commit and group.resume each node is restarted, one after the " +
-			"other. What is compared is what three brokers of Apache Kafka answer.",
+			"other. What is compared is what three brokers of Apache Kafka answer. To librdkafka a node that is down stays named for a minute longer " +
+			"than by Kafka ([why](decisions/fenced-brokers.md)).",
 	},
 	{
 		place{nodes: 3, proxied: true}, "Three nodes behind one address", "make interop PROXY=1",

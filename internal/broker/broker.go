@@ -56,6 +56,7 @@ type Broker struct {
 	fetchMemory  *FetchMemory
 	produceCalls sync.Pool // of *produceCall
 	producerIDs  producerIDs
+	fencing      fencing
 	rotation     atomic.Uint32 // where the next fetch of a client without order of its own starts
 }
 
@@ -69,6 +70,7 @@ func New(cfg Config) *Broker {
 		b.log = slog.New(slog.DiscardHandler)
 	}
 	b.fetchMemory = NewFetchMemory()
+	b.fencing.mu.at = make(map[cluster.NodeID]time.Time)
 	b.sessions = newSessionCache(cfg.Settings.FetchSessionsMax, b.now)
 	return b
 }

@@ -29,7 +29,7 @@ func (b *Broker) describeCluster(_ context.Context, r *Request, req *kmsg.Descri
 	if req.IncludeClusterAuthorizedOperations {
 		resp.ClusterAuthorizedOperations = clusterOperations
 	}
-	brokers := b.unfenced(img)
+	brokers := b.unfenced(img, 0)
 	if req.IncludeFencedBrokers {
 		brokers = img.Brokers()
 	}

@@ -20,6 +20,6 @@
 // # Concurrency
 //
 // All methods may be called by any goroutine. The package starts none. Its own state is the cache of fetch sessions
-// (one lock for the cache, one per session, taken in this order and never held while reading or waiting) and a block of
-// producer ids.
+// (one lock for the cache, one per session, taken in this order and never held while reading or waiting), a block of
+// producer ids, and when others were fenced, which whoever made it tells it (ImageApplied, in the order of the images).
 package broker

@@ -121,6 +121,7 @@ func (n *node) open() {
 		NodeID: 1, Metadata: n.quorum, Partitions: n.set, Groups: n.groups, Settings: SettingsOf(settings),
 		Static: n.static, Dir: LogDir{Path: "data", Free: func() (int64, error) { return 12345, nil }}, Now: n.clock.now,
 	})
+	n.quorum.Subscribe(func(_ *cluster.Image, d cluster.Delta) { n.broker.ImageApplied(d) })
 	n.conn = &Conn{ID: "1", Listener: "PLAINTEXT", RemoteAddr: "10.0.0.9:4711"}
 }
 

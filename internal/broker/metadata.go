@@ -3,6 +3,7 @@ package broker
 import (
 	"context"
 	"slices"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -68,11 +69,12 @@ func liveController(img *cluster.Image) int32 {
 	return cluster.NoLeader
 }
 
-// unfenced returns the brokers that clients are told of. When all are fenced, as while a whole cluster stops, it is this one:
-// a client that is told of no broker has nobody left to ask, and librdkafka does not recover from that.
-func (b *Broker) unfenced(img *cluster.Image) (list []cluster.Broker) {
+// unfenced returns the brokers that clients are told of: those that are not fenced, or have been for less than a time. When all
+// are fenced, as while a whole cluster stops, it is this one at least: a client that is told of no broker has nobody left to ask,
+// and librdkafka does not recover from that.
+func (b *Broker) unfenced(img *cluster.Image, lately time.Duration) (list []cluster.Broker) {
 	for _, node := range img.Brokers() {
-		if !node.Fenced {
+		if !node.Fenced || b.fencing.within(node.ID, lately) {
 			list = append(list, node)
 		}
 	}
@@ -83,8 +85,12 @@ func (b *Broker) unfenced(img *cluster.Image) (list []cluster.Broker) {
 }
 
 func (b *Broker) metadataBrokers(img *cluster.Image, conn *Conn) []kmsg.MetadataResponseBroker {
+	var lately time.Duration
+	if conn.forgets() {
+		lately = latelyFenced
+	}
 	var list []kmsg.MetadataResponseBroker
-	for _, node := range b.unfenced(img) {
+	for _, node := range b.unfenced(img, lately) {
 		e, ok := b.endpoint(&node, conn)
 		if !ok {
 			continue

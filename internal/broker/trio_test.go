@@ -195,7 +195,9 @@ func (c *trio) publishLocked(changes []cluster.Change) {
 }
 
 func (m *member) apply(img *cluster.Image) {
-	m.set.Apply(img, cluster.Diff(m.image.Load(), img))
+	d := cluster.Diff(m.image.Load(), img)
+	m.set.Apply(img, d)
+	m.b.ImageApplied(d)
 	m.image.Store(img)
 }
 

@@ -282,6 +282,7 @@ func (n *Node) openReplicas(context.Context) error {
 		Settings: broker.SettingsOf(n.broker), Static: n.static, Log: n.log, Now: n.cfg.Now,
 		Dir: broker.LogDir{Path: n.dir.Path(), Free: func() (int64, error) { return n.fs.Free(n.dir.Path()) }},
 	})
+	n.quorum.Subscribe(func(_ *cluster.Image, d cluster.Delta) { n.server.ImageApplied(d) })
 	n.proxy = proxy.New(proxy.Config{
 		NodeID: n.broker.NodeID, Image: n.quorum.Image, Peers: n.brokers, LogDir: n.dir.Path(), Log: n.log, Now: n.cfg.Now,
 		FetchBytesMax: int(n.broker.Fetch.BytesMax), SessionsMax: int(n.broker.Fetch.SessionsMax),
