@@ -20,6 +20,8 @@ type fault struct {
 	// serves tells whether the rest of the cluster goes on taking writes: they have to resume within the promised time
 	// after the fault, else after it is healed.
 	serves bool
+	// dies tells whether a process ends on a machine that lives and says so, which nobody has to wait a session for.
+	dies bool
 	// sessions is how long it lasts in session timeouts; 0: as long as the promised time and a little more.
 	sessions int
 	// mayEnd tells whether a node that meets the fault may end by itself, as one without a disk does.
@@ -31,10 +33,10 @@ type fault struct {
 
 // faults is every fault. The names are those of docs/reliability.md.
 var faults = []fault{
-	{name: "kill-leader", about: "kill -9 of the node that leads most partitions", serves: true, inject: withLeader(kill)},
-	{name: "kill-controller", about: "kill -9 of the controller", serves: true, inject: withController(kill)},
-	{name: "kill-coordinator", about: "kill -9 of the node that coordinates most groups", serves: true, inject: withCoordinator(kill)},
-	{name: "kill-one", about: "kill -9 of any node", serves: true, inject: withAny(kill)},
+	{name: "kill-leader", about: "kill -9 of the node that leads most partitions", serves: true, dies: true, inject: withLeader(kill)},
+	{name: "kill-controller", about: "kill -9 of the controller", serves: true, dies: true, inject: withController(kill)},
+	{name: "kill-coordinator", about: "kill -9 of the node that coordinates most groups", serves: true, dies: true, inject: withCoordinator(kill)},
+	{name: "kill-one", about: "kill -9 of any node", serves: true, dies: true, inject: withAny(kill)},
 	{name: "kill-all", about: "kill -9 of all nodes at once", inject: onAll(kill)},
 	{name: "stop-session", about: "SIGSTOP of the leader for one session timeout", serves: true, sessions: 1, inject: withLeader(pause)},
 	{name: "stop-long", about: "SIGSTOP of the leader for three session timeouts", serves: true, sessions: 3, inject: withLeader(pause)},

@@ -4,10 +4,6 @@ package main
 
 import (
 	"context"
-	"fmt"
-	"maps"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/logbahn/logbahn/chaos/workload"
@@ -17,7 +13,6 @@ import (
 // How long the ends of a run may take.
 const (
 	drainPatience = deliveryPatience + 30*time.Second
-	readPatience  = time.Minute
 	endPatience   = 45 * time.Second
 )
 
@@ -58,62 +53,25 @@ func (r *run) drain(ctx context.Context) {
 	defer cancel()
 	results := make(chan error, len(r.clients))
 	for _, c := range r.clients {
-		go func() { results <- c.StopSending(stopping) }()
+		go func() {
+			err := c.StopSending(stopping)
+			if err != nil {
+				err = &silence{err.Error(), []suspect{{c.Name(), workload.Producer(c.Name())}}}
+			}
+			results <- err
+		}()
 	}
 	for range r.clients {
 		if err := <-results; err != nil && ctx.Err() == nil {
-			r.found("%v", err)
+			r.found("%v%s", err, r.dissect(err))
 		}
 	}
 	if err := r.observer.awaitWhole(ctx, wholePatience); err != nil && ctx.Err() == nil {
 		r.found("at the end: %v", err)
 	}
 	if err := r.awaitReads(ctx); err != nil && ctx.Err() == nil {
-		r.found("%v", err)
+		r.found("%v%s", err, r.dissect(err))
 	}
-}
-
-// awaitReads waits until every consumer has read every partition to its end; of a group, one of its members.
-func (r *run) awaitReads(ctx context.Context) error {
-	ends, err := r.observer.ends(ctx)
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(ctx, readPatience)
-	defer cancel()
-	for {
-		more := r.history.More()
-		behind := r.behind(ends)
-		if len(behind) == 0 {
-			return nil
-		}
-		select {
-		case <-more:
-		case <-ctx.Done():
-			return fmt.Errorf("%v after the last write it is not read: %s", readPatience, strings.Join(behind, ", "))
-		}
-	}
-}
-
-// behind names who has not read to the end.
-func (r *run) behind(ends map[int32]int64) []string {
-	var behind []string
-	for _, c := range r.clients {
-		assigned, members := workload.Consumers(c.Name())
-		for _, p := range slices.Sorted(maps.Keys(ends)) {
-			if next := r.history.Next(assigned, p); next < ends[p] {
-				behind = append(behind, fmt.Sprintf("%s is at %d of %d in partition %d", assigned, next, ends[p], p))
-			}
-			next := int64(0)
-			for _, m := range members {
-				next = max(next, r.history.Next(m, p))
-			}
-			if next < ends[p] {
-				behind = append(behind, fmt.Sprintf("the group of %s is at %d of %d in partition %d", c.Name(), next, ends[p], p))
-			}
-		}
-	}
-	return behind
 }
 
 // judge runs the checkers.
@@ -137,5 +95,3 @@ func (r *run) checkPanics() {
 		}
 	}
 }
-
-func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -60,12 +60,12 @@ func measureSpan(s *span, writes [][]time.Time) measured {
 // measure compares a fault's effect with what is promised.
 func (r *run) measure(s *span) {
 	m := measureSpan(s, writes(r.history.Acks()))
-	r.say("%s: healed after %.1fs; without a write at most %.1fs, %.1fs after the healing; all in sync %.1fs after it", s.name,
-		s.healed.Sub(s.injected).Seconds(), m.silence.Seconds(), m.resumed.Seconds(), s.recovered.Sub(s.healed).Seconds())
-	if r.serves(s.fault) && m.during > r.limit() {
-		r.found("%s of %s: a partition took no write for %.1fs, promised is %v", s.name, s.target, m.during.Seconds(), r.limit())
+	r.say("%s: healed after %.1fs; without a write at most %.1fs, %.1fs after the healing; all in sync %.1fs after it; %v", s.name,
+		s.healed.Sub(s.injected).Seconds(), m.silence.Seconds(), m.resumed.Seconds(), s.recovered.Sub(s.healed).Seconds(), s.busy)
+	if limit := r.limitUnder(s.fault); r.serves(s.fault) && m.during > limit {
+		r.found("%s of %s: a partition took no write for %.1fs, promised is %v (%v)", s.name, s.target, m.during.Seconds(), limit, s.busy)
 	}
 	if m.resumed > r.limit() {
-		r.found("%s of %s: writes resumed %.1fs after the healing, promised is %v", s.name, s.target, m.resumed.Seconds(), r.limit())
+		r.found("%s of %s: writes resumed %.1fs after the healing, promised is %v (%v)", s.name, s.target, m.resumed.Seconds(), r.limit(), s.busy)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/logbahn/logbahn/chaos/procfs"
 	"github.com/logbahn/logbahn/chaos/workload"
 )
 
@@ -41,6 +42,40 @@ func TestMeasureSpan(t *testing.T) {
 		if got := measureSpan(s, writes(acks)); got != c.want {
 			t.Errorf("%s: %+v, want %+v", c.name, got, c.want)
 		}
+	}
+}
+
+func TestLimits(t *testing.T) {
+	r := &run{options: &options{session: 6 * time.Second}}
+	for name, want := range map[string]time.Duration{"kill-leader": promised, "kill-one": promised, "isolate-leader": r.limit(), "power-leader": r.limit()} {
+		chosen, err := chosenFaults(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := r.limitUnder(&chosen[0]); got != want {
+			t.Errorf("%s: %v, want %v", name, got, want)
+		}
+	}
+	if promised >= r.options.session {
+		t.Errorf("%v after the end of a process does not tell a session of %v from none", promised, r.options.session)
+	}
+}
+
+func TestBusyness(t *testing.T) {
+	for _, c := range []struct {
+		begin, end procfs.Load
+		want       string
+	}{
+		{procfs.Load{Average: 2, Waited: sec(100), HasWaited: true}, procfs.Load{Average: 22.1, Waited: sec(109), HasWaited: true},
+			"load 22.1, threads waited for a processor in 90% of the time"},
+		{procfs.Load{Average: 3}, procfs.Load{Average: 1}, "load 3.0"},
+	} {
+		if got := between(c.begin, c.end, sec(10)).String(); got != c.want {
+			t.Errorf("%q, want %q", got, c.want)
+		}
+	}
+	if got, want := (busyness{3, 0.5}).worst(busyness{2, 0.75}), (busyness{3, 0.75}); got != want {
+		t.Errorf("%v, want %v", got, want)
 	}
 }
 

@@ -47,6 +47,14 @@ func (r *run) summary() string {
 	line("")
 	r.verdict(line)
 	line("")
+	if len(r.spans) > 0 {
+		busiest := r.spans[0].busy
+		for i := range r.spans {
+			busiest = busiest.worst(r.spans[i].busy)
+		}
+		line("The machine at its busiest: %v.", busiest)
+		line("")
+	}
 	line("| Fault | What happens | Times | Longest without a write (worst partition) | Resumed after healing | In sync after healing |")
 	line("|---|---|---|---|---|---|")
 	all := writes(r.history.Acks())
@@ -70,7 +78,8 @@ func (r *run) summary() string {
 
 func (r *run) verdict(line func(string, ...any)) {
 	if len(r.findings) == 0 {
-		line("**No anomaly.** Nothing was lost, doubled, reordered or invented; the replicas are equal byte for byte; writes resumed within %v.", r.limit())
+		line("**No anomaly.** Nothing was lost, doubled, reordered or invented; the replicas are equal byte for byte; writes resumed within %v, and within %v after the end of a process.",
+			r.limit(), promised)
 		return
 	}
 	line("**%d findings:**", len(r.findings))

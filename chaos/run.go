@@ -8,12 +8,14 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/logbahn/logbahn/chaos/cluster"
 	"github.com/logbahn/logbahn/chaos/network"
+	"github.com/logbahn/logbahn/chaos/procfs"
 	"github.com/logbahn/logbahn/chaos/workload"
 )
 
@@ -21,7 +23,8 @@ const (
 	topic      = "chaos"
 	partitions = 6
 	diskBytes  = 4 << 30
-	// promised is what writes may take to resume beyond the session timeout.
+	// promised is what writes may take to resume beyond the session timeout, or beyond nothing when a process has died on
+	// a machine that lives. It is below the default of -session, so that a cluster which waits for that is found.
 	promised = 5 * time.Second
 	// wholePatience is how long the replicas may take to be in sync again after a fault. What it bounds is the run;
 	// what is promised is that writes resume.
@@ -42,6 +45,8 @@ type run struct {
 	undos    []func()
 	begin    time.Time
 	spans    []span
+	silent   map[reader]bool // those that have been found to stand still
+	sighted  int             // files of sightings
 	findings []string
 }
 
@@ -50,10 +55,20 @@ type span struct {
 	*fault
 	target                      string
 	injected, healed, recovered time.Time
+	loaded                      procfs.Load // when it was injected
+	busy                        busyness    // until it had recovered
 }
 
 // limit is the time within which writes have to resume.
 func (r *run) limit() time.Duration { return r.options.session + promised }
+
+// limitUnder is the same while a fault lasts that leaves a majority alone.
+func (r *run) limitUnder(f *fault) time.Duration {
+	if f.dies {
+		return promised
+	}
+	return r.limit()
+}
 
 // found keeps something that is wrong.
 func (r *run) found(format string, args ...any) {
@@ -69,7 +84,7 @@ func (r *run) say(format string, args ...any) {
 
 // chaos does it all and tells whether nothing was wrong.
 func chaos(ctx context.Context, o *options) (bool, error) {
-	r := &run{options: o, random: rand.New(rand.NewPCG(o.seed, 0)), begin: time.Now(), history: workload.NewHistory(topic)}
+	r := &run{options: o, random: rand.New(rand.NewPCG(o.seed, 0)), begin: time.Now(), history: workload.NewHistory(topic), silent: map[reader]bool{}}
 	r.say("seed %d, %v, histories and logs in %s", o.seed, o.duration, o.out)
 	net, err := network.New(o.nodes)
 	if err != nil {
@@ -169,10 +184,10 @@ func (r *run) startClient(name string, config workload.Config) (workload.Client,
 func (r *run) awaitWrites(ctx context.Context, begin time.Time, patience time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	missing := map[string]bool{}
+	missing := map[write]bool{}
 	for _, c := range r.clients {
-		for p := range partitions {
-			missing[c.Name()+" to partition "+strconv.Itoa(p)] = true
+		for p := range int32(partitions) {
+			missing[write{c.Name(), p}] = true
 		}
 	}
 	for looked := 0; ; {
@@ -180,7 +195,7 @@ func (r *run) awaitWrites(ctx context.Context, begin time.Time, patience time.Du
 		acks := r.history.Acks()
 		for _, a := range acks[looked:] {
 			if a.Time.After(begin) {
-				delete(missing, a.Client+" to partition "+strconv.Itoa(int(a.Partition)))
+				delete(missing, write{a.Client, a.Partition})
 			}
 		}
 		looked = len(acks)
@@ -190,9 +205,27 @@ func (r *run) awaitWrites(ctx context.Context, begin time.Time, patience time.Du
 		select {
 		case <-more:
 		case <-ctx.Done():
-			return fmt.Errorf("after %v there are no writes of %s", patience, strings.Join(sortedKeys(missing), ", "))
+			return notWritten(patience, missing)
 		}
 	}
+}
+
+// write is what a client and a partition are waited for.
+type write struct {
+	client    string
+	partition int32
+}
+
+func notWritten(patience time.Duration, missing map[write]bool) error {
+	var names []string
+	s := &silence{}
+	for w := range missing {
+		names = append(names, fmt.Sprintf("%s to partition %d", w.client, w.partition))
+		s.suspects = append(s.suspects, suspect{w.client, workload.Producer(w.client)})
+	}
+	slices.Sort(names)
+	s.what = fmt.Sprintf("after %v there are no writes of %s", patience, strings.Join(names, ", "))
+	return s
 }
 
 // injectAll injects faults until the time is up, all of them once before the first one comes again.
@@ -209,7 +242,7 @@ func (r *run) injectAll(ctx context.Context) {
 			}
 			if err := r.injectOne(ctx, &chosen[i]); err != nil {
 				if ctx.Err() == nil {
-					r.found("%s: %v; no further faults", chosen[i].name, err)
+					r.found("%s: %v; no further faults%s", chosen[i].name, err, r.dissect(err))
 				}
 				return
 			}
@@ -219,7 +252,12 @@ func (r *run) injectAll(ctx context.Context) {
 
 // injectOne injects a fault, holds it, heals it, and waits until all is well. An error ends the run.
 func (r *run) injectOne(ctx context.Context, f *fault) error {
-	s := span{fault: f, injected: time.Now()}
+	loaded, err := procfs.ReadLoad()
+	if err != nil {
+		return err
+	}
+	s := span{fault: f, injected: time.Now(), loaded: loaded}
+	before := r.readers()
 	target, err := f.inject(ctx, r)
 	s.target = target
 	if err != nil && ctx.Err() == nil {
@@ -238,9 +276,13 @@ func (r *run) injectOne(ctx context.Context, f *fault) error {
 		return err
 	}
 	s.recovered = time.Now()
+	if s.busy, err = s.busySince(); err != nil {
+		return err
+	}
 	r.spans = append(r.spans, s)
 	r.measure(&s)
 	sleep(ctx, calm)
+	r.awaitStanding(ctx, &s, before)
 	return ctx.Err()
 }
 

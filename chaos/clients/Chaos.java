@@ -143,10 +143,10 @@ public final class Chaos {
         }
     }
 
-    private Properties config(String... pairs) {
+    private Properties config(String id, String... pairs) {
         Properties p = new Properties();
         p.put("bootstrap.servers", bootstrap);
-        p.put("client.id", name);
+        p.put("client.id", id);
         p.put("request.timeout.ms", requestTimeoutMs);
         p.put("default.api.timeout.ms", "10000");
         p.put("socket.connection.setup.timeout.ms", "1000");
@@ -161,7 +161,7 @@ public final class Chaos {
     }
 
     private void send() throws InterruptedException {
-        Properties config = config("acks", "all", "enable.idempotence", "true", "linger.ms", "0", "delivery.timeout.ms", patienceMs,
+        Properties config = config(name + "-producer", "acks", "all", "enable.idempotence", "true", "linger.ms", "0", "delivery.timeout.ms", patienceMs,
             "max.block.ms", patienceMs);
         AtomicInteger[] underWay = IntStream.range(0, partitions).mapToObj(p -> new AtomicInteger()).toArray(AtomicInteger[]::new);
         try (KafkaProducer<String, String> producer = new KafkaProducer<>(config, new StringSerializer(), new StringSerializer())) {
@@ -195,14 +195,14 @@ public final class Chaos {
         });
     }
 
-    private KafkaConsumer<String, String> consumer(String... more) {
-        Properties p = config("enable.auto.commit", "false", "auto.offset.reset", "earliest", "fetch.max.wait.ms", "250");
-        p.putAll(config(more));
+    private KafkaConsumer<String, String> consumer(String id, String... more) {
+        Properties p = config(id, "enable.auto.commit", "false", "auto.offset.reset", "earliest", "fetch.max.wait.ms", "250");
+        p.putAll(config(id, more));
         return new KafkaConsumer<>(p, new StringDeserializer(), new StringDeserializer());
     }
 
     private void readAll(String consumerName) {
-        try (KafkaConsumer<String, String> consumer = consumer()) {
+        try (KafkaConsumer<String, String> consumer = consumer(consumerName)) {
             var all = IntStream.range(0, partitions).mapToObj(p -> new TopicPartition(topic, p)).toList();
             consumer.assign(all);
             for (TopicPartition p : all) {
@@ -240,7 +240,7 @@ public final class Chaos {
         }
 
         void run(long until) {
-            KafkaConsumer<String, String> joined = consumer("group.id", name, "session.timeout.ms", "6000", "heartbeat.interval.ms", "1000", "max.poll.interval.ms", "30000",
+            KafkaConsumer<String, String> joined = consumer(consumerName, "group.id", name, "session.timeout.ms", "6000", "heartbeat.interval.ms", "1000", "max.poll.interval.ms", "30000",
                 "partition.assignment.strategy", "org.apache.kafka.clients.consumer.CooperativeStickyAssignor");
             consumer = joined;
             try (joined) {
@@ -269,7 +269,7 @@ public final class Chaos {
             try {
                 committed = consumer.committed(new HashSet<>(assigned), COMMIT_TIMEOUT);
             } catch (KafkaException e) {
-                System.err.println(Instant.now() + " committed: " + e);
+                System.err.println(Instant.now() + " " + consumerName + " committed: " + e);
             }
             for (TopicPartition p : assigned) {
                 long start = -1;

@@ -2,8 +2,10 @@
 
 librdkafka.py NAME BOOTSTRAP TOPIC PARTITIONS RATE PATIENCE_MS REQUEST_TIMEOUT_MS UNDER_WAY_MAX KEY_BYTES
 """
+import faulthandler
 import json
 import random
+import signal
 import sys
 import threading
 import time
@@ -39,12 +41,27 @@ def guarded(run):
     return body
 
 
-def log_error(error):
-    print(now(), error, file=sys.stderr, flush=True)
+last_errors, last_statistics = {}, {}  # by client.id, with their times
 
 
-def conf(**more):
-    return {"bootstrap.servers": BOOTSTRAP, "client.id": NAME, "error_cb": log_error, "log.connection.close": False,
+def log_error(name, error):
+    last_errors[name] = (now(), str(error))
+    print(now(), name, error, file=sys.stderr, flush=True)
+
+
+def dissect(*_):
+    """What each producer and consumer has last said of itself. The stacks are written by faulthandler, whatever Python does."""
+    for name, (at, error) in list(last_errors.items()):
+        print("last error of", name, at, error, file=sys.stderr)
+    for name, (at, statistics) in list(last_statistics.items()):
+        print("statistics of", name, at, statistics, file=sys.stderr)
+    sys.stderr.flush()
+
+
+def conf(name, **more):
+    return {"bootstrap.servers": BOOTSTRAP, "client.id": name, "log.connection.close": False,
+            "error_cb": lambda error: log_error(name, error), "statistics.interval.ms": 5000,
+            "stats_cb": lambda statistics: last_statistics.__setitem__(name, (now(), statistics)),
             "reconnect.backoff.ms": 100, "reconnect.backoff.max.ms": 1000, "retry.backoff.ms": 100,
             "socket.timeout.ms": REQUEST_TIMEOUT_MS, "socket.connection.setup.timeout.ms": REQUEST_TIMEOUT_MS,
             "topic.metadata.refresh.interval.ms": 5000, **more}
@@ -52,7 +69,7 @@ def conf(**more):
 
 class Producer:
     def __init__(self):
-        self.producer = ck.Producer(conf(**{
+        self.producer = ck.Producer(conf(NAME + "-producer", **{
             "enable.idempotence": True, "acks": "all", "linger.ms": 0, "compression.type": "none",
             "request.timeout.ms": REQUEST_TIMEOUT_MS, "message.timeout.ms": PATIENCE_MS, "queue.buffering.max.messages": 100000,
             "debug": "eos"}))  # says why it takes a new epoch, with which it writes again what it has not been answered
@@ -92,7 +109,7 @@ def got(consumer, messages, name, group, poll):
     behind = {}
     for m in messages:
         if m.error() is not None:
-            log_error(m.error())
+            log_error(name, m.error())
             continue
         tell("read", c=name, g=group, p=m.partition(), o=m.offset(), v=m.value().decode(), n=poll)
         behind[m.partition()] = m.offset() + 1
@@ -103,7 +120,7 @@ CONSUMER = {"auto.offset.reset": "earliest", "enable.auto.commit": False, "fetch
 
 
 def read_all(name):
-    consumer = ck.Consumer(conf(**CONSUMER, **{"group.id": name}))
+    consumer = ck.Consumer(conf(name, **CONSUMER, **{"group.id": name}))
     for p in range(PARTITIONS):
         tell("assign", c=name, p=p, o=0)
     consumer.assign([ck.TopicPartition(TOPIC, p, 0) for p in range(PARTITIONS)])
@@ -119,7 +136,7 @@ class Member:
 
     def __init__(self, name):
         self.name, self.group, self.behind = name, NAME, {}
-        self.consumer = ck.Consumer(conf(**CONSUMER, **{
+        self.consumer = ck.Consumer(conf(name, **CONSUMER, **{
             "group.id": self.group, "session.timeout.ms": 6000, "heartbeat.interval.ms": 1000, "max.poll.interval.ms": 30000}))
 
     def run(self, until):
@@ -141,7 +158,7 @@ class Member:
                     starts[p.partition] = max(p.offset, -1)
                     tell("fetched", g=self.group, p=p.partition, o=starts[p.partition], b=begin)
         except ck.KafkaException as e:
-            log_error(e.args[0])
+            log_error(self.name, e.args[0])
         for p in partitions:
             tell("assign", c=self.name, g=self.group, p=p.partition, o=max(starts[p.partition], 0) if p.partition in starts else -1)
 
@@ -162,7 +179,7 @@ class Member:
             for p in self.consumer.commit(offsets=[ck.TopicPartition(TOPIC, p, o) for p, o in self.behind.items()], asynchronous=False):
                 outcome[p.partition] = "" if p.error is None else p.error.name()
         except ck.KafkaException as e:
-            log_error(e.args[0])
+            log_error(self.name, e.args[0])
         for p, o in self.behind.items():
             tell("commit", g=self.group, p=p, o=o, b=begin, err=outcome[p])
 
@@ -174,6 +191,8 @@ def member(name, number):
 
 
 def main():
+    signal.signal(signal.SIGQUIT, dissect)
+    faulthandler.register(signal.SIGQUIT, all_threads=True, chain=True)
     print("confluent-kafka", ck.version(), "librdkafka", ck.libversion()[0], file=sys.stderr, flush=True)
     work = [(guarded(Producer().run), ()), (guarded(read_all), (NAME + "-assign",))]
     work += [(guarded(member), ("%s-group-%d" % (NAME, i), i)) for i in range(2)]

@@ -28,7 +28,10 @@ type Config struct {
 	LogDir string
 }
 
-const port = 9092
+const (
+	port    = 9092
+	opsPort = 9644
+)
 
 // Cluster is the nodes 1 to n.
 type Cluster struct {

@@ -42,6 +42,9 @@ func (n *Node) Address() string { return fmt.Sprintf("%s:%d", network.Address(n.
 // Host is the address without the port.
 func (n *Node) Host() string { return network.Address(n.ID) }
 
+// OpsAddress is where its operations endpoint is.
+func (n *Node) OpsAddress() string { return fmt.Sprintf("%s:%d", network.Address(n.ID), opsPort) }
+
 // DataDir is the node's data directory on its disk, past the mount.
 func (n *Node) DataDir() string { return "/data" }
 
@@ -64,7 +67,8 @@ func (n *Node) Start() error {
 		return fmt.Errorf("node %d runs already", n.ID)
 	}
 	args := []string{"start"}
-	settings := []string{"listeners=PLAINTEXT://" + n.Address(), "log.dirs=" + n.dir + "/data", "node.id=" + strconv.Itoa(n.ID),
+	settings := []string{"listeners=PLAINTEXT://" + n.Address(), "ops.listener=" + n.OpsAddress(),
+		"log.dirs=" + n.dir + "/data", "node.id=" + strconv.Itoa(n.ID),
 		"process.roles=broker,controller", "controller.quorum.voters=" + n.cluster.voters()}
 	for _, s := range append(settings, n.cluster.config.Settings...) {
 		args = append(args, "--override", s)

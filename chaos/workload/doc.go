@@ -23,6 +23,8 @@
 //   - stopped {}: all records sent are acknowledged or given up, and none will follow
 //
 // An external client is told by lines on its standard input: "stop" ends its producer, "end" the rest and the process.
+// What it logs goes to its standard error; at SIGQUIT it writes the stacks of its threads there, and what else it knows of
+// itself, and goes on.
 //
 // A History turns events into what internal/sim/check judges, and keeps when each partition took its writes.
 package workload

@@ -11,6 +11,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"syscall"
+	"time"
 )
 
 // external is a client in a process of its own.
@@ -32,7 +34,8 @@ func StartLibrdkafka(config Config, history *History, python, script string) (Cl
 
 // StartJava starts the compiled client with the given class path.
 func StartJava(config Config, history *History, classPath string) (Client, error) {
-	return start(config, history, "java", "java", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", classPath, "Chaos")
+	return start(config, history, "java", "java", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
+		"-XX:+DisplayVMOutputToStderr", "-cp", classPath, "Chaos")
 }
 
 func start(config Config, history *History, name, program string, args ...string) (Client, error) {
@@ -63,6 +66,49 @@ func start(config Config, history *History, name, program string, args ...string
 }
 
 func (x *external) Name() string { return x.name }
+
+func (x *external) PID() int { return x.cmd.Process.Pid }
+
+// How long a client may take to write down its state, and how long it writes nothing when it has done so.
+const (
+	dissectPatience = 3 * time.Second
+	dissectQuiet    = 500 * time.Millisecond
+)
+
+func (x *external) Dissect(w io.Writer) error {
+	if err := writeLastLines(w, x.log, x.name); err != nil {
+		return err
+	}
+	begin, err := x.log.Stat()
+	if err == nil {
+		err = x.cmd.Process.Signal(syscall.SIGQUIT)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", x.name, err)
+	}
+	size, err := x.settled(begin.Size())
+	if err == nil && size == begin.Size() {
+		err = fmt.Errorf("%s writes no stacks", x.name)
+	}
+	_, failed := io.Copy(w, io.NewSectionReader(x.log, begin.Size(), size-begin.Size()))
+	return errors.Join(err, failed)
+}
+
+// settled waits until the log, which had the given size, has grown and grows no more, and returns its size.
+func (x *external) settled(begin int64) (size int64, err error) {
+	size, grown, until := begin, time.Now(), time.Now().Add(dissectPatience)
+	for time.Now().Before(until) && (size == begin || time.Since(grown) < dissectQuiet) {
+		time.Sleep(dissectQuiet / 10)
+		now, err := x.log.Stat()
+		if err != nil {
+			return size, err
+		}
+		if now.Size() > size {
+			size, grown = now.Size(), time.Now()
+		}
+	}
+	return size, nil
+}
 
 // follow takes in the client's events, and its end.
 func (x *external) follow(stdout io.Reader) {

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"runtime/pprof"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -45,7 +47,7 @@ func StartFranz(config Config, history *History) (Client, error) {
 	}
 	f := &franz{config: config, record: record, log: log}
 	f.ctx, f.end = context.WithCancel(context.Background())
-	f.producer, err = kgo.NewClient(f.options(
+	f.producer, err = kgo.NewClient(f.options(Producer(franzName),
 		kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.DefaultProduceTopic(config.Topic), kgo.ProducerLinger(0),
 		kgo.RecordDeliveryTimeout(config.Patience), kgo.ProduceRequestTimeout(requestTimeout))...)
 	if err != nil {
@@ -64,10 +66,24 @@ func StartFranz(config Config, history *History) (Client, error) {
 
 func (*franz) Name() string { return franzName }
 
-func (f *franz) options(more ...kgo.Opt) []kgo.Opt {
+func (*franz) PID() int { return os.Getpid() }
+
+func (f *franz) Dissect(w io.Writer) error {
+	if err := writeLastLines(w, f.log, franzName); err != nil {
+		return err
+	}
+	return pprof.Lookup("goroutine").WriteTo(w, stacksInFull)
+}
+
+// stacksInFull asks for what a panic prints, with the time that each goroutine has waited.
+const stacksInFull = 2
+
+func (f *franz) options(id string, more ...kgo.Opt) []kgo.Opt {
+	prefix := func() string { return time.Now().UTC().Format(time.RFC3339Nano) + " " + id + " " }
 	return append([]kgo.Opt{
+		kgo.ClientID(id),
 		kgo.SeedBrokers(strings.Split(f.config.Bootstrap, ",")...),
-		kgo.WithLogger(kgo.BasicLogger(f.log, kgo.LogLevelInfo, nil)),
+		kgo.WithLogger(kgo.BasicLogger(f.log, kgo.LogLevelInfo, prefix)),
 		kgo.RequestTimeoutOverhead(requestTimeout), kgo.DialTimeout(requestTimeout), kgo.MetadataMinAge(250 * time.Millisecond),
 		kgo.RetryBackoffFn(func(int) time.Duration { return 200 * time.Millisecond }),
 	}, more...)
@@ -110,7 +126,7 @@ func (f *franz) readAll(name string) {
 		starts[p] = kgo.NewOffset().At(0)
 		f.record.add(Event{Time: nowMicros(), Kind: Assign, Consumer: name, Partition: p})
 	}
-	consumer, err := kgo.NewClient(f.options(kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{f.config.Topic: starts}),
+	consumer, err := kgo.NewClient(f.options(name, kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{f.config.Topic: starts}),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.FetchMaxWait(250*time.Millisecond))...)
 	if err != nil {
 		f.problem(name, err)
@@ -163,7 +179,7 @@ func (f *franz) member(name string, number int) {
 // membership is the time from joining the group to leaving it.
 func (f *franz) membership(ctx context.Context, name string) {
 	m := &franzMember{franz: f, name: name, group: franzName}
-	consumer, err := kgo.NewClient(f.options(kgo.ConsumerGroup(m.group), kgo.ConsumeTopics(f.config.Topic), kgo.DisableAutoCommit(),
+	consumer, err := kgo.NewClient(f.options(name, kgo.ConsumerGroup(m.group), kgo.ConsumeTopics(f.config.Topic), kgo.DisableAutoCommit(),
 		kgo.BlockRebalanceOnPoll(), kgo.Balancers(kgo.CooperativeStickyBalancer()), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
 		kgo.FetchMaxWait(250*time.Millisecond), kgo.SessionTimeout(6*time.Second), kgo.HeartbeatInterval(time.Second),
 		kgo.RebalanceTimeout(10*time.Second),
