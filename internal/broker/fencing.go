@@ -32,8 +32,8 @@ var keepAll = map[string]bool{
 // forgets tells whether a client may forget brokers that it is not told of, and not come back to them.
 func (c *Conn) forgets() bool { return !keepAll[c.ClientSoftware] }
 
-// fencing remembers when this broker saw others being fenced that had not been. It begins anew with each run: then clients are
-// told of those only that live. It is measured with the system's monotonic clock.
+// fencing remembers when this broker saw others being fenced. It begins anew with each run: a broker that was fenced before, as
+// all are when a whole cluster starts again, has been since then. It is measured with the system's monotonic clock.
 type fencing struct {
 	mu struct {
 		sync.Mutex
@@ -54,7 +54,7 @@ func (f *fencing) applied(changes []cluster.BrokerChange) {
 			delete(f.mu.at, c.Old.ID)
 		case !c.New.Fenced:
 			delete(f.mu.at, c.New.ID)
-		case c.Old != nil && !c.Old.Fenced:
+		case c.Old == nil || !c.Old.Fenced:
 			f.mu.at[c.New.ID] = time.Now()
 		}
 	}

@@ -88,16 +88,23 @@ func TestKilledBrokerStaysNamed(t *testing.T) {
 	})
 }
 
-// The memory is of one life: a broker that has begun anew knows only who lives.
-func TestRestartedBrokerNamesWhoLives(t *testing.T) {
+// A broker that has begun anew does not know how long the others have been fenced. When a whole cluster starts again all are, and
+// the first one must not have clients forget the others.
+func TestRestartedBrokerNamesWhoMayComeBack(t *testing.T) {
 	runTrio(t, func(c *trio) {
 		c.members[1].kill(1)
 		c.awaitFenced(2, true)
+		time.Sleep(latelyFenced) // virtual
+		wantNamed(t, "after its time", c.members[0].named(librdkafka), 1, 3)
 		c.members[2].kill(2)
 		c.members[2].start()
+		began := time.Now()
 		c.awaitFenced(3, false)
-		wantNamed(t, "the one that was there", c.members[0].named(librdkafka), 1, 2, 3)
-		wantNamed(t, "the one that has begun anew", c.members[2].named(librdkafka), 1, 3)
+		wantNamed(t, "the one that was there", c.members[0].named(librdkafka), 1, 3)
+		wantNamed(t, "the one that has begun anew", c.members[2].named(librdkafka), 1, 2, 3)
+		wantNamed(t, "to others", c.members[2].named("kgo"), 1, 3)
+		time.Sleep(time.Until(began.Add(latelyFenced))) // virtual
+		wantNamed(t, "a minute later", c.members[2].named(librdkafka), 1, 3)
 	})
 }
 
