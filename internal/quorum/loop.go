@@ -19,6 +19,7 @@ const (
 	requestsQueued = 256  // requests that wait for the loop
 	requestsParked = 1024 // requests that wait for a leader
 	messagesQueued = 4096 // messages of other voters that wait for the loop
+	lossesQueued   = 64   // brokers that are said to be lost, and wait for the loop
 	requestsBatch  = 64   // requests that are proposed before their entries are synced together
 )
 
@@ -134,6 +135,8 @@ func (q *Quorum) runLoop() {
 			err = q.fetched(r)
 		case <-q.resigns:
 			q.resign()
+		case l := <-q.losses:
+			q.lose(l)
 		}
 		if err == nil {
 			err = q.drain()

@@ -56,6 +56,9 @@ type Machine interface {
 	// Tick returns changes that nobody has asked for, such as fencing a broker that is silent; more when there are
 	// others, to be asked for with the image that has these.
 	Tick(nowMs int64, img *cluster.Image) (changes []cluster.Change, more bool)
+	// Lost says that the process of a broker's registration has ended: Tick need not wait for the end of its session, unless
+	// it has spoken within the last silentMs.
+	Lost(nowMs int64, img *cluster.Image, id cluster.NodeID, epoch, silentMs int64)
 }
 
 // Config says what a Quorum is made of.
@@ -113,8 +116,9 @@ type Quorum struct {
 	snapshots  chan snapshotResult // capacity 1: one is written at a time
 	fetches    chan fetchResult    // capacity 1: one is made at a time
 	resigns    chan struct{}       // capacity 1
-	again      chan struct{}       // capacity 1: the machine has more to change than one turn of the loop allows
-	ctx        context.Context     // ends with stop
+	losses     chan Loss
+	again      chan struct{}   // capacity 1: the machine has more to change than one turn of the loop allows
+	ctx        context.Context // ends with stop
 	cancel     context.CancelFunc
 	stop       chan struct{}
 	stopOnce   sync.Once
@@ -135,6 +139,7 @@ func Open(cfg Config) (*Quorum, error) {
 		snapshots: make(chan snapshotResult, 1),
 		fetches:   make(chan fetchResult, 1),
 		resigns:   make(chan struct{}, 1),
+		losses:    make(chan Loss, lossesQueued),
 		again:     make(chan struct{}, 1),
 		stop:      make(chan struct{}),
 		failed:    make(chan struct{}),

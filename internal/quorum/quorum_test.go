@@ -30,6 +30,8 @@ func (configurer) Elected() {}
 
 func (configurer) Tick(int64, *cluster.Image) ([]cluster.Change, bool) { return nil, false }
 
+func (configurer) Lost(int64, *cluster.Image, cluster.NodeID, int64, int64) {}
+
 func (configurer) Handle(_ int64, img *cluster.Image, req kmsg.Request) (kmsg.Response, []cluster.Change) {
 	create := req.(*kmsg.CreateTopicsRequest)
 	resp := create.ResponseKind().(*kmsg.CreateTopicsResponse)

@@ -21,6 +21,10 @@ func (m *restless) Handle(nowMs int64, img *cluster.Image, req kmsg.Request) (km
 	return m.configurer.Handle(nowMs, img, req)
 }
 
+func (m *restless) Lost(int64, *cluster.Image, cluster.NodeID, int64, int64) {
+	m.calls = append(m.calls, "lost")
+}
+
 func (m *restless) Tick(int64, *cluster.Image) ([]cluster.Change, bool) {
 	m.calls = append(m.calls, "tick")
 	value := "v"

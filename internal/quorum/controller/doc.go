@@ -14,7 +14,8 @@
 //
 // The image is the only lasting state. The machine itself remembers when it last heard of each broker, how far each has
 // read the metadata, and which partitions it has still to look at; a new controller gives every broker a whole session
-// before it misses one, and looks at all partitions once.
+// before it misses one for its silence, and looks at all partitions once. A session ends early when the broker's process is
+// known to have ended (Lost).
 //
 // # Who leads
 //

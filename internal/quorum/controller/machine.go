@@ -104,6 +104,17 @@ func (m *Machine) Handle(nowMs int64, img *cluster.Image, req kmsg.Request) (kms
 	return nil, nil
 }
 
+// Lost says that the process of a broker's registration has ended, of which whoever says so has proof: no machine that is
+// silent, and no connection that is broken, is one. Its session is over, and the next Tick does what follows of that, as
+// when it had been silent for all of it. A broker that has spoken within the last silentMs lives, and one that speaks before
+// the next Tick has its session again. Of another registration it says nothing.
+func (m *Machine) Lost(nowMs int64, img *cluster.Image, id cluster.NodeID, epoch, silentMs int64) {
+	m.sessions.pass(nowMs)
+	if _, why := registered(img, id, epoch); why == nil {
+		m.sessions.end(id, epoch, nowMs, silentMs)
+	}
+}
+
 // refusal is why something asked for is not done.
 type refusal struct {
 	code wire.Error

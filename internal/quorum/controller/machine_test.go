@@ -45,6 +45,43 @@ func TestElectedFinishesWhatAnotherHasLeft(t *testing.T) {
 	}
 }
 
+// TestLostIsAnExpiredSession has the same happen to two clusters, in one of which a broker's session ends early and in the other
+// by its silence: what is changed is the same, whatever is in sync and eligible, and with flush=os.
+func TestLostIsAnExpiredSession(t *testing.T) {
+	scripts := map[string][]string{
+		"in sync":         {},
+		"alone in sync":   {"fence id=2", "fence id=3"},
+		"eligible others": {"fence id=1", "heartbeat id=1 epoch=0"},
+		"draining":        {"heartbeat id=1 epoch=0 shutdown"},
+	}
+	for what, before := range scripts {
+		for _, flushOS := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, flush=os %t", what, flushOS), func(t *testing.T) {
+				var changed [2][]string
+				for i, ends := range [2]string{"lost id=1 epoch=0 silent=200", "clock ms=100"} {
+					w := newWorld(t, Config{FlushOS: flushOS, SessionTimeoutMs: 9000})
+					begin := []string{"register id=1 dirs=1", "heartbeat id=1 epoch=0", "register id=2 dirs=2", "heartbeat id=2 epoch=1",
+						"register id=3 dirs=3", "heartbeat id=3 epoch=2", "create name=t assign=1-2-3,2-3-1,3-1-2 config=min.insync.replicas:2", "tick"}
+					for _, line := range append(begin, before...) {
+						w.run(strings.Fields(line))
+					}
+					for range 3 { // of which the broker is silent
+						w.run(strings.Fields("clock ms=2980"))
+						w.run(strings.Fields("heartbeat id=2 epoch=1"))
+						w.run(strings.Fields("heartbeat id=3 epoch=2"))
+						w.tick()
+					}
+					w.run(strings.Fields(ends))
+					changed[i] = w.tick()
+				}
+				if len(changed[0]) == 0 || !slices.Equal(changed[0], changed[1]) {
+					t.Errorf("lost:\n%s\nexpired:\n%s", strings.Join(changed[0], "\n"), strings.Join(changed[1], "\n"))
+				}
+			})
+		}
+	}
+}
+
 // TestTickRepeatsWhatWasLost drops a list of changes that follows from a look at all partitions, and the last one that follows
 // from a broker that went: the next tick has it again.
 func TestTickRepeatsWhatWasLost(t *testing.T) {

@@ -15,6 +15,8 @@ type heard struct {
 	offset int64 // of the metadata, as the broker says; -1 until it has
 	// drained is the metadata offset of the first image in which nothing waited for the broker any more, -1 until then.
 	drained int64
+	// granted: the broker has not spoken to this controller. Its session began with the term.
+	granted bool
 }
 
 func newSessions(timeoutMs int64) sessions {
@@ -40,7 +42,25 @@ func (s *sessions) heard(id cluster.NodeID, epoch, nowMs int64) {
 	if !ok || h.epoch != epoch {
 		h = heard{epoch: epoch, offset: -1, drained: -1}
 	}
-	h.atMs = nowMs
+	h.atMs, h.granted = nowMs, false
+	s.heardMs[id] = h
+}
+
+// grant begins the session of a broker that has not spoken yet.
+func (s *sessions) grant(id cluster.NodeID, epoch, nowMs int64) {
+	s.heardMs[id] = heard{epoch: epoch, atMs: nowMs, offset: -1, drained: -1, granted: true}
+}
+
+// end ends the session of a broker, unless it has spoken within the last silentMs.
+func (s *sessions) end(id cluster.NodeID, epoch, nowMs, silentMs int64) {
+	h, ok := s.heardMs[id]
+	switch {
+	case !ok || h.epoch != epoch:
+		h = heard{epoch: epoch, offset: -1, drained: -1, granted: true}
+	case !h.granted && nowMs-h.atMs < silentMs:
+		return
+	}
+	h.atMs = nowMs - s.timeoutMs
 	s.heardMs[id] = h
 }
 
@@ -86,7 +106,7 @@ func (s *sessions) valid(b cluster.Broker, nowMs int64) bool {
 // expired tells whether a broker has been silent for too long. One that was never heard of begins its session now.
 func (s *sessions) expired(b cluster.Broker, nowMs int64) bool {
 	if h, ok := s.heardMs[b.ID]; !ok || h.epoch != b.Epoch {
-		s.heard(b.ID, b.Epoch, nowMs)
+		s.grant(b.ID, b.Epoch, nowMs)
 	}
 	return !s.valid(b, nowMs)
 }

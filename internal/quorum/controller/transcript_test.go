@@ -150,6 +150,12 @@ func (w *world) run(words []string) []string {
 		return nil
 	case "tick":
 		return w.tick()
+	case "lost":
+		w.m.Lost(w.nowMs, w.img, cluster.NodeID(args.number("id", 0)), args.number("epoch", 0), args.number("silent", 0))
+		return nil
+	case "elected":
+		w.m.Elected()
+		return nil
 	case "image":
 		return w.describeImage()
 	case "register":
