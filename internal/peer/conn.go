@@ -23,6 +23,7 @@ type conn struct {
 	// unanswered counts the calls of those who send: what was given to send is counted, and no more when it is answered.
 	unanswered *atomic.Int32
 	raw        net.Conn
+	ended      func() // told of the end, nil when nobody is
 
 	correlation int32 // of the latest request that is answered; the sender's
 
@@ -36,8 +37,8 @@ type conn struct {
 	oneWays, arrived int64
 }
 
-func newConn(p *Peers, node cluster.NodeID, patience time.Duration, unanswered *atomic.Int32, raw net.Conn) *conn {
-	c := &conn{peers: p, node: node, patience: patience, unanswered: unanswered, raw: raw}
+func newConn(p *Peers, node cluster.NodeID, patience time.Duration, unanswered *atomic.Int32, raw net.Conn, ended func()) *conn {
+	c := &conn{peers: p, node: node, patience: patience, unanswered: unanswered, raw: raw, ended: ended}
 	p.running.Add(1)
 	go c.read()
 	return c
@@ -167,6 +168,9 @@ func (c *conn) fail(err error) {
 	for _, call := range pending {
 		c.unanswered.Add(-1)
 		call.finish(nil, noAnswer(c.node, err))
+	}
+	if c.ended != nil {
+		c.ended()
 	}
 }
 

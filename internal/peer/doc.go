@@ -14,7 +14,8 @@
 //
 // A connection ends when its peer breaks it, sends what is no reply, or answers nothing for as long as its lane's requests
 // may take (Config.ReplyTimeout, Config.LivenessTimeout, a Fetch's own wait in addition); all requests that were sent by
-// it fail then. It also ends when the node's address changes.
+// it fail then. It also ends when the node's address changes. That one of the lane Liveness has ended is told at once
+// (Config.Severed).
 //
 // # Streams
 //

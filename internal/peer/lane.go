@@ -276,8 +276,16 @@ func (l *lane) connect() (*conn, error) {
 		l.failures++
 		return nil, err
 	}
-	l.conn = newConn(l.peers, l.node, l.patience(), &l.unanswered, raw)
+	l.conn = newConn(l.peers, l.node, l.patience(), &l.unanswered, raw, l.severed())
 	return l.conn, nil
+}
+
+// severed returns who is told of a connection's end, nil when nobody is.
+func (l *lane) severed() func() {
+	if told := l.peers.cfg.Severed; told != nil && l.kind == Liveness {
+		return func() { told(l.node) }
+	}
+	return nil
 }
 
 // patience is how long a connection of the lane may show no progress while something is asked.

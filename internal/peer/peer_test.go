@@ -15,6 +15,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"go.uber.org/goleak"
 
+	"github.com/logbahn/logbahn/internal/cluster"
 	"github.com/logbahn/logbahn/internal/wire"
 )
 
@@ -470,6 +471,34 @@ func TestTooManyRequests(t *testing.T) {
 		}
 		p.Close()
 		wg.Wait()
+	})
+}
+
+// Who gets this node's signs of life may take the end of their connection for its own: that is told at once, and of no other lane's.
+func TestSeveredLivenessIsTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		network := &network{serve: map[string]func(net.Conn){here: echo}}
+		told := make(chan time.Time, 10)
+		p := New(Config{Self: 1, Dial: network.dial, Severed: func(node cluster.NodeID) {
+			if node != 2 {
+				t.Errorf("node %d", node)
+			}
+			told <- time.Now()
+		}})
+		p.SetAddress(2, here)
+		for _, lane := range []Lane{Control, Messages, Liveness} {
+			if _, err := ask(p, lane, "a"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(time.Second)
+		cut := time.Now()
+		network.cut()
+		synctest.Wait()
+		if len(told) != 1 || !(<-told).Equal(cut) {
+			t.Error("one end of a connection is to be told, at once")
+		}
+		p.Close()
 	})
 }
 

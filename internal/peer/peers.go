@@ -24,6 +24,9 @@ type Config struct {
 	LivenessTimeout time.Duration
 	// ReplyBytesMax bounds a reply. 256 MiB.
 	ReplyBytesMax int
+	// Severed, when not nil, is told that a connection of the lane Liveness has ended, for whatever reason: the node may
+	// take that for a sign that this one has died. It must not block.
+	Severed func(cluster.NodeID)
 	// IdleTimeout is for how long a connection is kept without requests. It should be shorter than the nodes'
 	// connections.max.idle.ms. 1 min.
 	IdleTimeout time.Duration

@@ -67,7 +67,7 @@ func (p *Peers) Open(ctx context.Context, node cluster.NodeID) (*Stream, error) 
 		return nil, notSent(node, errMoved)
 	}
 	s := &Stream{peers: p}
-	s.conn = newConn(p, node, p.cfg.ReplyTimeout, &s.unanswered, raw)
+	s.conn = newConn(p, node, p.cfg.ReplyTimeout, &s.unanswered, raw, nil)
 	n.streams[s] = struct{}{}
 	return s, nil
 }
