@@ -23,6 +23,7 @@ const (
 	registerPause    = 250 * time.Millisecond
 	drainPause       = 200 * time.Millisecond
 	drainSilence     = 2 * time.Second // without an answer: there is no controller any more
+	severedPause     = 50 * time.Millisecond
 )
 
 // liveness is this broker's standing with the controller. Its fields belong to the goroutine that sends heartbeats; before
@@ -34,6 +35,10 @@ type liveness struct {
 
 	// soon has the offset of an image that the controller waits for all brokers to have: one of them hands over what it leads.
 	soon chan int64
+
+	// severed has a token when the connection by which the controller gets heartbeats has ended. It takes that for a sign that
+	// this process has, unless it hears of it.
+	severed chan struct{}
 
 	// confirmed is when the latest heartbeat was sent that the controller has answered with "not fenced"; nil while the broker
 	// asks others to take over. Any goroutine reads it.
@@ -53,13 +58,24 @@ func (l *liveness) beatSoon(offset int64) {
 	l.soon <- offset
 }
 
+// severed is told that the connection by which a node gets this one's heartbeats has ended.
+func (n *Node) severed(controller cluster.NodeID) {
+	if controller != n.quorum.Image().ControllerID() {
+		return
+	}
+	select {
+	case n.alive.severed <- struct{}{}:
+	default:
+	}
+}
+
 // register makes the broker known to the cluster, in a life of its own. It waits for as long as the context allows: for a
 // controller, and for the end of an earlier life's session.
 func (n *Node) register(ctx context.Context) error {
 	if !n.isBroker() {
 		return nil
 	}
-	n.alive = liveness{fenced: true, soon: make(chan int64, 1), drain: make(chan struct{}), drained: make(chan struct{})}
+	n.alive = liveness{fenced: true, soon: make(chan int64, 1), severed: make(chan struct{}, 1), drain: make(chan struct{}), drained: make(chan struct{})}
 	if _, err := rand.Read(n.alive.incarnation[:]); err != nil {
 		return err
 	}
@@ -211,7 +227,8 @@ func (n *Node) registerAgain(ctx context.Context, why error) error {
 const deposedMax = 2 * time.Second
 
 // confirmed tells whether this broker's session lasts: until it ends, no controller elects anybody in its place for its
-// silence. A machine that was suspended may not have counted that time, but its wall clock shows it.
+// silence; what ends it early is proof that this process has ended (lookout.go), after which it answers nobody. A machine that
+// was suspended may not have counted that time, but its wall clock shows it.
 func (n *Node) confirmed() bool {
 	if n.alone() { // the controller is this node: its image shows whoever else leads
 		return true
@@ -232,7 +249,7 @@ func (n *Node) live() {
 	ctx, cancel := n.untilStop()
 	defer cancel()
 	interval := milliseconds(int64(n.broker.Quorum.HeartbeatIntervalMs))
-	silent := time.Time{}
+	latest, silent := time.Now(), time.Time{}
 	for {
 		wait := interval
 		if n.alive.fenced {
@@ -244,6 +261,9 @@ func (n *Node) live() {
 		case offset := <-n.alive.soon:
 			t.Stop()
 			_ = n.quorum.AwaitImage(ctx, offset) // else the heartbeat fails too
+		case <-n.alive.severed:
+			t.Stop()
+			_ = n.pause(ctx, time.Until(latest.Add(severedPause))) // who breaks every connection does not get them faster
 		case <-n.alive.drain:
 			t.Stop()
 			n.handOver(ctx)
@@ -252,6 +272,7 @@ func (n *Node) live() {
 			t.Stop()
 			return
 		}
+		latest = time.Now()
 		switch err := n.beat(ctx); {
 		case err == nil:
 			silent = time.Time{}

@@ -32,9 +32,12 @@ import (
 type memNetwork struct {
 	mu        sync.Mutex
 	listeners map[string]*memListener
+	dialed    map[string][]net.Conn // by address
 }
 
-func newMemNetwork() *memNetwork { return &memNetwork{listeners: map[string]*memListener{}} }
+func newMemNetwork() *memNetwork {
+	return &memNetwork{listeners: map[string]*memListener{}, dialed: map[string][]net.Conn{}}
+}
 
 // nobodyAt is what dialing an address says where nobody listens.
 func nobodyAt(address string) error {
@@ -62,12 +65,25 @@ func (n *memNetwork) Dial(ctx context.Context, address string) (net.Conn, error)
 	client, server := listener.Pipe()
 	select {
 	case l.conns <- server:
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		n.dialed[address] = append(n.dialed[address], client)
 		return client, nil
 	case <-l.closed:
 		return nil, nobodyAt(address)
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
+}
+
+// sever ends all connections to an address.
+func (n *memNetwork) sever(address string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, c := range n.dialed[address] {
+		c.Close()
+	}
+	delete(n.dialed, address)
 }
 
 type memListener struct {

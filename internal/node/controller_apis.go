@@ -46,7 +46,7 @@ func replied(req kmsg.Request, resp kmsg.Response) listener.Finish {
 }
 
 // startRaftMessages hands messages to the quorum. Until it is open they are lost, as on the way.
-func (n *Node) startRaftMessages(_ context.Context, r kmsg.Request) listener.Finish {
+func (n *Node) startRaftMessages(ctx context.Context, r kmsg.Request) listener.Finish {
 	req := r.(*wire.RaftMessagesRequest)
 	resp := &wire.RaftMessagesResponse{}
 	q := n.openedQuorum()
@@ -65,6 +65,7 @@ func (n *Node) startRaftMessages(_ context.Context, r kmsg.Request) listener.Fin
 		if _, known := n.controllers.Address(req.From); !known && req.Address != "" {
 			n.controllers.SetAddress(req.From, req.Address)
 		}
+		n.lookout.spoke(ctx, req.From, asMember, -1)
 		for _, m := range messages {
 			n.raft.SetVoter(m.GetFrom(), req.From) // this node's log may not know of that member yet
 			q.Step(m)
@@ -133,6 +134,9 @@ func (n *Node) startEnvelope(ctx context.Context, r kmsg.Request) listener.Finis
 		n.log.Warn("a node passes on what is no request", "err", err)
 		resp.ErrorCode = wire.InvalidRequest.Code()
 		return replied(req, resp)
+	}
+	if n.openedQuorum() != nil {
+		n.lookout.spokeOf(ctx, inner)
 	}
 	decided := n.decide(ctx, inner)
 	return func(ctx context.Context) wire.Response {

@@ -24,12 +24,12 @@
 // that nothing was done of it.
 //
 // A broker says by heartbeats that it lives, registers again when the controller has lost it, and hands over what it leads
-// before it stops (alive.go). A controller whose directory was lost takes the place of its former self among the voters
-// (vote.go).
+// before it stops (alive.go). The controller fences one whose process has ended as soon as its machine says so (lookout.go).
+// A controller whose directory was lost takes the place of its former self among the voters (vote.go).
 //
 // # Concurrency
 //
 // All methods may be called by any goroutine. The package owns a goroutine per socket (accept), one that watches the
-// quorum for failure, one that ticks the replicas, one for heartbeats, and for a while those that ARCHITECTURE.md names; all
-// end with Stop.
+// quorum for failure, one that ticks the replicas, one for heartbeats, one that looks out for brokers that have died, and for
+// a while those that ARCHITECTURE.md names; all end with Stop.
 package node

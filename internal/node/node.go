@@ -71,6 +71,7 @@ type Node struct {
 	controllers     *peer.Peers // by their listeners for controllers
 	controllerWatch controllerWatch
 	brokers         *peer.Peers // by their listeners between brokers
+	lookout         *lookout    // nil on a node that never is the controller of others
 	raft            *peer.Raft
 
 	limiting     sync.Mutex    // the newest limits on connections are the last to be set
@@ -260,8 +261,12 @@ func (n *Node) openReplicas(context.Context) error {
 		Topics:     coordinator.ImageTopics(n.quorum.Image),
 		Log:        n.log,
 	})
+	controller := cluster.NoLeader
 	n.quorum.Subscribe(func(img *cluster.Image, d cluster.Delta) {
-		n.controllerWatch.is(img.ControllerID())
+		if id := img.ControllerID(); id != controller {
+			controller = id
+			n.controllerChanged(img)
+		}
 		n.changes.Applied(d)
 		if changesBrokers(d) {
 			n.reconfiguring.Store(img)

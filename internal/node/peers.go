@@ -21,9 +21,10 @@ func (n *Node) openPeers(context.Context) error {
 		Self: n.broker.NodeID, Dial: n.cfg.Network.Dial,
 		// A heartbeat that is not answered has to be sent elsewhere well within the session.
 		LivenessTimeout: milliseconds(int64(n.broker.Quorum.SessionTimeoutMs)) / 4,
+		Severed:         n.severed,
 	}
 	n.controllers = peer.New(cfg)
-	cfg.Dial = n.dialBroker
+	cfg.Dial, cfg.Severed = n.dialBroker, nil
 	n.brokers = peer.New(cfg)
 	n.raft = peer.NewRaft(peer.RaftConfig{
 		Peers: n.controllers, Self: n.broker.NodeID, Address: n.controllerAddress(), ClusterID: n.dir.ClusterID, Log: n.log,
@@ -75,6 +76,15 @@ func (n *Node) membersChanged(members []quorum.Member) {
 		if !known[id] {
 			n.raft.ForgetVoter(id)
 		}
+	}
+}
+
+// controllerChanged takes in who is the controller. One that has just been elected hears of this broker at once: not before
+// does it notice the end of this process by that of a connection.
+func (n *Node) controllerChanged(img *cluster.Image) {
+	n.controllerWatch.is(img.ControllerID())
+	if img.ControllerID() != cluster.NoLeader && n.isBroker() {
+		n.alive.beatSoon(img.Offset())
 	}
 }
 

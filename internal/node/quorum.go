@@ -60,6 +60,9 @@ func (n *Node) openQuorum(context.Context) error {
 	if err != nil {
 		return err
 	}
+	if n.isController() && !n.cfg.InProcess {
+		n.openLookout()
+	}
 	close(n.opened)
 	return n.dir.Formed()
 }
