@@ -111,10 +111,12 @@ type links struct {
 	established []string            // how many to each node
 	trying      int                 // connections that no node has answered yet
 	made        []procfs.Connection // while it was watched
+	unread      int                 // connections whose bytes it has left unread while it was watched
 }
 
 func (l links) String() string {
-	return fmt.Sprintf("its process has connections to %s, tries to make %d and has made %d in %v", strings.Join(l.established, ", "), l.trying, len(l.made), lookTime)
+	return fmt.Sprintf("its process has connections to %s, leaves %d unread, tries to make %d and has made %d in %v",
+		strings.Join(l.established, ", "), l.unread, l.trying, len(l.made), lookTime)
 }
 
 func linksOf(nodes []*cluster.Node, before, after []procfs.Connection) links {
@@ -132,8 +134,12 @@ func linksOf(nodes []*cluster.Node, before, after []procfs.Connection) links {
 		if c.State == procfs.SynSent {
 			l.trying++
 		}
-		if !slices.ContainsFunc(before, func(old procfs.Connection) bool { return old.Local == c.Local && old.Remote == c.Remote }) {
+		i := slices.IndexFunc(before, func(old procfs.Connection) bool { return old.Local == c.Local && old.Remote == c.Remote })
+		switch {
+		case i < 0:
 			l.made = append(l.made, c)
+		case before[i].Unread > 0 && c.Unread >= before[i].Unread:
+			l.unread++
 		}
 	}
 	return l
@@ -175,7 +181,7 @@ func kind(asked []request, l links) string {
 	case len(untold) > 0:
 		return "the client may be asking: " + seen
 	case l.trying > 0 || len(l.made) > 0:
-		return "the client tries to connect: " + seen
+		return "the client asks nobody, and its process makes connections: " + seen
 	}
 	return "the client asks nobody and makes no connection any more: " + seen
 }

@@ -28,8 +28,8 @@ func TestKind(t *testing.T) {
 	}{
 		{silent, links{}, "the client asks nobody and makes no connection any more: no node has had a request of it for 1m15s"},
 		{[]request{{1, -1, nil}}, links{}, "the client asks nobody and makes no connection any more: no node has had a request of it since it was started"},
-		{silent, links{trying: 1}, "the client tries to connect: no node has had a request of it for 1m15s"},
-		{silent, made, "the client tries to connect: no node has had a request of it for 1m15s"},
+		{silent, links{trying: 1}, "the client asks nobody, and its process makes connections: no node has had a request of it for 1m15s"},
+		{silent, made, "the client asks nobody, and its process makes connections: no node has had a request of it for 1m15s"},
 		{append(silent[:2:2], request{3, 2 * time.Second, nil}), links{}, "the client asks and gets nothing: it has last asked node 3 2s ago"},
 		{append(silent[:2:2], request{3, -1, errors.New("refused")}), links{},
 			"the client may be asking: no node has had a request of it for 1m15s, node 3 does not tell (refused)"},
@@ -49,8 +49,12 @@ func TestLinksOf(t *testing.T) {
 	}
 	old, kept := to(1, 1001, procfs.Established), to(1, 1002, procfs.Established)
 	fresh, trying := to(1, 1003, procfs.Established), to(2, 1004, procfs.SynSent)
-	got := linksOf(nodes, []procfs.Connection{old, kept}, []procfs.Connection{kept, fresh, trying}).String()
-	if want := "its process has connections to node 1: 2, node 2: 0, tries to make 1 and has made 2 in 3s"; got != want {
+	stale, half := to(2, 1005, "CLOSE-WAIT"), to(2, 1006, procfs.Established)
+	stale.Unread, half.Unread = 556, 100
+	later := half
+	later.Unread = 20
+	got := linksOf(nodes, []procfs.Connection{old, kept, stale, half}, []procfs.Connection{kept, fresh, trying, stale, later}).String()
+	if want := "its process has connections to node 1: 2, node 2: 1, leaves 1 unread, tries to make 1 and has made 2 in 3s"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
 }
