@@ -9,10 +9,9 @@ import (
 
 // latelyFenced is for how long Metadata goes on naming a broker that was fenced, to clients which forget what it does not name.
 //
-// librdkafka, from 2.10 on, ends its thread for a broker that an answer does not name, and goes back to its bootstrap addresses
-// when it sees that all its connections are down. It looks only when a connection ends: when the last ones end while others
-// are being forgotten it can miss it, and then asks nobody any more. A broker that was killed, or stops for a new release, is
-// mostly back within a minute; when it stays named for as long, nothing is forgotten while several of them come and go.
+// librdkafka, from 2.10 on, ends its thread for a broker that an answer does not name. While that happens two of its threads can wait
+// for each other for ever (docs/decisions/fenced-brokers.md). A broker that was killed, or stops for a new release, is mostly back
+// within a minute; when it stays named for as long, nothing is forgotten while several of them come and go.
 const latelyFenced = time.Minute
 
 // keepAll are clients known to find their way back without a broker that was named for longer than it lives. They are told who
