@@ -64,7 +64,10 @@ def conf(name, **more):
             "stats_cb": lambda statistics: last_statistics.__setitem__(name, (now(), statistics)),
             "reconnect.backoff.ms": 100, "reconnect.backoff.max.ms": 1000, "retry.backoff.ms": 100,
             "socket.timeout.ms": REQUEST_TIMEOUT_MS, "socket.connection.setup.timeout.ms": REQUEST_TIMEOUT_MS,
-            "topic.metadata.refresh.interval.ms": 5000, **more}
+            "topic.metadata.refresh.interval.ms": 5000,
+            # Else it forgets its brokers when all are down, and while it does so its threads can wait for each other for ever:
+            # docs/decisions/fenced-brokers.md.
+            "metadata.recovery.strategy": "none", **more}
 
 
 class Producer:
