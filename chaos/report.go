@@ -78,7 +78,7 @@ func (r *run) summary() string {
 
 func (r *run) verdict(line func(string, ...any)) {
 	if len(r.findings) == 0 {
-		line("**No anomaly.** Nothing was lost, doubled, reordered or invented; the replicas are equal byte for byte; writes resumed within %v, and within %v after the end of a process.",
+		line("**No anomaly.** Nothing was lost, doubled, reordered or invented; the replicas are equal byte for byte; writes resumed within %v, within %v after kill -9 of one.",
 			r.limit(), promised)
 		return
 	}
