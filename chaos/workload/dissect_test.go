@@ -56,8 +56,18 @@ func TestDissectFranz(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = client.End(t.Context()) }()
-	var b bytes.Buffer
-	if err := client.Dissect(&b); err != nil || !strings.Contains(b.String(), "(*franz).send") {
-		t.Errorf("%v: %s", err, b.String())
+	// Its goroutines need not have run by the time StartFranz returns.
+	deadline := time.Now().Add(30 * time.Second)
+	for {
+		var b bytes.Buffer
+		if err := client.Dissect(&b); err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(b.String(), "(*franz).send") {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the sending goroutine is not to be seen:\n%s", b.String())
+		}
 	}
 }
