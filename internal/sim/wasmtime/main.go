@@ -83,10 +83,15 @@ func play(file, seed string, rest []string) (code int, err error) {
 	if err := linker.DefineWasi(); err != nil {
 		return 1, err
 	}
-	if err := newHost(n).define(linker); err != nil {
+	linker.AllowShadowing(true)
+	store := wasmtime.NewStore(engine)
+	clock, err := newClock(store, linker)
+	if err != nil {
 		return 1, err
 	}
-	store := wasmtime.NewStore(engine)
+	if err := newHost(n, clock).define(linker); err != nil {
+		return 1, err
+	}
 	wasi := wasmtime.NewWasiConfig()
 	wasi.SetArgv(rest[end+1:])
 	wasi.SetEnv(names, values)
@@ -97,9 +102,12 @@ func play(file, seed string, rest []string) (code int, err error) {
 	if err != nil {
 		return 1, err
 	}
-	start := instance.GetFunc(store, "_start")
-	if start == nil {
-		return 1, fmt.Errorf("%s: no function _start", file)
+	start, memory := instance.GetFunc(store, "_start"), instance.GetExport(store, "memory")
+	if start == nil || memory == nil || memory.Memory() == nil {
+		return 1, fmt.Errorf("%s: it has to export a function _start and a memory", file)
+	}
+	if err := clock.wind(memory.Memory()); err != nil {
+		return 1, err
 	}
 	_, err = start.Call(store)
 	var ended *wasmtime.Error
@@ -117,13 +125,13 @@ func play(file, seed string, rest []string) (code int, err error) {
 // host is what a module sees of the world apart from its arguments and its output.
 type host struct {
 	random *rand.ChaCha8
-	now    uint64 // nanoseconds
+	clock  *clock
 }
 
-func newHost(seed uint64) *host {
+func newHost(seed uint64, clock *clock) *host {
 	var s [32]byte
 	binary.LittleEndian.PutUint64(s[:], seed)
-	return &host{random: rand.NewChaCha8(s), now: 1e18}
+	return &host{random: rand.NewChaCha8(s), clock: clock}
 }
 
 // wasiModule is the name under which modules import the functions of WASI.
@@ -135,16 +143,14 @@ const (
 	invalid = 28
 )
 
-// define puts the functions of the host in the place of WASI's.
+// define puts the functions of the host in the place of WASI's. The linker has to allow that.
 func (h *host) define(linker *wasmtime.Linker) error {
-	linker.AllowShadowing(true)
-	i32, i64 := wasmtime.KindI32, wasmtime.KindI64
+	i32 := wasmtime.KindI32
 	for _, f := range []struct {
 		name   string
 		params []wasmtime.ValKind
 		call   func(memory []byte, args []wasmtime.Val) (errno int32)
 	}{
-		{"clock_time_get", []wasmtime.ValKind{i32, i64, i32}, h.clock},
 		{"random_get", []wasmtime.ValKind{i32, i32}, h.fill},
 		{"poll_oneoff", []wasmtime.ValKind{i32, i32, i32, i32}, h.sleep},
 	} {
@@ -171,17 +177,6 @@ func span(memory []byte, at wasmtime.Val, length int) []byte {
 		return nil
 	}
 	return memory[from : from+length]
-}
-
-// clock is clock_time_get: a microsecond later with each call, whichever clock is asked for.
-func (h *host) clock(memory []byte, args []wasmtime.Val) int32 {
-	to := span(memory, args[2], 8)
-	if to == nil {
-		return invalid
-	}
-	h.now += 1000
-	binary.LittleEndian.PutUint64(to, h.now)
-	return success
 }
 
 // fill is random_get.
@@ -219,7 +214,9 @@ func (h *host) sleep(memory []byte, args []wasmtime.Val) int32 {
 		if s[subscribedTag] != 0 || binary.LittleEndian.Uint16(s[subscribedFlags:]) != 0 {
 			return invalid
 		}
-		h.now += binary.LittleEndian.Uint64(s[subscribedClock:])
+		if h.clock.pass(binary.LittleEndian.Uint64(s[subscribedClock:])) != nil {
+			return invalid
+		}
 		e := out[events*eventSize : (events+1)*eventSize]
 		clear(e)
 		copy(e[:eventError], s[:eventError]) // what the caller named it
