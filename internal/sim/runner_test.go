@@ -19,16 +19,20 @@ import (
 // raceVar, when not empty, plays with the race detector.
 const raceVar = "LOGBAHN_SIM_RACE"
 
-// runMax is the real time that one run may take; a run that hangs waits for a lock whose owner waits for time to pass.
-const runMax = 2 * time.Minute
+// The real time that one run may take; a run that hangs waits for a lock whose owner waits for time to pass.
+const (
+	runMax     = 2 * time.Minute
+	runWasmMax = 15 * time.Minute // of both plays: they take ten times the processor time each
+)
 
 // runner plays runs somewhere.
 type runner struct {
 	target string // of make: it plays a run again
 	how    string // in the list of ranges
 	// part is how many seeds of a range are written down at once: one that was broken off goes on behind its last line.
-	part uint64
-	play player
+	part    uint64
+	longest time.Duration // that a run may take
+	play    player
 }
 
 // player plays one run, and returns what it wrote, and the processor time that it has taken, 0 where nobody knows.
@@ -36,7 +40,7 @@ type player func(ctx context.Context, scenario string, seed uint64) (output []by
 
 // run plays one run, which the test fails with, and returns its result, nil when it failed, and what it has cost.
 func (r *runner) run(t *testing.T, s *Scenario, seed uint64) (*Result, time.Duration) {
-	ctx, cancel := context.WithTimeout(t.Context(), runMax)
+	ctx, cancel := context.WithTimeout(t.Context(), r.longest)
 	defer cancel()
 	output, cost, err := r.play(ctx, s.Name, seed)
 	res := new(Result)
@@ -118,7 +122,7 @@ const garbage = "800"
 
 // native returns a runner that plays in a process of its own.
 func native(t *testing.T) *runner {
-	r := &runner{target: "sim", how: "native", part: 500}
+	r := &runner{target: "sim", how: "native", part: 500, longest: runMax}
 	var flags []string
 	if os.Getenv(raceVar) != "" {
 		flags, r.how, r.target = append(flags, "-race"), "race", "sim RACE=1"

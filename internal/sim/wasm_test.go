@@ -110,7 +110,7 @@ func wazeroOnly(t *testing.T) *runner {
 	if cache == "" {
 		t.Skipf("compiles everything for WebAssembly: make sim-wasm and sim-same set %s", wasmVar)
 	}
-	return &runner{target: "sim-wasm", how: "wasip1", part: 20, play: compile(t, cache).play}
+	return &runner{target: "sim-wasm", how: "wasip1", part: 20, longest: runWasmMax, play: compile(t, cache).play}
 }
 
 // wasmtime returns a runner that plays under wasmtime, each run in a process of its own.
@@ -119,10 +119,12 @@ func wasmtime(t *testing.T, program string) *runner {
 	if out, err := exec.CommandContext(t.Context(), program, "compile", buildWasm(t), module).CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	return &runner{target: "sim-wasm ENGINE=wasmtime", how: "wasip1 (wasmtime)", part: 100, play: func(ctx context.Context, scenario string, seed uint64) ([]byte, time.Duration, error) {
+	r := &runner{target: "sim-wasm ENGINE=wasmtime", how: "wasip1 (wasmtime)", part: 100, longest: runWasmMax}
+	r.play = func(ctx context.Context, scenario string, seed uint64) ([]byte, time.Duration, error) {
 		args := []string{"play", module, fmt.Sprint(seed), fmt.Sprintf("%s=%s:%d", playVar, scenario, seed), "GOGC=" + garbage, "--"}
 		return output(exec.CommandContext(ctx, program, append(args, wasmArgs...)...))
-	}}
+	}
+	return r
 }
 
 // both plays each run with each of two, and wants one output, the sum of the trace in it, to the byte.
@@ -142,7 +144,9 @@ func both(one, other player) player {
 
 // twice plays each run twice, which have to be the same.
 func twice(r *runner) *runner {
-	return &runner{target: r.target, how: r.how + " twice", part: r.part, play: both(r.play, r.play)}
+	again := *r
+	again.how, again.play = r.how+" twice", both(r.play, r.play)
+	return &again
 }
 
 // TestSameSeedSameTrace: under wazero a run is a function of its seed, to the last byte of its trace and its output. Where
