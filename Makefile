@@ -61,10 +61,10 @@ sim-same: ## one seed, one run: three nodes under wazero, twice
 	@mkdir -p bin/wasm
 	LOGBAHN_SIM_WASM=$(CURDIR)/bin/wasm go test -count=1 -timeout 30m -v -run TestSameSeedSameTrace ./internal/sim/
 
-# ENGINE=wasmtime is three times as fast, and needs a C compiler.
-sim-wasm: $(if $(ENGINE),bin/$(ENGINE)) ## as sim, under wazero, where one seed is one run: each is played twice and has to be the same
+# ENGINE=wasmtime is three times as fast, and needs a C compiler. TWICE=n plays one run in n twice.
+sim-wasm: $(if $(ENGINE),bin/$(ENGINE)) ## as sim, under wazero, where one seed is one run: played twice it has to be the same
 	@mkdir -p bin/wasm
-	LOGBAHN_SIM_WASMTIME=$(if $(ENGINE),$(CURDIR)/bin/$(ENGINE)) LOGBAHN_SIM_WASM=$(CURDIR)/bin/wasm LOGBAHN_SIM_SEEDS=$(SEEDS) LOGBAHN_SIM_LEDGER=$(abspath $(LEDGER)) go test -count=1 -timeout 24h -v \
+	LOGBAHN_SIM_WASMTIME=$(if $(ENGINE),$(CURDIR)/bin/$(ENGINE)) LOGBAHN_SIM_WASM=$(CURDIR)/bin/wasm LOGBAHN_SIM_TWICE=$(TWICE) LOGBAHN_SIM_SEEDS=$(SEEDS) LOGBAHN_SIM_LEDGER=$(abspath $(LEDGER)) go test -count=1 -timeout 24h -v \
 		-run '$(if $(SCENARIO),TestScenariosWasm$$/^($(SCENARIO))$$,TestMixWasm$$)' ./internal/sim/
 
 sim-both: bin/wasmtime ## as sim-same, once under wazero and once under wasmtime

@@ -132,7 +132,7 @@ func (y *tally) write(t *testing.T, commit, how, name string) {
 	if len(y.failed) > 0 {
 		failed = strings.Join(y.failed, ",")
 	}
-	f, err := os.OpenFile(file, os.O_APPEND|os.O_WRONLY, 0)
+	f, err := os.OpenFile(file, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"testing"
 	"time"
 
@@ -25,6 +26,12 @@ const wasmVar = "LOGBAHN_SIM_WASM"
 
 // wasmtimeVar names the program of wasmtime/, which plays such runs three times as fast.
 const wasmtimeVar = "LOGBAHN_SIM_WASMTIME"
+
+// twiceVar says which runs are played twice: of each scenario one in so many; without it each.
+const twiceVar = "LOGBAHN_SIM_TWICE"
+
+// adaptiveStacks has goroutines begin with the stack that they use on average: growing stacks is dear in WebAssembly.
+const adaptiveStacks = "adaptivestackstart=1"
 
 // wasmArgs are the arguments of a module that plays one run.
 var wasmArgs = []string{"sim.test", "-test.run=^TestPlay$", "-test.timeout=1h"}
@@ -74,7 +81,7 @@ func (m *machine) play(ctx context.Context, scenario string, seed uint64) ([]byt
 		return nanoseconds
 	}
 	module, err := m.runtime.InstantiateModule(ctx, m.module, wazero.NewModuleConfig().WithName("").
-		WithArgs(wasmArgs...).WithEnv(playVar, fmt.Sprintf("%s:%d", scenario, seed)).WithEnv("GOGC", garbage).
+		WithArgs(wasmArgs...).WithEnv(playVar, fmt.Sprintf("%s:%d", scenario, seed)).WithEnv("GOGC", garbage).WithEnv("GODEBUG", adaptiveStacks).
 		WithStdout(&out).WithStderr(&out).
 		WithRandSource(rand.NewChaCha8(chachaSeed(seed))).
 		WithWalltime(func() (int64, int32) { now := tick(); return now / 1e9, int32(now % 1e9) }, sys.ClockResolution(1000)).
@@ -121,7 +128,7 @@ func wasmtime(t *testing.T, program string) *runner {
 	}
 	r := &runner{target: "sim-wasm ENGINE=wasmtime", how: "wasip1 (wasmtime)", part: 100, longest: runWasmMax}
 	r.play = func(ctx context.Context, scenario string, seed uint64) ([]byte, time.Duration, error) {
-		args := []string{"play", module, fmt.Sprint(seed), fmt.Sprintf("%s=%s:%d", playVar, scenario, seed), "GOGC=" + garbage, "--"}
+		args := []string{"play", module, fmt.Sprint(seed), fmt.Sprintf("%s=%s:%d", playVar, scenario, seed), "GOGC=" + garbage, "GODEBUG=" + adaptiveStacks, "--"}
 		return output(exec.CommandContext(ctx, program, append(args, wasmArgs...)...))
 	}
 	return r
@@ -142,10 +149,25 @@ func both(one, other player) player {
 	}
 }
 
-// twice plays each run twice, which have to be the same.
-func twice(r *runner) *runner {
-	again := *r
-	again.how, again.play = r.how+" twice", both(r.play, r.play)
+// twice plays runs twice, which have to be the same: each, or of each scenario one in as many as twiceVar says.
+func twice(t *testing.T, r *runner) *runner {
+	again, doubled, one := *r, both(r.play, r.play), 1
+	again.how = r.how + " twice"
+	if text := os.Getenv(twiceVar); text != "" {
+		var err error
+		if one, err = strconv.Atoi(text); err != nil || one < 1 {
+			t.Fatalf("%s=%s: want a number from 1 on", twiceVar, text)
+		}
+		again.target += " TWICE=" + text
+		again.how = fmt.Sprintf("%s, one in %d twice", r.how, one)
+	}
+	scenarios := uint64(len(mix())) // by which the seeds of a mix take turns
+	again.play = func(ctx context.Context, scenario string, seed uint64) ([]byte, time.Duration, error) {
+		if seed/scenarios%uint64(one) == 0 {
+			return doubled(ctx, scenario, seed)
+		}
+		return r.play(ctx, scenario, seed)
+	}
 	return &again
 }
 
@@ -167,7 +189,7 @@ func TestSameSeedSameTrace(t *testing.T) {
 }
 
 // TestScenariosWasm plays every scenario under wazero.
-func TestScenariosWasm(t *testing.T) { playEach(t, twice(wasm(t)), 2) }
+func TestScenariosWasm(t *testing.T) { playEach(t, twice(t, wasm(t)), 2) }
 
 // TestMixWasm plays a range of seeds of all scenarios that count under wazero.
 func TestMixWasm(t *testing.T) {
@@ -175,5 +197,5 @@ func TestMixWasm(t *testing.T) {
 	if os.Getenv(seedsVar) == "" {
 		t.Skipf("plays a range of seeds: make sim-wasm sets %s", seedsVar)
 	}
-	playMix(t, twice(r))
+	playMix(t, twice(t, r))
 }
