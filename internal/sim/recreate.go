@@ -24,6 +24,7 @@ func (c *churner) ask(ctx context.Context, cl *kgo.Client, machine int, id [16]b
 	for m := range c.load.cluster.Machines {
 		if knows, err := c.knows(ctx, cl, m, id); err == nil && knows && c.committedNothing(ctx, cl, m) {
 			c.commit(ctx, cl, m)
+			return // another one that coordinates the group from now on has the offset, and rightly
 		}
 	}
 }
