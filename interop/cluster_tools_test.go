@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -65,9 +66,29 @@ func (c *nodes) operate(what string, id int) {
 		c.running[id-1].stop()
 	case "kill":
 		c.running[id-1].kill()
+		c.answerFor(id - 1)
 	case "start":
 		c.spawn(id - 1)
 	}
+}
+
+// answerFor listens where a killed node did, and hangs up: a machine that refuses in a process's place says that it has
+// ended, and the broker would be fenced at once, where Kafka's has its session.
+func (c *nodes) answerFor(i int) {
+	l, err := net.Listen("tcp", c.listeners[i])
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	c.t.Cleanup(func() { _ = l.Close() })
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			_ = conn.Close()
+		}
+	}()
 }
 
 // startThreeOfKafka returns the address of the first broker, and what does to one what a transcript says.
