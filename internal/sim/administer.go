@@ -65,7 +65,7 @@ func (l *Load) administer(ctx context.Context, r *rand.Rand, host *Host, number 
 		}
 		a.client = cl
 		living, end := context.WithTimeout(ctx, lifetime(r))
-		for pause(living, time.Duration(r.Int64N(int64(1500*time.Millisecond)))) {
+		for rest(living, r, 1500*time.Millisecond) {
 			a.operate(ctx)
 		}
 		end()

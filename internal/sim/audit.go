@@ -23,7 +23,7 @@ func (l *Load) audit(ctx context.Context, r *rand.Rand, host *Host) {
 		return
 	}
 	defer cl.Close()
-	for pause(ctx, time.Duration(r.Int64N(int64(400*time.Millisecond)))) {
+	for rest(ctx, r, 400*time.Millisecond) {
 		l.askCommitted(ctx, cl, r.IntN(len(l.cluster.Machines)))
 	}
 }

@@ -29,7 +29,7 @@ func churnedAs(id string) check.Partition { return check.Partition{Topic: churne
 // one must be.
 func (l *Load) churn(ctx context.Context, r *rand.Rand, host *Host, name string) {
 	c := churner{load: l, name: name}
-	for round := 1; pause(ctx, time.Duration(r.Int64N(int64(2*time.Second)))); round++ {
+	for round := 1; rest(ctx, r, 2*time.Second); round++ {
 		cl, err := l.auditor(host)
 		if err != nil {
 			l.tell("churn: %v", err)

@@ -44,7 +44,7 @@ func (l *Load) consumer(ctx context.Context, r *rand.Rand, host *Host, name stri
 			fetches := cl.PollRecords(living, pollRecordsMax)
 			l.recordPoll(name, "", poll, fetches)
 			fetches.EachRecord(func(rec *kgo.Record) { next[rec.Partition] = rec.Offset + 1 })
-			pause(living, time.Duration(r.Int64N(int64(200*time.Millisecond))))
+			rest(living, r, 200*time.Millisecond)
 		}
 		end()
 		cl.Close()
@@ -102,7 +102,7 @@ func (l *Load) member(ctx context.Context, r *rand.Rand, host *Host, name string
 		living, end := context.WithTimeout(ctx, lifetime(r))
 		for living.Err() == nil {
 			m.work(living, cl)
-			pause(living, time.Duration(r.Int64N(int64(600*time.Millisecond))))
+			rest(living, r, 600*time.Millisecond)
 		}
 		end()
 		cl.CloseAllowingRebalance()

@@ -4,6 +4,9 @@ import "time"
 
 // repeat injects a fault so many times, with random pauses.
 func (r *Run) repeat(times int, fault func()) {
+	if light {
+		times = min(times, countedFaults)
+	}
 	for range times {
 		r.Between(500*time.Millisecond, 4*time.Second)
 		r.Faults++

@@ -32,7 +32,7 @@ func (l *Load) probe(ctx context.Context, r *rand.Rand, host *Host, partition in
 	}
 	defer cl.Close()
 	leads, sent := 0, 0
-	for pause(ctx, time.Duration(r.Int64N(int64(time.Second)))) {
+	for rest(ctx, r, time.Second) {
 		for range l.cluster.Machines {
 			sent++
 			if l.probeOnce(ctx, cl, leads, partition, fmt.Sprintf("probe-%d", partition), sent) || ctx.Err() != nil {

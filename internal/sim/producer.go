@@ -48,7 +48,7 @@ func (l *Load) producer(ctx context.Context, r *rand.Rand, host *Host, name stri
 
 // produce is one incarnation: bursts of records, so that batches and requests overlap, for one partition or for any.
 func (l *Load) produce(ctx context.Context, r *rand.Rand, cl *kgo.Client, name string, a acks) {
-	for seq := 0; pause(ctx, time.Duration(r.Int64N(int64(producerPause)))); {
+	for seq := 0; rest(ctx, r, producerPause); {
 		spread, partition := r.IntN(2) == 0, r.Int32N(partitions)
 		for range 1 + r.IntN(burstMax) {
 			if spread {
