@@ -305,6 +305,38 @@ func TestFailedCutIsNotTrusted(t *testing.T) {
 	}
 }
 
+// TestReadAfterFailedCut: who reads a log of which a cut has failed is told so, and does not look for its segment for ever.
+func TestReadAfterFailedCut(t *testing.T) {
+	faults := vfs.Inject(vfs.NewMem())
+	d := openDir(t, faults)
+	l := openLog(t, d, DefaultConfig())
+	for range 2 {
+		mustAppend(t, l, batch(3, 1, nil))
+	}
+	must(t, l.Flush())
+	faults.Add(vfs.BadSync(segmentFile(l.path, 0, logSuffix), 1))
+	if err := l.TruncateSuffix(3); !errors.Is(err, ErrStorage) {
+		t.Fatal(err)
+	}
+	reads := map[string]func() error{
+		"Read":               func() error { _, err := l.Read(0, 1, l.EndOffset(), true); return err },
+		"OffsetForTimestamp": func() error { _, _, _, _, err := l.OffsetForTimestamp(1, l.EndOffset()); return err },
+		"MaxTimestampOffset": func() error { _, _, _, _, err := l.MaxTimestampOffset(l.EndOffset()); return err },
+	}
+	for name, read := range reads {
+		done := make(chan error, 1)
+		go func() { done <- read() }()
+		select {
+		case err := <-done:
+			if !errors.Is(err, ErrStorage) {
+				t.Errorf("%s: %v", name, err)
+			}
+		case <-time.After(10 * time.Second):
+			t.Fatalf("%s does not return", name)
+		}
+	}
+}
+
 // TestAllExpired lets everything in a log expire and starts again, in every way. The log goes on where it was.
 func TestAllExpired(t *testing.T) {
 	stops := map[string]func(*Dir, *vfs.Mem) *vfs.Mem{

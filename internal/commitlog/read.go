@@ -106,14 +106,27 @@ func checkBatch(b []byte, from, to int64) (record.Header, error) {
 // below StartOffset and beyond EndOffset.
 func (l *Log) Read(offset int64, maxBytes int, endOffset int64, minOne bool) (Chunk, error) {
 	for {
+		list := l.segments.Load()
 		c, err := l.read(offset, maxBytes, endOffset, minOne)
 		if !errors.Is(err, errGone) {
 			return c, l.readFailed(err)
 		}
-		if l.isClosed() {
-			return Chunk{}, ErrClosed
+		if err := l.goneFrom(list); err != nil {
+			return Chunk{}, err
 		}
 	}
+}
+
+// goneFrom returns why a read that has met errGone in a list of segments, or a later one, is not tried again; nil: it is. It
+// waits for a cut that is under way. One that has failed leaves the list as it was, and nobody will put another in its place.
+func (l *Log) goneFrom(list *[]*segment) error {
+	if l.isClosed() {
+		return ErrClosed
+	}
+	if l.segments.Load() != list {
+		return nil
+	}
+	return l.Err()
 }
 
 func (l *Log) read(offset int64, maxBytes int, endOffset int64, minOne bool) (Chunk, error) {

@@ -12,21 +12,28 @@ const inflatedBytesMax = 256 << 20
 // OffsetForTimestamp returns the first record below end, in the order of the log, that is at least as young as ts.
 func (l *Log) OffsetForTimestamp(ts, end int64) (offset, timestamp int64, leaderEpoch int32, found bool, err error) {
 	for {
+		list := l.segments.Load()
 		r, epoch, found, err := l.findRecord(ts, end)
-		if !errors.Is(err, errGone) || l.isClosed() {
-			return r.Offset, r.Timestamp, epoch, found, l.readFailed(err)
+		if errors.Is(err, errGone) {
+			if err = l.goneFrom(list); err == nil {
+				continue
+			}
 		}
+		return r.Offset, r.Timestamp, epoch, found, l.readFailed(err)
 	}
 }
 
 // MaxTimestampOffset returns the first record below end that has the largest timestamp.
 func (l *Log) MaxTimestampOffset(end int64) (offset, timestamp int64, leaderEpoch int32, found bool, err error) {
 	for {
+		list := l.segments.Load()
 		largest, err := l.youngestBelow(end)
-		switch {
-		case errors.Is(err, errGone) && !l.isClosed():
-			continue
-		case err != nil || largest == record.NoTimestamp:
+		if errors.Is(err, errGone) {
+			if err = l.goneFrom(list); err == nil {
+				continue
+			}
+		}
+		if err != nil || largest == record.NoTimestamp {
 			return 0, 0, 0, false, l.readFailed(err)
 		}
 		return l.OffsetForTimestamp(largest, end)
