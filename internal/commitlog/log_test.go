@@ -503,6 +503,30 @@ func TestRetention(t *testing.T) {
 	}
 }
 
+// TestRetentionOfTheLastSegment: what is too old goes although nothing is written behind it, whatever the mode.
+func TestRetentionOfTheLastSegment(t *testing.T) {
+	for _, mode := range []FlushMode{FlushSync, FlushOS} {
+		now := time.UnixMilli(1_000_000)
+		d, err := OpenDir(DirConfig{FS: vfs.NewMem(), Path: "data", NodeID: 1, Flush: mode, manual: true, Now: func() time.Time { return now }})
+		must(t, err)
+		l := openLog(t, d, DefaultConfig())
+		mustAppend(t, l, batch(3, now.UnixMilli(), nil))
+		d.flushQueue()
+		now = now.Add(8 * 24 * time.Hour)
+		l.SetHighWatermark(2)
+		must(t, d.retain())
+		if l.StartOffset() != 0 {
+			t.Fatalf("mode %d: what is not committed was deleted: %d", mode, l.StartOffset())
+		}
+		l.SetHighWatermark(3)
+		must(t, d.retain())
+		if l.StartOffset() != 3 || l.Size() != 0 {
+			t.Errorf("mode %d: the log begins at %d and has %d bytes", mode, l.StartOffset(), l.Size())
+		}
+		must(t, d.Close())
+	}
+}
+
 func TestDeleteAndMakeAgain(t *testing.T) {
 	mem, d, l := newLog(t, DefaultConfig())
 	mustAppend(t, l, batch(3, 1, nil))

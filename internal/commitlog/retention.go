@@ -43,7 +43,7 @@ func (l *Log) retain() error {
 
 // expired returns how many segments at the head are to be deleted. The last one is closed first if it is among them.
 func (l *Log) expired() (int, error) {
-	c, now, stable, start := l.config.Load(), l.dir.nowMs(), l.stableOffset(), l.start.Load()
+	c, now, start := l.config.Load(), l.dir.nowMs(), l.start.Load()
 	byTime := c.Delete && c.RetentionMs >= 0 && !l.dir.timeRetentionPaused()
 	excess := l.Size() - c.RetentionBytes
 	segments := *l.segments.Load()
@@ -54,7 +54,7 @@ func (l *Log) expired() (int, error) {
 			end = l.end.Load()
 		}
 		size := s.bytes()
-		if end > stable || last && size == 0 {
+		if last && size == 0 {
 			return i, nil
 		}
 		tooMuch := c.Delete && c.RetentionBytes >= 0 && excess >= size && !last
@@ -68,12 +68,26 @@ func (l *Log) expired() (int, error) {
 				return i, err
 			}
 		}
+		if stable, err := l.stableTo(end, last); !stable || err != nil {
+			return i, err
+		}
 		if last && !l.rollAt(end) {
 			return i, nil
 		}
 		excess -= size
 	}
 	return len(segments), nil
+}
+
+// stableTo tells whether nothing below end can be taken back. With FlushOS the last segment is synced for that: nobody else
+// does it before the segment is closed, which without another append is never.
+func (l *Log) stableTo(end int64, last bool) (bool, error) {
+	if last && l.dir.cfg.Flush == FlushOS {
+		if err := l.sync(); err != nil {
+			return false, err
+		}
+	}
+	return end <= l.stableOffset(), nil
 }
 
 // olderThan tells whether all records of the segment are older than a time. Without timestamps the file's counts.
