@@ -24,7 +24,7 @@ import (
 func (d *Dir) compact() error {
 	var errs []error
 	for _, l := range d.openLogs() {
-		if !l.config.Load().Compact || l.Err() != nil || l.isClosed() {
+		if !l.config.Load().Compact || l.Err() != nil || l.isClosed() || d.closing() {
 			continue
 		}
 		if err := l.compact(); err != nil && !errors.Is(err, errGone) && !errors.Is(err, ErrStorage) {
@@ -133,7 +133,7 @@ func (c *compaction) buildTable() error {
 			continue
 		}
 		full := false
-		err := s.eachBatch(func(h *record.Header, batch []byte) error {
+		err := c.eachBatch(s, func(h *record.Header, batch []byte) error {
 			if full || h.LastOffset() < c.dirty {
 				return nil
 			}
@@ -166,8 +166,9 @@ func (c *compaction) enter(h *record.Header, batch []byte) error {
 	return nil
 }
 
-// eachBatch calls f with every batch, checked. The bytes are valid during the call.
-func (s *segment) eachBatch(f func(*record.Header, []byte) error) error {
+// eachBatch calls f with every batch of a segment, checked. The bytes are valid during the call. It fails with ErrClosed once
+// the directory is being closed: Close waits for the pass.
+func (c *compaction) eachBatch(s *segment, f func(*record.Header, []byte) error) error {
 	size := s.bytes()
 	if size == 0 {
 		return nil
@@ -185,6 +186,9 @@ func (s *segment) eachBatch(f func(*record.Header, []byte) error) error {
 		batch, err := w.read(position, &h)
 		if err != nil {
 			return err
+		}
+		if c.log.dir.closing() {
+			return ErrClosed
 		}
 		if err := f(&h, batch); err != nil {
 			return err
@@ -254,7 +258,7 @@ func (c *compaction) copySegment(out *segmentWriter, s *segment) error {
 	if err := s.walkHeaders(s.base, unbounded, false, func(h *record.Header) { last = h.LastOffset() }); err != nil {
 		return err
 	}
-	return s.eachBatch(func(h *record.Header, batch []byte) error {
+	return c.eachBatch(s, func(h *record.Header, batch []byte) error {
 		kept, err := c.filter(h, batch, h.LastOffset() == last || isLast(c.last, h))
 		if err != nil || len(kept) == 0 {
 			return err

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -149,6 +150,39 @@ func TestCompactionWithSmallTable(t *testing.T) {
 	}
 	if len(all) > 3000 {
 		t.Fatal(len(all), "records left")
+	}
+}
+
+// TestCompactionEndsWithClose: Close does not wait until all that is dirty has been compacted.
+func TestCompactionEndsWithClose(t *testing.T) {
+	mem := vfs.NewMem()
+	faults := vfs.Inject(mem)
+	d, err := OpenDir(DirConfig{FS: faults, Path: "data", NodeID: 1, CheckpointInterval: time.Millisecond, CleanerInterval: time.Millisecond})
+	must(t, err)
+	reached := make(chan struct{})
+	cleans := func(op vfs.Op, name string) bool { return op == vfs.OpCreate && strings.HasSuffix(name, cleanedSuffix) }
+	faults.Add(vfs.Rule{Match: cleans, Times: 1, Fault: vfs.Fault{Before: func() {
+		close(reached)
+		<-d.stop
+	}}})
+	l := openLog(t, d, compactConfig())
+	for range 30 {
+		mustAppend(t, l, keyed(nil, []byte("value"), "a", "b"))
+	}
+	must(t, l.Flush())
+	want := records(t, l)
+	<-reached
+	must(t, d.Close())
+	names, err := mem.List(l.path)
+	must(t, err)
+	for _, name := range names {
+		if strings.HasSuffix(name, cleanedSuffix) {
+			t.Error(name, "is left")
+		}
+	}
+	l = openLog(t, openDir(t, mem), compactConfig())
+	if got := records(t, l); !slices.Equal(got, want) {
+		t.Fatalf("got  %v\nwant %v", got, want)
 	}
 }
 

@@ -354,6 +354,16 @@ func (d *Dir) Close() error {
 	return errors.Join(append(errs, d.lock.Close())...)
 }
 
+// closing tells whether Close has been called.
+func (d *Dir) closing() bool {
+	select {
+	case <-d.stop:
+		return true
+	default:
+		return false
+	}
+}
+
 // closeLogs closes the logs, several at once: each waits for the disk.
 func (d *Dir) closeLogs() []error {
 	var mu sync.Mutex
