@@ -5,8 +5,9 @@
 // # What it promises
 //
 // Files are read as they are, whoever wrote them, and never written. What they say is taken as hostile: no more memory is
-// used than one batch has bytes, and what it decompresses to, both bounded; nothing makes it panic. A file that is damaged
-// is printed up to the damage, and the damage is named.
+// used than one batch has bytes, and what it decompresses to, both bounded; nothing makes it panic. Indexes and snapshots are
+// read whole, up to a bound, and of the log beside a time index a few bytes for each batch. A file that is damaged is printed up
+// to the damage, and the damage is named.
 //
 // # Errors and callers
 //

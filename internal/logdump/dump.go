@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"sort"
 	"strconv"
 	"strings"
 )
@@ -201,21 +202,19 @@ func (d *Dumper) timeIndex(name string) error {
 }
 
 func (d *Dumper) compareTime(name string, batches []batchTime, timestamp, offset, previous int64) {
-	for _, b := range batches {
-		if b.last < offset {
-			continue
-		}
-		switch {
-		case b.last != offset:
-			d.problems.notFound(name, offset, b.last)
-		case b.max != timestamp:
-			d.problems.timestamp(name, timestamp, b.max)
-		case previous >= timestamp:
-			d.problems.order(name, timestamp, previous)
-		}
+	at := sort.Search(len(batches), func(i int) bool { return batches[i].last >= offset })
+	if at == len(batches) {
+		d.problems.notFound(name, offset, -1)
 		return
 	}
-	d.problems.notFound(name, offset, -1)
+	switch b := batches[at]; {
+	case b.last != offset:
+		d.problems.notFound(name, offset, b.last)
+	case b.max != timestamp:
+		d.problems.timestamp(name, timestamp, b.max)
+	case previous >= timestamp:
+		d.problems.order(name, timestamp, previous)
+	}
 }
 
 // transactionIndex prints a .txnindex: the transactions that were aborted.

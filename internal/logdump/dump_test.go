@@ -1,11 +1,14 @@
 package logdump
 
 import (
+	"encoding/binary"
 	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/logbahn/logbahn/internal/record"
 )
 
 const testdata = "../../interop/testdata/tools/dump"
@@ -77,5 +80,41 @@ func TestDamage(t *testing.T) {
 	}
 	if want := "Index offset: 10, log offset: 9"; !strings.Contains(problems.String(), want) {
 		t.Errorf("no %q in\n%s", want, problems.String())
+	}
+}
+
+// TestTimeIndexBesideItsLog names what does not fit: a time that is not the batch's, an offset that no batch ends with, one
+// behind the end, times that fall.
+func TestTimeIndexBesideItsLog(t *testing.T) {
+	dir := t.TempDir()
+	var log []byte
+	for i := range 4 {
+		b := record.NewBuilder(record.BuilderOptions{BaseOffset: int64(10 * i)})
+		for range 10 {
+			b.Append(record.Record{Timestamp: int64(1000 - 10*i), Value: []byte("v")})
+		}
+		log = append(log, b.Bytes()...)
+	}
+	var index []byte
+	for _, e := range []struct{ timestamp, offset int64 }{{1000, 9}, {990, 19}, {7, 29}, {970, 38}, {970, 40}} {
+		index = binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint64(index, uint64(e.timestamp)), uint32(e.offset))
+	}
+	name := filepath.Join(dir, "00000000000000000000")
+	for suffix, data := range map[string][]byte{".log": log, ".timeindex": index} {
+		if err := os.WriteFile(name+suffix, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var problems strings.Builder
+	d := &Dumper{Out: io.Discard, Err: &problems}
+	if err := d.File(name + ".timeindex"); err != nil {
+		t.Fatal(err)
+	}
+	d.Problems()
+	want := "Found timestamp mismatch in :" + name + ".timeindex\n  Index timestamp: 7, log timestamp: 980\n" +
+		"Found out of order timestamp in :" + name + ".timeindex\n  Index timestamp: 990, Previously indexed timestamp: 1000\n" +
+		"The following indexed offsets are not found in the log.\nIndexed offset: 38, found log offset: 39\nIndexed offset: 40, found log offset: -1\n"
+	if problems.String() != want {
+		t.Errorf("got\n%swant\n%s", problems.String(), want)
 	}
 }
