@@ -224,7 +224,7 @@ func pause(ctx context.Context, d time.Duration) bool {
 // rest is a pause of a client that works: up to most, or more where the load is light.
 func rest(ctx context.Context, r *rand.Rand, most time.Duration) bool {
 	if light {
-		most = most * 3 / 2
+		most *= 2
 	}
 	return pause(ctx, time.Duration(r.Int64N(int64(most))))
 }

@@ -93,6 +93,9 @@ const healedFor = 5 * time.Second
 // loadMin is how long the load works at least, faults or not; with what comes when it is healed the run counts.
 const loadMin = countedElapsed - healedFor
 
+// playOnMax bounds what a run of few operations is given to have enough of them.
+const playOnMax = 30 * time.Second
+
 // Play plays a scenario. It must be called in a synctest bubble of its own.
 func (s *Scenario) Play(ctx context.Context, seed uint64) *Result {
 	c := New(Config{Seed: seed, Machines: s.Machines, Settings: s.Settings})
@@ -109,9 +112,7 @@ func (s *Scenario) Play(ctx context.Context, seed uint64) *Result {
 	run := &Run{Cluster: c, Load: load}
 	run.Sleep(2 * time.Second)
 	s.Faults(run)
-	if left := loadMin - c.Trace.Elapsed(); left > 0 {
-		run.Sleep(left)
-	}
+	run.playOn()
 	c.Heal()
 	run.Sleep(healedFor)
 	load.Stop()
@@ -124,6 +125,16 @@ func (s *Scenario) Play(ctx context.Context, seed uint64) *Result {
 	}
 	s.judge(res, run)
 	return res
+}
+
+// playOn lets the load work until the run counts, if it is not so slow that something is wrong.
+func (r *Run) playOn() {
+	if left := loadMin - r.Trace.Elapsed(); left > 0 {
+		r.Sleep(left)
+	}
+	for until := r.Trace.Elapsed() + playOnMax; r.Load.Ops() < countedOps && r.Trace.Elapsed() < until; {
+		r.Sleep(time.Second)
+	}
 }
 
 func (s *Scenario) judge(res *Result, run *Run) {
