@@ -206,17 +206,18 @@ func (c *produceCall) wait(ctx context.Context) wire.Response {
 		}
 		return nil
 	}
+	deadline := time.Now().Add(c.timeout)
 	c.expired.Reset(c.timeout)
 	expired := c.expired.C
 	for i := range c.waits {
 		w := &c.waits[i]
 		w.ack.Expired = expired
 		err := w.partition.Wait(ctx, w.ack)
+		if !time.Now().Before(deadline) { // whatever came of this wait, it may have taken what the timer had to say
+			expired = alreadyExpired
+		}
 		if err == nil {
 			continue
-		}
-		if errors.Is(err, partition.ErrTimeout) {
-			expired = alreadyExpired
 		}
 		w.partition.Traffic().ProducesFailed.Add(1)
 		reply := &c.resp.Topics[w.topicAt].Partitions[w.at]

@@ -172,6 +172,42 @@ func TestTooFewInSync(t *testing.T) {
 	})
 }
 
+// The timeout of a request is one for all its partitions, also when the first of them has too few replicas in sync by then.
+func TestTimeoutOfManyPartitions(t *testing.T) {
+	runTrio(t, func(c *trio) {
+		for _, name := range []string{"t", "u", "v"} {
+			c.create(name, 1)
+			c.inSync(name, 0)
+		}
+		c.cut(2, true)
+		c.cut(3, true)
+		first := c.leader("t", 0)
+		req := kmsg.NewPtrProduceRequest()
+		req.Version, req.Acks, req.TimeoutMillis = 10, -1, 20_000 // by when the two have left the in-sync sets
+		for _, name := range []string{"t", "u", "v"} {
+			req.Topics = append(req.Topics, kmsg.ProduceRequestTopic{
+				Topic: name, Partitions: []kmsg.ProduceRequestTopicPartition{{Records: batch("a")}},
+			})
+		}
+		answered := make(chan *kmsg.ProduceResponse, 1)
+		c.running.Go(func() {
+			n := &node{t: c.t, broker: first.b, conn: &Conn{ID: "client", Listener: "PLAINTEXT"}}
+			answered <- call[*kmsg.ProduceResponse](n, req)
+		})
+		select {
+		case resp := <-answered:
+			for _, topic := range resp.Topics {
+				wantCode(t, topic.Topic, topic.Partitions[0].ErrorCode, wire.NotEnoughReplicasAfterAppend)
+			}
+		case <-time.After(21 * time.Second):
+			t.Error("no answer though the timeout is over")
+			c.cut(2, false)
+			c.cut(3, false)
+			<-answered
+		}
+	})
+}
+
 func TestFollowersBeginWhereTheLeaderBegins(t *testing.T) {
 	runTrio(t, func(c *trio) {
 		c.create("t", 1)
