@@ -42,6 +42,7 @@ type node struct {
 	conn   *Conn
 	client string // client id of the requests
 	lives  byte   // how often it was started
+	epoch  int64  // of its registration
 }
 
 // clock is a wall clock that a test can move.
@@ -131,12 +132,15 @@ func (n *node) register() {
 	req := kmsg.NewPtrBrokerRegistrationRequest()
 	req.BrokerID, req.ClusterID, req.IncarnationID = 1, "cluster", [16]byte{1, n.lives}
 	req.Listeners = []kmsg.BrokerRegistrationRequestListener{{Name: "PLAINTEXT", Host: "localhost", Port: 9092}}
+	req.LogDirs = [][16]byte{n.dir.DirectoryID()}
+	controller.SetLastEpoch(req, n.epoch)
 	resp, err := n.quorum.Do(n.t.Context(), req)
 	must(n.t, resp, err)
 	if code := resp.(*kmsg.BrokerRegistrationResponse).ErrorCode; code != 0 {
 		n.t.Fatalf("register: %v", wire.Error(code))
 	}
-	n.unfence(resp.(*kmsg.BrokerRegistrationResponse).BrokerEpoch)
+	n.epoch = resp.(*kmsg.BrokerRegistrationResponse).BrokerEpoch
+	n.unfence(n.epoch)
 }
 
 func (n *node) unfence(epoch int64) {

@@ -29,7 +29,7 @@ func (m *Machine) registerBroker(nowMs int64, img *cluster.Image, req *kmsg.Brok
 	case known && old.Incarnation == req.IncarnationID:
 		resp.BrokerEpoch = old.Epoch
 		m.sessions.heard(old.ID, old.Epoch, nowMs)
-	case known && m.sessions.valid(old, nowMs) && !succeeds(old, req):
+	case known && m.sessions.lasts(old, nowMs) && !succeeds(old, req):
 		resp.ErrorCode = wire.DuplicateBrokerRegistration.Code()
 	default:
 		b := registration(req, img.NextBrokerEpoch())

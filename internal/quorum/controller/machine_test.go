@@ -45,6 +45,35 @@ func TestElectedFinishesWhatAnotherHasLeft(t *testing.T) {
 	}
 }
 
+// TestElectedKeepsBrokersTheirPlaces has another node ask for a broker's place, which has been refused by the last controller, before
+// the next one has heard of anybody or looked at the time.
+func TestElectedKeepsBrokersTheirPlaces(t *testing.T) {
+	w := newWorld(t, Config{SessionTimeoutMs: 9000})
+	for _, line := range []string{"register id=1 dirs=1", "heartbeat id=1 epoch=0", "register id=2 dirs=2", "create name=t assign=1-2"} {
+		w.run(strings.Fields(line))
+	}
+	asks := func(id int) string {
+		return w.run(strings.Fields(fmt.Sprintf("register id=%d dirs=9%d run=2", id, id)))[0]
+	}
+	w.m.Elected()
+	if got := asks(1); got != "DUPLICATE_BROKER_REGISTRATION epoch -1" {
+		t.Errorf("in the place of a broker that has not spoken to this controller yet: %s", got)
+	}
+	if got := asks(2); got != "OK epoch 2" {
+		t.Errorf("in the place of one that is fenced: %s", got)
+	}
+	for range 8 {
+		w.run(strings.Fields("clock ms=1000"))
+		if got := asks(1); got != "DUPLICATE_BROKER_REGISTRATION epoch -1" {
+			t.Fatalf("within its session: %s", got)
+		}
+	}
+	w.run(strings.Fields("clock ms=1000"))
+	if got := asks(1); got != "OK epoch 3" {
+		t.Errorf("after its session: %s", got)
+	}
+}
+
 // TestLostIsAnExpiredSession has the same happen to two clusters, in one of which a broker's session ends early and in the other
 // by its silence: what is changed is the same, whatever is in sync and eligible, and with flush=os.
 func TestLostIsAnExpiredSession(t *testing.T) {

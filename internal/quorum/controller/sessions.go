@@ -103,6 +103,15 @@ func (s *sessions) valid(b cluster.Broker, nowMs int64) bool {
 	return ok && h.epoch == b.Epoch && nowMs-h.atMs < s.timeoutMs
 }
 
+// lasts tells whether a broker may live, so that another run has to wait: also one that has not spoken to this controller, before
+// which others may have asked for its place for long. One that was fenced has lost its session to an earlier controller.
+func (s *sessions) lasts(b cluster.Broker, nowMs int64) bool {
+	if b.Fenced {
+		return s.valid(b, nowMs)
+	}
+	return !s.expired(b, nowMs)
+}
+
 // expired tells whether a broker has been silent for too long. One that was never heard of begins its session now.
 func (s *sessions) expired(b cluster.Broker, nowMs int64) bool {
 	if h, ok := s.heardMs[b.ID]; !ok || h.epoch != b.Epoch {

@@ -52,8 +52,11 @@ func (c control) register(img *cluster.Image, id cluster.NodeID, stopped bool) (
 	req.BrokerID, req.ClusterID, req.PreviousBrokerEpoch = id, clusterID, -1
 	req.IncarnationID = cluster.UUID{0: byte(id), 15: byte(img.NextBrokerEpoch() + 1)}
 	req.LogDirs = [][16]byte{{0: 1, 15: byte(id)}}
-	if old, ok := img.Broker(id); ok && stopped {
-		req.PreviousBrokerEpoch = old.Epoch
+	if old, ok := img.Broker(id); ok {
+		controller.SetLastEpoch(req, old.Epoch) // its directory knows
+		if stopped {
+			req.PreviousBrokerEpoch = old.Epoch
+		}
 	}
 	l := kmsg.NewBrokerRegistrationRequestListener()
 	l.Name, l.Host, l.Port = "PLAINTEXT", "h", 9092
