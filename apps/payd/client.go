@@ -1,6 +1,7 @@
 package payd
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -101,39 +102,73 @@ func (s seenOrigins) again(o origin) bool {
 	return false
 }
 
-// readAll reads the partitions of topic from their offsets to their ends as of now.
+// readAll reads the partitions of topic from their offsets to their ends as of now. It fails rather than read less: a log
+// that does not answer must not pass for one that ends.
 func readAll(ctx context.Context, config *Config, topic string, from map[int32]int64, each func(*kgo.Record)) error {
 	ends, err := unread(ctx, config, topic, from)
 	if err != nil || len(ends) == 0 {
 		return err
 	}
+	next := make(map[int32]int64)
 	starts := make(map[int32]kgo.Offset)
 	for p := range ends {
+		next[p] = from[p]
 		starts[p] = kgo.NewOffset().At(from[p])
 	}
+	// A topic may end with what transactions leave: it is no record of ours, and an end all the same.
 	client, err := config.newClient("read", kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: starts}),
-		kgo.FetchMaxWait(readWait))
+		kgo.FetchMaxWait(readWait), kgo.KeepControlRecords())
 	if err != nil {
 		return err
 	}
 	defer client.Close()
-	for len(ends) > 0 {
+	for silent := 0; len(ends) > 0; {
 		fetches, err := pollOnce(ctx, client, 4*readWait)
 		if err != nil {
 			return err
 		}
-		if fetches.Empty() {
-			return nil // compaction or retention has taken the last records
+		if !fetches.Empty() {
+			silent = 0
+			fetches.EachRecord(func(r *kgo.Record) {
+				end, open := ends[r.Partition]
+				if open && r.Offset < end && !r.Attrs.IsControl() {
+					each(r)
+				}
+				next[r.Partition] = r.Offset + 1
+				if open && r.Offset+1 >= end {
+					delete(ends, r.Partition)
+					client.PauseFetchPartitions(map[string][]int32{topic: {r.Partition}}) // it may grow for ever
+				}
+			})
+			continue
 		}
-		fetches.EachRecord(func(r *kgo.Record) {
-			end, open := ends[r.Partition]
-			if open && r.Offset < end {
-				each(r)
-			}
-			if r.Offset+1 >= end {
-				delete(ends, r.Partition)
-			}
-		})
+		if silent++; silent > silentPollsMax {
+			return fmt.Errorf("payd: read %s: %d partitions are not read to their ends, and nothing more comes", topic, len(ends))
+		}
+		if err := forgetRead(ctx, config, topic, next, ends); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// silentPollsMax is how many polls in a row may bring nothing of what the log says that it has: about half a minute.
+const silentPollsMax = 15
+
+// forgetRead drops from ends the partitions that hold nothing any more between next and their end: retention has taken it.
+func forgetRead(ctx context.Context, config *Config, topic string, next, ends map[int32]int64) error {
+	open := make(map[int32]int64)
+	for p := range ends {
+		open[p] = next[p]
+	}
+	left, err := unread(ctx, config, topic, open)
+	if err != nil {
+		return err
+	}
+	for p := range open {
+		if _, more := left[p]; !more {
+			delete(ends, p)
+		}
 	}
 	return nil
 }
@@ -148,7 +183,8 @@ func pollOnce(ctx context.Context, client *kgo.Client, atMost time.Duration) (kg
 	return fetches, fetchError(ctx, fetches)
 }
 
-// unread returns the ends of those partitions in from that hold records at or after their offset.
+// unread returns the ends of those partitions in from that hold records at or after their offset. Partitions that the topic
+// does not have hold none.
 func unread(ctx context.Context, config *Config, topic string, from map[int32]int64) (map[int32]int64, error) {
 	client, err := config.newClient("offsets")
 	if err != nil {
@@ -164,11 +200,20 @@ func unread(ctx context.Context, config *Config, topic string, from map[int32]in
 	if err != nil {
 		return nil, fmt.Errorf("payd: end offsets of %s: %w", topic, err)
 	}
+	return unreadOf(topic, from, starts, listed)
+}
+
+// unreadOf compares offsets with what the log has listed. A partition of which it cannot tell is an error: taken for an
+// empty one it would be begun anew, and what is made of it would replace what was.
+func unreadOf(topic string, from map[int32]int64, starts, listed kadm.ListedOffsets) (map[int32]int64, error) {
 	ends := make(map[int32]int64)
 	for p, at := range from {
-		start, _ := starts.Lookup(topic, p)
-		end, ok := listed.Lookup(topic, p)
-		if ok && end.Err == nil && end.Offset > max(at, start.Offset) {
+		start, end := starts[topic][p], listed[topic][p]
+		// Under -1 stands what is wrong with the topic.
+		if err := cmp.Or(starts[topic][-1].Err, listed[topic][-1].Err, start.Err, end.Err); err != nil {
+			return nil, fmt.Errorf("payd: offsets of %s/%d: %w", topic, p, err)
+		}
+		if end.Offset > max(at, start.Offset) {
 			ends[p] = end.Offset
 		}
 	}
