@@ -155,11 +155,13 @@ func jsonRecord(topic string, partition int32, key string, v any) *kgo.Record {
 
 func (w *analyticsWork) settle(now time.Time, last bool) (out, then []*kgo.Record) {
 	out = w.flushSilent(now)
-	if last || now.Sub(w.scored) >= w.config.paces.scoreEvery {
+	save := last || now.Sub(w.saved) >= w.config.paces.stateEvery
+	// A state is not saved before the scores that it leads to: who reads it back does not know that they are missing.
+	if save || now.Sub(w.scored) >= w.config.paces.scoreEvery {
 		w.scored = now
 		out = append(out, w.scores()...)
 	}
-	if last || now.Sub(w.saved) >= w.config.paces.stateEvery {
+	if save {
 		w.saved = now
 		then = w.states()
 	}
