@@ -3,6 +3,7 @@ package payd
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/logbahn/logbahn/apps/payd/trip"
@@ -65,7 +66,16 @@ func (w *cleanWork) end(partitions []int32) {
 	}
 }
 
-// deadLetter keeps the bytes of a refused record, with the reason and where they came from.
+// What a dead letter keeps at most. A batch may hold, compressed, what is more than a batch of ours may be: a letter that
+// cannot be written would stop the stage at this record for ever.
+const (
+	deadValueBytesMax  = 512 << 10
+	deadKeyBytesMax    = 4 << 10
+	deadDetailBytesMax = 4 << 10
+)
+
+// deadLetter keeps the bytes of a refused record, with the reason and where they came from. Of very long ones it keeps the
+// beginning, and says so; the whole stands where they came from.
 func deadLetter(r *kgo.Record, err error, device string) *kgo.Record {
 	reason, detail := trip.ReasonMalformed, err.Error()
 	if rejection := (*trip.Rejection)(nil); errors.As(err, &rejection) {
@@ -75,8 +85,12 @@ func deadLetter(r *kgo.Record, err error, device string) *kgo.Record {
 	if device == "" {
 		key = r.Key
 	}
+	detail = detail[:min(len(detail), deadDetailBytesMax)]
+	if len(r.Value) > deadValueBytesMax {
+		detail = fmt.Sprintf("%s; the first %d bytes", detail, deadValueBytesMax)
+	}
 	return &kgo.Record{
-		Topic: topicDead, Partition: r.Partition, Key: key, Value: r.Value,
+		Topic: topicDead, Partition: r.Partition, Key: key[:min(len(key), deadKeyBytesMax)], Value: r.Value[:min(len(r.Value), deadValueBytesMax)],
 		Headers: []kgo.RecordHeader{
 			headerOf(headerReason, string(reason)), headerOf(headerDetail, detail), originOf(r).header(),
 		},

@@ -14,7 +14,7 @@ import (
 const (
 	topicRaw     = "telematics"       // what devices send, as they send it
 	topicClean   = "telematics.clean" // canonical records
-	topicDead    = "telematics.dlq"   // what was refused: the raw bytes, with the reason in headers
+	topicDead    = "telematics.dlq"   // what was refused: the raw bytes as far as there is room, with the reason in headers
 	topicEvents  = "driving-events"
 	topicScores  = "driver-scores" // habit.Summary, the newest per driver
 	topicQuotes  = "premiums"      // premium.Quote, the newest per driver
