@@ -1,6 +1,8 @@
 package payd
 
 import (
+	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
@@ -17,5 +19,20 @@ func TestScoresComeBeforeTheirState(t *testing.T) {
 	out, then := w.settle(now, false)
 	if len(out) != 1 || out[0].Topic != topicScores || len(then) != 2 || then[0].Topic != topicState {
 		t.Errorf("the state is written as %d records, behind %d", len(then), len(out))
+	}
+}
+
+// TestNoScoreEndsPricing prices what nobody's driving leads to.
+func TestNoScoreEndsPricing(t *testing.T) {
+	w := pricingWork{slog.New(slog.DiscardHandler)}
+	for part, want := range map[string]int{`{"score":50,"weight":0.2}`: 1, `{"score":-1e6,"weight":0.2}`: 0, `{"score":-1e308,"weight":1e308}`: 0} {
+		parts := strings.Repeat(","+part, 5)[1:]
+		score := `{"device_id":"a","days":1,"window":{"m":1e9},"parts":[` + parts + `]}`
+		if quotes := w.take(&kgo.Record{Topic: topicScores, Value: []byte(score)}); len(quotes) != want {
+			t.Errorf("%s: %d premiums, want %d", part, len(quotes), want)
+		}
+	}
+	if quotes := w.take(&kgo.Record{Topic: topicScores, Value: []byte(`{"days":-30,"window":{"m":1e308},"parts":[{},{},{},{},{}]}`)}); len(quotes) != 0 {
+		t.Errorf("%d premiums of a negative span", len(quotes))
 	}
 }

@@ -25,5 +25,9 @@ func (w pricingWork) take(r *kgo.Record) []*kgo.Record {
 		return nil
 	}
 	quote := premium.Price(&s)
+	if !quote.Finite() { // anybody may write scores
+		w.log.Error("score gives no premium", "driver", string(r.Key), "partition", r.Partition, "offset", r.Offset)
+		return nil
+	}
 	return []*kgo.Record{jsonRecord(topicQuotes, r.Partition, s.Device, &quote)}
 }

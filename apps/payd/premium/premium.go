@@ -31,6 +31,15 @@ type Quote struct {
 	Factors    []Factor `json:"factors"`
 }
 
+// Finite tells whether all of it are numbers. What is made of a score that no driving leads to may have none.
+func (q *Quote) Finite() bool {
+	all := q.Score + q.KmYear
+	for _, f := range q.Factors {
+		all += f.Factor
+	}
+	return !math.IsNaN(all) && !math.IsInf(all, 0)
+}
+
 // BaseEUR is the premium of an ordinary driver, EUR a year.
 func BaseEUR() float64 { return baseFrequency.Value * severity.Value * (1 + expenses.Value) }
 
