@@ -40,9 +40,10 @@ type seen struct {
 }
 
 // Check marks r's position where it is not fit for distance, and decides what becomes of it. receivedMs is when the
-// log took the message. The error is a [*Rejection].
+// log took the message; negative where it does not say, as of clients of old on a topic that somebody else made: then no
+// time is ahead of it. The error is a [*Rejection].
 func (c *Cleaner) Check(r *Record, receivedMs int64) (Verdict, error) {
-	if r.TimeMs-receivedMs > futureMsMax {
+	if receivedMs >= 0 && r.TimeMs-receivedMs > futureMsMax {
 		return Accepted, reject(ReasonFuture, "%d hours ahead", (r.TimeMs-receivedMs)/3600_000)
 	}
 	markPosition(r)
@@ -50,7 +51,7 @@ func (c *Cleaner) Check(r *Record, receivedMs int64) (Verdict, error) {
 	if err != nil {
 		return Accepted, err
 	}
-	r.ReceivedMs = receivedMs
+	r.ReceivedMs = max(receivedMs, 0)
 	device := c.devices[r.Device]
 	if device == nil {
 		device = &recent{}

@@ -92,3 +92,14 @@ func TestCleaner(t *testing.T) {
 		t.Error("null island counts as a place")
 	}
 }
+
+// A log that does not say when it took a message says nothing against its time.
+func TestCleanerWithoutATimeOfTheLog(t *testing.T) {
+	r := Record{Version: Version, Device: "a", TimeMs: 1_431_648_493_000}
+	if v, err := NewCleaner().Check(&r, -1); v != Accepted || err != nil {
+		t.Errorf("verdict %d, %v", v, err)
+	}
+	if err := r.Validate(); err != nil {
+		t.Errorf("what the next stage says of it: %v", err)
+	}
+}
