@@ -2,6 +2,8 @@ package trip
 
 import (
 	"math/rand/v2"
+	"slices"
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -101,5 +103,30 @@ func TestCleanerWithoutATimeOfTheLog(t *testing.T) {
 	}
 	if err := r.Validate(); err != nil {
 		t.Errorf("what the next stage says of it: %v", err)
+	}
+}
+
+// As many of the longest records as may wait for earlier ones fit into one record of the log, in which they are saved.
+func TestWhatWaitsFits(t *testing.T) {
+	const worst = "<" // six bytes of JSON
+	longest := Record{Version: Version, Device: strings.Repeat("x", deviceLenMax), TimeMs: 1, Drive: strings.Repeat(worst, textLenMax),
+		Source: strings.Repeat(worst, textLenMax), Quality: slices.Repeat([]string{strings.Repeat(worst, markLenMax)}, qualityMax)}
+	number := -1.0 / 3
+	for _, value := range []**float64{&longest.Lat, &longest.Lon, &longest.AccLong, &longest.AccLat, &longest.AltM} {
+		*value = &number
+	}
+	if err := longest.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	b, err := longest.AppendJSON(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if all := len(b) * heldMax; all > 900_000 {
+		t.Errorf("%d records of %d bytes are %d", heldMax, len(b), all)
+	}
+	longest.Quality[0] += "<"
+	if longest.Validate() == nil {
+		t.Error("a longer mark is taken")
 	}
 }

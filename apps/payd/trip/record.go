@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 )
 
 // Version is the version of the canonical JSON record; the text line of 2015 counts as version 0.
@@ -21,7 +22,8 @@ const (
 	AccelMps2Max  = 100.0
 	OdometerMax   = 1e10 // metres
 	deviceLenMax  = 64
-	qualityMax    = 8
+	qualityMax    = 8  // marks
+	markLenMax    = 32 // of one
 	textLenMax    = 64
 	yearMsMax     = 4102444800000 // 2100-01-01: later times are a broken clock
 	standardMps2  = 9.80665       // one g
@@ -83,7 +85,7 @@ func (r *Record) Validate() error {
 		return reject(ReasonSpeed, "%v m/s is outside 0 to %v", r.SpeedMps, SpeedMpsMax)
 	case r.Seq < 0 || r.ReceivedMs < 0:
 		return reject(ReasonValue, "negative seq or rx_ms")
-	case len(r.Drive) > textLenMax || len(r.Source) > textLenMax || len(r.Quality) > qualityMax:
+	case len(r.Drive) > textLenMax || len(r.Source) > textLenMax || !validMarks(r.Quality):
 		return reject(ReasonValue, "drive, source or quality is too long")
 	}
 	if err := r.validatePosition(); err != nil {
@@ -121,6 +123,11 @@ func (r *Record) validateSensors() error {
 		}
 	}
 	return nil
+}
+
+// validMarks bounds what a record holds: hundreds of them wait in a driver's state, which is one record of the log.
+func validMarks(marks []string) bool {
+	return len(marks) <= qualityMax && !slices.ContainsFunc(marks, func(mark string) bool { return len(mark) > markLenMax })
 }
 
 // within is false for NaN too.
