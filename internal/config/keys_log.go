@@ -163,7 +163,7 @@ var logKeys = []Def{
 	{Name: "replica.fetch.wait.max.ms", Type: Int, Default: "500",
 		Doc: "How long a leader waits for bytes before it answers a follower."},
 	{Name: "replica.high.watermark.checkpoint.interval.ms", Type: Long, Default: "5000", Class: NoEffect,
-		Doc: "How often high watermarks are written down. Logbahn does so with the recovery points."},
+		Doc: "How often high watermarks are written down. Logbahn does so every five seconds."},
 	{Name: "replica.lag.time.max.ms", Type: Long, Default: "30000",
 		Doc: "A follower that has not caught up for this long is out of sync."},
 	{Name: "replica.selector.class", Type: String, Unset: true, Class: NoEffect,

@@ -18,7 +18,7 @@ var serverKeys = []Def{
 	{Name: "broker.session.timeout.ms", Type: Int, Default: "9000",
 		Doc: "After this long without a heartbeat the controller takes a broker for dead."},
 	{Name: "connections.max.idle.ms", Type: Long, Default: "600000",
-		Doc: "A connection without a request for this long is closed."},
+		Doc: "A connection without a request for this long is closed. Below 0 none is."},
 	{Name: "controlled.shutdown.enable", Type: Boolean, Default: "true",
 		Doc: "Whether a broker hands over its partitions before it stops."},
 	{Name: "controller.listener.names", Type: List, Default: "CONTROLLER",

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"math"
 	"net"
 	"testing"
 	"time"
@@ -41,4 +42,35 @@ func TestConnectionLimitsChangeWhileTheNodeRuns(t *testing.T) {
 	waitUntil(t, func() bool { return !admitted() })
 	set("100")
 	waitUntil(t, admitted)
+}
+
+// TestTimesThatMeanNever: Kafka's settings of milliseconds take numbers that no Duration holds.
+func TestTimesThatMeanNever(t *testing.T) {
+	const century = 100 * 365 * 24 * time.Hour
+	for ms, want := range map[int64]time.Duration{0: 0, 1: time.Millisecond, -1: -time.Millisecond, 86_400_000: 24 * time.Hour} {
+		if got := milliseconds(ms); got != want {
+			t.Errorf("%d ms: %v", ms, got)
+		}
+	}
+	if got := milliseconds(math.MaxInt64); got < century {
+		t.Errorf("the most milliseconds: %v", got)
+	}
+	if got := milliseconds(math.MinInt64); got > -century {
+		t.Errorf("the least milliseconds: %v", got)
+	}
+	for _, value := range []string{"9223372036854775807", "-1"} {
+		n, _ := startListening(t, "connections.max.idle.ms", value, "replica.lag.time.max.ms", "9223372036854775807",
+			"log.retention.check.interval.ms", "9223372036854775807")
+		if got := idleTimeout(n.broker.Network); got < century {
+			t.Errorf("connections.max.idle.ms=%s: %v", value, got)
+		}
+		c, err := net.Dial("tcp", n.Addr())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := describeCluster(c); err != nil {
+			t.Errorf("connections.max.idle.ms=%s: %v", value, err)
+		}
+		_ = c.Close()
+	}
 }

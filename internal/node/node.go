@@ -228,7 +228,20 @@ func (n *Node) cleanerInterval() time.Duration {
 	return milliseconds(n.broker.Logs.CleanerBackoffMs)
 }
 
-func milliseconds(ms int64) time.Duration { return time.Duration(ms) * time.Millisecond }
+// milliseconds returns a time of the settings. What Kafka's milliseconds hold and a Duration does not, as where somebody means
+// never, is the longest that it does.
+func milliseconds(ms int64) time.Duration {
+	const most = math.MaxInt64 / int64(time.Millisecond)
+	return time.Duration(max(-most, min(ms, most))) * time.Millisecond
+}
+
+// idleTimeout returns after how long a silent connection is closed: below 0 never, as in Kafka.
+func idleTimeout(n config.Network) time.Duration {
+	if n.ConnectionIdleMs < 0 {
+		return milliseconds(math.MaxInt64)
+	}
+	return milliseconds(n.ConnectionIdleMs)
+}
 
 // replication is how this broker's followers fetch. No wait, no pause and no least size are a millisecond and a byte: else
 // a follower that has everything, or fails, would ask as fast as it can.

@@ -199,7 +199,7 @@ func (n *Node) accepting(s *serving) error {
 		Name:            s.Name,
 		RequestBytesMax: int(network.RequestBytesMax),
 		BudgetBytes:     max(network.QueuedRequestBytesMax, 0),
-		IdleTimeout:     milliseconds(max(network.ConnectionIdleMs, 0)),
+		IdleTimeout:     idleTimeout(network),
 		Log:             n.log,
 	})
 	if err != nil {
