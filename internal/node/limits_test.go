@@ -8,6 +8,8 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/logbahn/logbahn/internal/config"
 )
 
 // TestConnectionLimitsChangeWhileTheNodeRuns: max.connections.per.ip is one of the keys that a client can set.
@@ -57,6 +59,16 @@ func TestTimesThatMeanNever(t *testing.T) {
 	}
 	if got := milliseconds(math.MinInt64); got > -century {
 		t.Errorf("the least milliseconds: %v", got)
+	}
+	for minutes, want := range map[int32]time.Duration{1: time.Minute, 10_080: 7 * 24 * time.Hour} {
+		if got := groupConfig(config.Broker{Offsets: config.Offsets{RetentionMinutes: minutes}}).OffsetsRetention; got != want {
+			t.Errorf("offsets.retention.minutes=%d: %v", minutes, got)
+		}
+	}
+	for _, minutes := range []int32{200_000_000, math.MaxInt32} {
+		if got := groupConfig(config.Broker{Offsets: config.Offsets{RetentionMinutes: minutes}}).OffsetsRetention; got < century {
+			t.Errorf("offsets.retention.minutes=%d: offsets are kept for %v", minutes, got)
+		}
 	}
 	for _, value := range []string{"9223372036854775807", "-1"} {
 		n, _ := startListening(t, "connections.max.idle.ms", value, "replica.lag.time.max.ms", "9223372036854775807",

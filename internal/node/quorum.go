@@ -131,7 +131,7 @@ func groupConfig(b config.Broker) group.Config {
 		SessionTimeoutMax:      milliseconds(int64(b.Groups.SessionTimeoutMaxMs)),
 		SizeMax:                int(b.Groups.SizeMax),
 		OffsetMetadataMax:      int(b.Offsets.MetadataBytesMax),
-		OffsetsRetention:       time.Duration(b.Offsets.RetentionMinutes) * time.Minute,
+		OffsetsRetention:       milliseconds(int64(b.Offsets.RetentionMinutes) * time.Minute.Milliseconds()),
 		RetentionCheckInterval: milliseconds(b.Offsets.RetentionCheckIntervalMs),
 	}
 }
