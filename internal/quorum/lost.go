@@ -39,6 +39,6 @@ func (q *Quorum) lose(l Loss) {
 		return
 	}
 	q.takeWaiting(requestsBeforeTick)
-	q.cfg.Machine.Lost(q.now().UnixMilli(), s.proposed, l.Broker, l.BrokerEpoch, l.Silent.Milliseconds())
+	q.cfg.Machine.Lost(q.machineMs(), s.proposed, l.Broker, l.BrokerEpoch, l.Silent.Milliseconds())
 	q.tickMachine()
 }

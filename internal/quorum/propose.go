@@ -41,7 +41,7 @@ func (q *Quorum) handle(r *request) {
 	if q.handleMembers(r) {
 		return
 	}
-	resp, changes := q.cfg.Machine.Handle(q.now().UnixMilli(), s.proposed, r.req)
+	resp, changes := q.cfg.Machine.Handle(q.machineMs(), s.proposed, r.req)
 	if len(changes) == 0 {
 		q.answerNow(r, resp)
 		return

@@ -85,7 +85,7 @@ type Config struct {
 	TickInterval  time.Duration // 20 ms when 0; a voter that is alone does not tick
 	SnapshotBytes int64         // a snapshot is taken after so many bytes of entries; 4 MiB when 0
 
-	Now    func() time.Time // time.Now when nil
+	Now    func() time.Time // the wall clock, which may jump: the machine is not told the time by it; time.Now when nil
 	Logger *slog.Logger     // discarded when nil
 }
 
@@ -100,6 +100,7 @@ type Quorum struct {
 	cfg     Config
 	log     *slog.Logger
 	now     func() time.Time
+	begun   time.Time
 	storage *storage
 	raft    *raft.RawNode
 
@@ -133,7 +134,7 @@ type Quorum struct {
 // Open reads what is stored, joins the quorum, and starts the goroutines. A voter that is alone leads at once.
 func Open(cfg Config) (*Quorum, error) {
 	q := &Quorum{
-		cfg: cfg, log: cfg.Logger, now: cfg.Now,
+		cfg: cfg, log: cfg.Logger, now: cfg.Now, begun: time.Now(),
 		requests:  make(chan *request, requestsQueued),
 		inbox:     make(chan *pb.Message, messagesQueued),
 		snapshots: make(chan snapshotResult, 1),

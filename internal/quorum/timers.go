@@ -65,6 +65,10 @@ func (q *Quorum) watchesBrokers() bool {
 	return false
 }
 
+// machineMs is the time as the machine is told it, by the monotonic clock. Brokers rely on a session as long as it was agreed
+// on: a wall clock that is set ahead on the way would end it for the controller alone.
+func (q *Quorum) machineMs() int64 { return q.begun.UnixMilli() + time.Since(q.begun).Milliseconds() }
+
 const (
 	// tickChangesMax is how many changes one turn of the loop proposes for the machine. Where brokers fall silent by the
 	// hundred there are far more, and while they are made, committed and stored, everybody else is to be heard.
@@ -90,7 +94,7 @@ func (q *Quorum) tickMachine() {
 			return
 		}
 		var changes []cluster.Change
-		changes, more = q.cfg.Machine.Tick(q.now().UnixMilli(), s.proposed)
+		changes, more = q.cfg.Machine.Tick(q.machineMs(), s.proposed)
 		if len(changes) == 0 {
 			return
 		}

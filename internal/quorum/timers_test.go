@@ -2,7 +2,9 @@ package quorum
 
 import (
 	"slices"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -49,5 +51,35 @@ func TestTickLetsOthersIn(t *testing.T) {
 	}
 	if len(v.q.again) != 1 {
 		t.Error("what is left is not gone on with")
+	}
+}
+
+// timekeeper is a machine that notes what time it was told first and last.
+type timekeeper struct {
+	configurer
+	firstMs, lastMs atomic.Int64
+}
+
+func (m *timekeeper) Handle(nowMs int64, img *cluster.Image, req kmsg.Request) (kmsg.Response, []cluster.Change) {
+	m.firstMs.CompareAndSwap(0, nowMs)
+	m.lastMs.Store(nowMs)
+	return m.configurer.Handle(nowMs, img, req)
+}
+
+// TestMachineDoesNotSeeTheWallClockJump sets the clock ahead by less than a controller would take for time that it was away: the
+// sessions of brokers must not be shorter by that.
+func TestMachineDoesNotSeeTheWallClockJump(t *testing.T) {
+	m := &timekeeper{}
+	var ahead atomic.Int64
+	v := mustOpen(t, vfs.NewMem(), func(c *Config) {
+		c.Machine, c.Now = m, func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
+	})
+	defer v.close()
+	begin := time.Now()
+	do(t, v.q)
+	ahead.Store(int64(4 * time.Second))
+	do(t, v.q)
+	if told, passed := m.lastMs.Load()-m.firstMs.Load(), time.Since(begin).Milliseconds(); told < 0 || told > passed+1 {
+		t.Errorf("the machine was told that %d ms have passed, of %d", told, passed)
 	}
 }
