@@ -27,6 +27,10 @@ func controlled(t *testing.T, fsys vfs.FS, run byte, snapshotBytes int64) *voter
 	})
 	req := kmsg.NewPtrBrokerRegistrationRequest()
 	req.BrokerID, req.ClusterID, req.IncarnationID = 1, "c", [16]byte{run}
+	req.LogDirs = [][16]byte{v.self.DirectoryID}
+	if last, ran := v.q.Image().Broker(1); ran {
+		controller.SetLastEpoch(req, last.Epoch)
+	}
 	l := kmsg.NewBrokerRegistrationRequestListener()
 	l.Name, l.Host, l.Port = "PLAINTEXT", "localhost", 9092
 	req.Listeners = append(req.Listeners, l)
