@@ -23,7 +23,9 @@ type Config struct {
 	// Lead returns the log of a partition that this broker leads now. It must neither wait nor call the coordinator. Its error says why there is none.
 	// LedBy makes one.
 	Lead func(partition int32) (Log, error)
-	// Topics is what exists in the cluster. ImageTopics is one.
+	// Topics is what exists in the cluster, by an image no older than the one by which Lead's logs are led: the log of a new
+	// leader may have offsets of any topic that was there when its predecessor led, and those of a topic that does not
+	// exist are removed when it is loaded. ImageTopics is one.
 	Topics Topics
 
 	LoadPatience  time.Duration    // how long requests wait for a shard that loads; default 250 ms, negative for not at all

@@ -32,7 +32,7 @@ func startNode(t *testing.T, fs *vfs.Mem, image *cluster.Image) *node {
 	n.set = partition.NewSet(partition.Config{NodeID: 1, Dir: dir})
 	n.set.Apply(image, cluster.Diff(nil, image))
 	current := func() *cluster.Image { return n.image }
-	n.fixture = &fixture{Groups: New(Config{Partitions: ImagePartitions(current), Lead: LedBy(n.set), Topics: ImageTopics(current)})}
+	n.fixture = &fixture{Groups: New(Config{Partitions: ImagePartitions(current), Lead: LedBy(n.set), Topics: ImageTopics(n.set.Image)})}
 	return n
 }
 
@@ -101,6 +101,35 @@ func TestOnRealPartitions(t *testing.T) {
 
 	n.change(t, cluster.DeleteTopic{ID: cluster.UUID{8}})
 	expect(t, n.fetch(ctx, "t", 1), "NOT_COORDINATOR")
+	n.stop(t)
+}
+
+// TestLoadsByTheImageThatItLeadsBy: a broker that was far behind, and is sent a snapshot of the metadata, hears in one image of a
+// topic and of leading the group that has committed offsets of it. It leads before that image is the one of its Metadata.
+func TestLoadsByTheImageThatItLeadsBy(t *testing.T) {
+	ctx := t.Context()
+	led := cluster.Partition{Replicas: []cluster.NodeID{1}, ISR: []cluster.NodeID{1}, Leader: 1}
+	topic := func(name string, id byte) cluster.CreateTopic {
+		return cluster.CreateTopic{Topic: cluster.Topic{Name: name, ID: cluster.UUID{id}, Partitions: []cluster.Partition{led}}}
+	}
+	broker := cluster.RegisterBroker{Broker: cluster.Broker{ID: 1, Epoch: 1}}
+	n := startNode(t, vfs.NewMem(), cluster.NewImage("c"))
+	n.change(t, broker, topic(OffsetsTopic, 8))
+	behind := n.image
+	n.change(t, topic("t", 9))
+	expect(t, n.commit(ctx, "t", 0, 3), "ok")
+
+	broker.Broker.Epoch = 2 // a new registration is a new leader epoch
+	next, delta, err := n.image.Apply([]cluster.Change{broker}, n.image.Offset()+1, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n.image = behind
+	n.set.Apply(next, delta)
+	expect(t, n.fetch(ctx, "t", 0), "ok t-0=3 ok")
+	n.ImageApplied(DeletedTopics(delta))
+	n.image = next
+	expect(t, n.fetch(ctx, "t", 0), "ok t-0=3 ok")
 	n.stop(t)
 }
 

@@ -271,7 +271,7 @@ func (n *Node) openReplicas(context.Context) error {
 		Group:      groupConfig(n.broker),
 		Partitions: coordinator.ImagePartitions(n.quorum.Image),
 		Lead:       coordinator.LedBy(n.set),
-		Topics:     coordinator.ImageTopics(n.quorum.Image),
+		Topics:     coordinator.ImageTopics(n.set.Image),
 		Log:        n.log,
 	})
 	controller := cluster.NoLeader

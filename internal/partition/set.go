@@ -148,6 +148,10 @@ func (s *Set) Close() {
 	s.running.Wait()
 }
 
+// Image returns the latest image given to Apply, as soon as that has begun: it is no older than the one by which any replica
+// here leads. nil before the first.
+func (s *Set) Image() *cluster.Image { return s.image.Load() }
+
 // Get returns this broker's replica of a partition, offline ones included.
 func (s *Set) Get(topic string, index int32) (*Partition, bool) {
 	s.mu.RLock()
