@@ -18,6 +18,7 @@
 // Groups is closed. Its memory may then be ahead of the log, so all of it is thrown away, whoever waits is told to look
 // for the coordinator again, and the next request loads a new incarnation. Requests that come while a shard loads wait
 // for LoadPatience and are then refused with COORDINATOR_LOAD_IN_PROGRESS: there is never an answer from half a log.
+// Commits of offsets, which come all the time, are refused while too few replicas are in sync, and cost no shard.
 //
 // # Who was deposed and does not know it
 //

@@ -26,6 +26,8 @@ type fakePartition struct {
 	held     bool // flushes are held back
 	failing  int  // so many appends fail
 	broken   bool // waits fail
+	short    bool // too few replicas are in sync
+	loads    int  // how often all batches were asked for
 	unsure   bool // the broker is not confirmed
 	maxBytes int  // of a batch
 	gate     chan struct{}
@@ -95,6 +97,7 @@ func (l fakeLog) BatchBytesMax() int {
 func (l fakeLog) Batches() iter.Seq2[[]byte, error] {
 	l.p.mu.Lock()
 	batches, gate := slices.Clone(l.p.batches), l.p.loadGate
+	l.p.loads++
 	l.p.mu.Unlock()
 	return func(yield func([]byte, error) bool) {
 		for _, b := range batches {
@@ -122,6 +125,8 @@ func (l fakeLog) Append(batch []byte) (end int64, err error) {
 		case l.p.failing > 0:
 			l.p.failing--
 			err = errDisk
+		case l.p.short:
+			err = ErrUnavailable
 		case len(batch) > l.p.maxBytes:
 			err = errors.New("the batch is too large")
 		default:
@@ -136,6 +141,15 @@ func (l fakeLog) Append(batch []byte) (end int64, err error) {
 		}
 	})
 	return end, err
+}
+
+func (l fakeLog) MayAppend() error {
+	l.p.mu.Lock()
+	defer l.p.mu.Unlock()
+	if l.p.short {
+		return ErrUnavailable
+	}
+	return nil
 }
 
 func (l fakeLog) Confirmed() bool {

@@ -125,6 +125,24 @@ func TestFailedAppendForgetsWhatItHeld(t *testing.T) {
 	expect(t, f.fetch(ctx, "t", 0), "ok t-0=3 ok")
 }
 
+// While too few replicas are in sync consumers go on committing. The partition is not loaded anew for each of them.
+func TestCommitsBelowMinISRLoadNothing(t *testing.T) {
+	ctx := t.Context()
+	f := newFixture(t)
+	expect(t, f.commit(ctx, "t", 0, 1), "ok")
+	loads := f.log.loads
+	f.log.change(func() { f.log.short = true })
+	for range 3 {
+		expect(t, f.commit(ctx, "t", 0, 2), "COORDINATOR_NOT_AVAILABLE")
+		expect(t, f.fetch(ctx, "t", 0), "ok t-0=1 ok")
+	}
+	f.log.change(func() { f.log.short = false })
+	expect(t, f.commit(ctx, "t", 0, 3), "ok")
+	if f.log.loads != loads {
+		t.Fatalf("the partition was loaded %d times more", f.log.loads-loads)
+	}
+}
+
 // A log that fails after the append took the record: nobody may go on with what may not be durable.
 func TestFailedFlushUnloads(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

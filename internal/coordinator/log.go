@@ -21,6 +21,8 @@ type Log interface {
 	// Append writes one batch, patching its offset and epoch in place, and returns the offset after its last record. It
 	// fails when the epoch is over.
 	Append(batch []byte) (endOffset int64, err error)
+	// MayAppend returns the error with which Append would fail now, whatever the batch is; nil when that is not known.
+	MayAppend() error
 	// Wait returns when the high watermark has reached endOffset. It fails when the epoch is over, when the log fails, and
 	// with ctx's error.
 	Wait(ctx context.Context, endOffset int64) error

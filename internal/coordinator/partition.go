@@ -40,14 +40,23 @@ func (r replica) EndOffset() int64 { return r.partition.EndOffset() }
 
 func (r replica) BatchBytesMax() int { return int(r.partition.Settings().Log.MaxMessageBytes) }
 
+func (r replica) appendOptions() partition.AppendOptions {
+	return partition.AppendOptions{Origin: commitlog.Coordinator, LeaderEpoch: r.epoch, AllInSync: true}
+}
+
 func (r replica) Append(batch []byte) (endOffset int64, err error) {
-	a, err := r.partition.Append(batch, partition.AppendOptions{
-		Origin: commitlog.Coordinator, LeaderEpoch: r.epoch, AllInSync: true,
-	})
+	a, err := r.partition.Append(batch, r.appendOptions())
 	if err != nil {
 		return 0, logError("append", err)
 	}
 	return a.EndOffset(), nil
+}
+
+func (r replica) MayAppend() error {
+	if err := r.partition.MayAppend(r.appendOptions()); err != nil {
+		return logError("append", err)
+	}
+	return nil
 }
 
 func (r replica) Wait(ctx context.Context, endOffset int64) error {

@@ -1,6 +1,7 @@
 package coordinator
 
 import (
+	"errors"
 	"log/slog"
 	"sync"
 	"time"
@@ -132,10 +133,7 @@ func (s *shard) serve() error {
 // take handles the call and those that wait behind it.
 func (s *shard) take(c *call) error {
 	for taken := 1; ; taken++ {
-		s.lastID++
-		s.calls[s.lastID] = c
-		r := s.machine.Handle(s.cfg.Now(), group.Call{ID: s.lastID, Client: c.client, Request: c.request})
-		if err := s.apply(r); err != nil || taken == roundCallsMax {
+		if err := s.handle(c); err != nil || taken == roundCallsMax {
 			return err
 		}
 		select {
@@ -144,6 +142,20 @@ func (s *shard) take(c *call) error {
 			return nil
 		}
 	}
+}
+
+// handle gives a call to the machine. A commit that the log would not take is refused before that: to find out by the append
+// costs the shard, and while too few replicas are in sync every commit would have the whole partition loaded anew.
+func (s *shard) handle(c *call) error {
+	if _, commits := c.request.(*kmsg.OffsetCommitRequest); commits {
+		if err := s.log.MayAppend(); errors.Is(err, ErrUnavailable) {
+			c.answer <- answer{err: err}
+			return nil
+		}
+	}
+	s.lastID++
+	s.calls[s.lastID] = c
+	return s.apply(s.machine.Handle(s.cfg.Now(), group.Call{ID: s.lastID, Client: c.client, Request: c.request}))
 }
 
 // expire handles the deadlines that have passed.

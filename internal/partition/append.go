@@ -59,7 +59,13 @@ func (p *Partition) Append(batches []byte, o AppendOptions) (Appended, error) {
 	return a, nil
 }
 
-// admit returns the epoch to append under. The caller holds role.
+// MayAppend returns the error with which Append would refuse whatever it was given now, nil when it would look at it.
+func (p *Partition) MayAppend(o AppendOptions) error {
+	_, err := p.admit(o)
+	return err
+}
+
+// admit returns the epoch to append under. Who appends holds role.
 func (p *Partition) admit(o AppendOptions) (int32, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

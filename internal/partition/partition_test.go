@@ -275,6 +275,12 @@ func TestTooFewInSync(t *testing.T) {
 	if _, err := p.Append(batch("a"), AppendOptions{LeaderEpoch: AnyEpoch, AllInSync: true}); !errors.Is(err, ErrNotEnoughReplicas) {
 		t.Fatalf("append: %v, want ErrNotEnoughReplicas", err)
 	}
+	if err := p.MayAppend(AppendOptions{LeaderEpoch: AnyEpoch, AllInSync: true}); !errors.Is(err, ErrNotEnoughReplicas) {
+		t.Fatalf("may append: %v, want ErrNotEnoughReplicas", err)
+	}
+	if err := p.MayAppend(AppendOptions{LeaderEpoch: AnyEpoch}); err != nil {
+		t.Fatalf("may append without all: %v", err)
+	}
 	if p.EndOffset() != 0 {
 		t.Fatal("appended all the same")
 	}
