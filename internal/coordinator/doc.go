@@ -47,7 +47,7 @@
 //
 // All errors become Kafka's codes in replies:
 //
-//	NOT_COORDINATOR               the partition is not led here, or its log fails
+//	NOT_COORDINATOR               the partition is not led here, or its log fails, of which the reason is logged
 //	COORDINATOR_LOAD_IN_PROGRESS  the shard is loading (a Heartbeat is answered well instead, as by Kafka)
 //	COORDINATOR_NOT_AVAILABLE     there is no __consumer_offsets yet, too few replicas are in sync, or Groups is closed
 //	                              (NOT_COORDINATOR instead for OffsetFetch, of which old consumers expect nothing else)

@@ -58,8 +58,9 @@ type Groups struct {
 
 	mu struct {
 		sync.Mutex
-		shards map[int32]*shard
-		closed bool
+		shards   map[int32]*shard
+		failures map[int32]time.Time // when a partition's was told last
+		closed   bool
 	}
 }
 
@@ -68,6 +69,7 @@ func New(cfg Config) *Groups {
 	cfg.setDefaults()
 	g := &Groups{cfg: cfg}
 	g.mu.shards = make(map[int32]*shard)
+	g.mu.failures = make(map[int32]time.Time)
 	g.retain = time.AfterFunc(cfg.Group.RetentionCheckInterval, g.loadForRetention)
 	return g
 }
@@ -212,11 +214,32 @@ func (g *Groups) startLocked(partition int32, log Log) *shard {
 			<-former.gone // it could still be appending what the new one would not read
 		}
 		s.run()
-		g.mu.Lock()
-		defer g.mu.Unlock()
-		if g.mu.shards[partition] == s {
-			delete(g.mu.shards, partition)
+		if g.remove(s) {
+			g.cfg.Log.Error("the groups of a partition are not served: their log fails",
+				slog.Int("partition", int(partition)), slog.Any("err", s.cause))
 		}
 	})
 	return s
+}
+
+// failureAgain is how often a partition's failure is told: clients ask again at once, and each time it is loaded anew.
+const failureAgain = time.Minute
+
+// remove takes a shard out that has ended, and tells whether the reason is to be told: clients are only sent to look for another
+// coordinator, and find this one again. Whose epoch is over may read a log that is being cut.
+func (g *Groups) remove(s *shard) (tell bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.mu.shards[s.partition] == s {
+		delete(g.mu.shards, s.partition)
+	}
+	if log, err := g.cfg.Lead(s.partition); err != nil || log != s.log || !isFailure(s.cause) {
+		return false
+	}
+	now := g.cfg.Now()
+	if told, before := g.mu.failures[s.partition]; before && now.Sub(told) < failureAgain {
+		return false
+	}
+	g.mu.failures[s.partition] = now
+	return true
 }

@@ -372,19 +372,52 @@ func TestSessionSurvivesRestart(t *testing.T) {
 	})
 }
 
+// logTo has the coordinator log without times.
+func logTo(log *bytes.Buffer) func(*Config) {
+	return func(c *Config) {
+		c.Log = slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+			if a.Key == slog.TimeKey || a.Key == slog.LevelKey {
+				return slog.Attr{}
+			}
+			return a
+		}}))
+	}
+}
+
+// TestFailureIsLogged: clients of a partition that cannot be loaded look for a coordinator for ever, and only the log says why. It
+// says so once a minute, however often they come.
+func TestFailureIsLogged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx := t.Context()
+		var log bytes.Buffer
+		f := newFixture(t, logTo(&log))
+		expect(t, f.commit(ctx, "t", 0, 1), "ok")
+		f.log.change(func() {
+			f.log.epoch++ // which is no failure
+			batch := f.log.batches[0]
+			batch[len(batch)-1]++
+		})
+		for range 2 {
+			for range 3 {
+				expect(t, f.fetch(ctx, "t", 0), "NOT_COORDINATOR")
+			}
+			time.Sleep(failureAgain)
+		}
+		f.Close()
+		lines := strings.Split(strings.TrimSpace(log.String()), "\n")
+		const says = `msg="the groups of a partition are not served: their log fails" partition=0 err="load the groups of partition 0: corrupt record batch: checksum`
+		if len(lines) != 2 || !strings.HasPrefix(lines[0], says) || !strings.HasPrefix(lines[1], says) {
+			t.Fatalf("%d lines:\n%s", len(lines), log.String())
+		}
+	})
+}
+
 // TestRebalancesAreLogged follows a group whose member falls silent.
 func TestRebalancesAreLogged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx := t.Context()
 		var log bytes.Buffer
-		f := newFixture(t, func(c *Config) {
-			c.Log = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
-				if a.Key == slog.TimeKey || a.Key == slog.LevelKey {
-					return slog.Attr{}
-				}
-				return a
-			}}))
-		})
+		f := newFixture(t, logTo(&log))
 		joined := joinGroup(ctx, f, "a", "")(ctx)
 		syncGroup(ctx, f, joined, "")(ctx)
 		joinGroup(ctx, f, "a", joined.MemberID)(ctx)

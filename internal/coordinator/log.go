@@ -47,6 +47,11 @@ var (
 	errUnconfirmed = fmt.Errorf("%w: this broker does not hear from the controller, which may have replaced it", ErrUnavailable)
 )
 
+// isFailure tells whether the log itself has failed, which somebody has to look at.
+func isFailure(err error) bool {
+	return codeOf(err) == kerr.NotCoordinator.Code && !errors.Is(err, ErrNotLeader)
+}
+
 // codeOf is the code that clients get for an error of the runtime.
 func codeOf(err error) int16 {
 	switch {
