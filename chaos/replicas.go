@@ -20,37 +20,57 @@ import (
 // recordsBytesMax bounds what one batch of the workload may hold when it is decompressed.
 const recordsBytesMax = 16 << 20
 
+// replica is where a node keeps a partition.
+type replica struct {
+	name string
+	fsys vfs.FS
+	dir  string
+}
+
 // replicas reads every replica of the topic off the disks of the stopped nodes, and compares their bytes.
 func (r *run) replicas() ([]check.Final, error) {
 	var finals []check.Final
 	var failed []error
 	for p := range int32(partitions) {
-		var first []byte
-		var firstName string
+		var on []replica
 		for _, n := range r.cluster.Nodes() {
-			name := fmt.Sprintf("node %d", n.ID)
-			log, err := readLog(n.Disk.FS(), path.Join(n.DataDir(), fmt.Sprintf("%s-%d", topic, p)))
-			if errors.Is(err, fs.ErrNotExist) && r.options.nodes > 3 {
-				continue // it has no replica of this partition
-			}
-			if err != nil {
-				failed = append(failed, fmt.Errorf("%s: %w", name, err))
-				continue
-			}
-			final := check.Final{Partition: check.Partition{Topic: topic, Index: p}, Replica: name}
-			if final.Records, err = readRecords(log); err != nil {
-				failed = append(failed, fmt.Errorf("%s, partition %d: %w", name, p, err))
-			}
-			finals = append(finals, final)
-			if firstName == "" {
-				first, firstName = log, name
-			} else if !bytes.Equal(first, log) {
-				failed = append(failed, fmt.Errorf("partition %d: the bytes of %s (%d) and %s (%d) differ from byte %d on",
-					p, firstName, len(first), name, len(log), differ(first, log)))
-			}
+			on = append(on, replica{fmt.Sprintf("node %d", n.ID), n.Disk.FS(), path.Join(n.DataDir(), fmt.Sprintf("%s-%d", topic, p))})
 		}
+		found, errs := readReplicas(p, on, min(r.options.nodes, 3))
+		finals, failed = append(finals, found...), append(failed, errs...)
 	}
 	return finals, errors.Join(failed...)
+}
+
+// readReplicas reads a partition from the nodes that have it. So many have to: of what is not there nothing is judged.
+func readReplicas(p int32, on []replica, want int) (finals []check.Final, failed []error) {
+	var first []byte
+	var names []string
+	for _, n := range on {
+		log, err := readLog(n.fsys, n.dir)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // it has no replica of this partition
+		}
+		if err != nil {
+			failed = append(failed, fmt.Errorf("%s, partition %d: %w", n.name, p, err))
+			continue
+		}
+		final := check.Final{Partition: check.Partition{Topic: topic, Index: p}, Replica: n.name}
+		if final.Records, err = readRecords(log); err != nil {
+			failed = append(failed, fmt.Errorf("%s, partition %d: %w", n.name, p, err))
+		}
+		finals, names = append(finals, final), append(names, n.name)
+		if len(names) == 1 {
+			first = log
+		} else if !bytes.Equal(first, log) {
+			failed = append(failed, fmt.Errorf("partition %d: the bytes of %s (%d) and %s (%d) differ from byte %d on",
+				p, names[0], len(first), n.name, len(log), differ(first, log)))
+		}
+	}
+	if len(finals) != want {
+		failed = append(failed, fmt.Errorf("partition %d has %d replicas instead of %d: %s", p, len(finals), want, strings.Join(names, ", ")))
+	}
+	return finals, failed
 }
 
 func differ(a, b []byte) int {

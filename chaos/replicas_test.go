@@ -43,6 +43,34 @@ func TestReadLog(t *testing.T) {
 	}
 }
 
+func TestReadReplicas(t *testing.T) {
+	node := func(name string, logs ...string) replica {
+		n := replica{name, vfs.NewMem(), "p"}
+		for _, log := range logs {
+			vfstest.Write(t, n.fsys, "p/00000000000000000000.log", log)
+		}
+		return n
+	}
+	whole, short := batch(0, "a")+batch(1, "b"), batch(0, "a")
+	for _, c := range []struct {
+		name          string
+		on            []replica
+		want          int
+		finals, wrong int
+	}{
+		{"three", []replica{node("1", whole), node("2", whole), node("3", whole)}, 3, 3, 0},
+		{"three of four", []replica{node("1", whole), node("2"), node("3", whole), node("4", whole)}, 3, 3, 0},
+		{"one is missing", []replica{node("1", whole), node("2"), node("3"), node("4", whole)}, 3, 2, 1},
+		{"none is there", []replica{node("1"), node("2"), node("3"), node("4")}, 3, 0, 1},
+		{"one is short", []replica{node("1", whole), node("2", whole), node("3", short)}, 3, 3, 1},
+	} {
+		finals, failed := readReplicas(0, c.on, c.want)
+		if len(finals) != c.finals || len(failed) != c.wrong {
+			t.Errorf("%s: %d replicas, %v", c.name, len(finals), failed)
+		}
+	}
+}
+
 func TestDiffer(t *testing.T) {
 	for _, c := range []struct {
 		a, b string
