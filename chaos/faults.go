@@ -73,17 +73,23 @@ func faultNames() string {
 	return strings.Join(names, ",")
 }
 
-func chosenFaults(names string) ([]fault, error) {
-	if names == "" {
-		return faults, nil
-	}
+// chosenFaults returns the faults of these names that so many nodes can stand, or all of them that they can.
+func chosenFaults(names string, nodes int) ([]fault, error) {
 	var chosen []fault
-	for name := range strings.SplitSeq(names, ",") {
-		i := slices.IndexFunc(faults, func(f fault) bool { return f.name == name })
-		if i < 0 {
-			return nil, fmt.Errorf("there is no fault %q: %s", name, faultNames())
+	if names == "" {
+		chosen = slices.Clone(faults)
+	} else {
+		for name := range strings.SplitSeq(names, ",") {
+			i := slices.IndexFunc(faults, func(f fault) bool { return f.name == name })
+			if i < 0 {
+				return nil, fmt.Errorf("there is no fault %q: %s", name, faultNames())
+			}
+			chosen = append(chosen, faults[i])
 		}
-		chosen = append(chosen, faults[i])
+	}
+	chosen = slices.DeleteFunc(chosen, func(f fault) bool { return f.redundant && nodes < 3 })
+	if len(chosen) == 0 {
+		return nil, fmt.Errorf("of %s there is nothing to inject into %d nodes: others have to bring back what it destroys", names, nodes)
 	}
 	return chosen, nil
 }

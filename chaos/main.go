@@ -139,7 +139,7 @@ func (o *options) complete() (err error) {
 	if _, err := os.Stat(o.binary); err != nil {
 		return fmt.Errorf("build Logbahn first (make build): %w", err)
 	}
-	if _, err := chosenFaults(o.faults); err != nil {
+	if _, err := chosenFaults(o.faults, o.nodes); err != nil {
 		return err
 	}
 	if o.out == "" {

@@ -48,7 +48,7 @@ func TestMeasureSpan(t *testing.T) {
 func TestLimits(t *testing.T) {
 	r := &run{options: &options{session: 6 * time.Second}}
 	for name, want := range map[string]time.Duration{"kill-leader": promised, "kill-one": promised, "isolate-leader": r.limit(), "power-leader": r.limit()} {
-		chosen, err := chosenFaults(name)
+		chosen, err := chosenFaults(name, 3)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -58,6 +58,18 @@ func TestLimits(t *testing.T) {
 	}
 	if promised >= r.options.session {
 		t.Errorf("%v after the end of a process does not tell a session of %v from none", promised, r.options.session)
+	}
+}
+
+func TestChosenFaults(t *testing.T) {
+	for _, c := range []struct {
+		names string
+		nodes int
+		want  int
+	}{{"", 3, len(faults)}, {"", 1, len(faults) - 1}, {"kill-all,disk-lost", 3, 2}, {"kill-all,disk-lost", 1, 1}, {"disk-lost", 1, 0}, {"kill-al", 3, 0}} {
+		if chosen, err := chosenFaults(c.names, c.nodes); len(chosen) != c.want || (err != nil) != (c.want == 0) {
+			t.Errorf("%q of %d nodes: %d faults, %v", c.names, c.nodes, len(chosen), err)
+		}
 	}
 }
 

@@ -98,9 +98,8 @@ func chaos(ctx context.Context, o *options) (bool, error) {
 		return false, errors.Join(err, r.cluster.Close())
 	}
 	r.injectAll(ctx)
-	interrupted := ctx.Err()
 	finals := r.finish(ctx)
-	if interrupted != nil {
+	if ctx.Err() != nil { // also while it finished: what was not read is not judged
 		return false, errors.Join(errors.New("interrupted"), r.cluster.Close())
 	}
 	r.judge(finals)
@@ -230,15 +229,12 @@ func notWritten(patience time.Duration, missing map[write]bool) error {
 
 // injectAll injects faults until the time is up, all of them once before the first one comes again.
 func (r *run) injectAll(ctx context.Context) {
-	chosen, _ := chosenFaults(r.options.faults) // checked by parse
-	until := r.begin.Add(r.options.duration)
+	chosen, _ := chosenFaults(r.options.faults, r.options.nodes) // checked by parse
+	until := time.Now().Add(r.options.duration)
 	for round := 1; ; round++ {
 		for _, i := range r.random.Perm(len(chosen)) {
 			if !time.Now().Before(until) {
 				return
-			}
-			if chosen[i].redundant && r.options.nodes < 3 {
-				continue
 			}
 			if err := r.injectOne(ctx, &chosen[i]); err != nil {
 				if ctx.Err() == nil {
