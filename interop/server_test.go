@@ -14,6 +14,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -51,6 +52,7 @@ type server struct {
 	done chan struct{}
 
 	address chan string // what the ready line says
+	told    atomic.Bool // to end
 }
 
 const startTimeout = 20 * time.Second
@@ -127,7 +129,8 @@ func (s *server) await() {
 	}
 }
 
-// read copies the server's log and reports the address of its ready line. It ends with the process.
+// read copies the server's log and reports the address of its ready line. It ends with the process, and one that nobody has told
+// to end, or that does not end well when it is asked to, fails the test: clients may not notice, where others take over.
 func (s *server) read(stderr io.Reader) {
 	defer close(s.done)
 	lines := bufio.NewScanner(stderr)
@@ -138,7 +141,14 @@ func (s *server) read(stderr io.Reader) {
 			s.address <- m[1]
 		}
 	}
-	_ = s.cmd.Wait()
+	err := s.cmd.Wait()
+	var exit *exec.ExitError
+	switch killed := errors.As(err, &exit) && exit.Sys().(syscall.WaitStatus).Signaled(); {
+	case !s.told.Load():
+		s.t.Errorf("logbahn start has ended by itself: %v", err)
+	case err != nil && !killed:
+		s.t.Errorf("logbahn start was told to end, and: %v", err)
+	}
 }
 
 // kill is kill -9; it returns when the process is gone.
@@ -148,6 +158,7 @@ func (s *server) kill() { s.end(syscall.SIGKILL) }
 func (s *server) stop() { s.end(syscall.SIGTERM) }
 
 func (s *server) end(sig syscall.Signal) {
+	s.told.Store(true)
 	_ = s.cmd.Process.Signal(sig)
 	select {
 	case <-s.done:
@@ -208,6 +219,40 @@ func run(t testing.TB, stdin string, env []string, name string, args ...string) 
 		t.Fatalf("%s %s: %v\nstdout: %s\nstderr: %s", name, strings.Join(args, " "), err, stdout.String(), stderr.String())
 	}
 	return stdout.String()
+}
+
+// noting is a test that goes on when it has failed.
+type noting struct {
+	testing.TB
+	mu     sync.Mutex
+	errors []string
+}
+
+func (n *noting) Errorf(format string, args ...any) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.errors = append(n.errors, fmt.Sprintf(format, args...))
+}
+
+// A node that ends by itself is seen, one that is killed or stopped is what was wanted.
+func TestEndsAreNoticed(t *testing.T) {
+	for name, c := range map[string]struct {
+		setting string
+		end     func(*server)
+		wrong   int
+	}{
+		"by itself": {"process.roles=nonsense", func(*server) {}, 1},
+		"killed":    {"num.partitions=1", func(s *server) { s.await(); s.kill() }, 0},
+		"stopped":   {"num.partitions=1", func(s *server) { s.await(); s.stop() }, 0},
+	} {
+		n := &noting{TB: t}
+		s := spawn(n, t.TempDir(), "127.0.0.1:0", c.setting)
+		c.end(s)
+		<-s.done
+		if len(n.errors) != c.wrong {
+			t.Errorf("%s: %q", name, n.errors)
+		}
+	}
 }
 
 type syncBuffer struct {
