@@ -49,13 +49,14 @@ func (m mismatch) String() string {
 	return fmt.Sprintf("%s: logbahn %s, kafka %s", m.Fact, m.Logbahn, m.Kafka)
 }
 
-// newCell is made of what both answered; kafkas is nil when none could be asked.
+// newCell is made of what both answered; kafkas is nil when none could be asked. What the client cannot do is no difference, as
+// long as it cannot do it with Kafka either.
 func newCell(check string, ours answer, kafkas *answer) cell {
 	c := cell{Status: ours.Status, Detail: ours.Detail}
 	if strings.HasPrefix(check, "later.") {
 		c.Facts = ours.Facts
 	}
-	if kafkas != nil && ours.Status != unsupported {
+	if kafkas != nil && (ours.Status != unsupported || kafkas.Status != unsupported) {
 		c.Compared, c.Mismatches = true, compare(ours, *kafkas)
 		if kafkas.Status != "ok" {
 			c.KafkaDetail = kafkas.Detail
@@ -67,7 +68,7 @@ func newCell(check string, ours answer, kafkas *answer) cell {
 // outcome judges a cell, and names the listed differences that it needs.
 func (c cell) outcome(check, client string, listed []difference) (outcome string, needs []int, unlisted []mismatch) {
 	switch {
-	case c.Status == unsupported:
+	case c.Status == unsupported && !c.Compared:
 		return unsupported, nil, nil
 	case !c.Compared && c.Status == "ok":
 		return alone, nil, nil
@@ -176,4 +177,25 @@ func readDifferences(t testing.TB) []difference {
 		t.Fatal(err)
 	}
 	return out
+}
+
+func TestNewCell(t *testing.T) {
+	ok, cannot, failed := answer{Status: "ok"}, answer{Status: unsupported}, answer{Status: "failed"}
+	for name, c := range map[string]struct {
+		ours   answer
+		kafkas *answer
+		want   string
+	}{
+		"both can":         {ok, &ok, same},
+		"neither can":      {cannot, &cannot, unsupported},
+		"only Kafka can":   {cannot, &ok, red},
+		"only Logbahn can": {ok, &cannot, red},
+		"both fail":        {failed, &failed, red},
+		"Kafka not asked":  {ok, nil, alone},
+		"nobody can tell":  {cannot, nil, unsupported},
+	} {
+		if got, _, _ := newCell("metadata", c.ours, c.kafkas).outcome("metadata", "franz-go", nil); got != c.want {
+			t.Errorf("%s: %s, want %s", name, got, c.want)
+		}
+	}
 }

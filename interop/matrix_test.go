@@ -138,6 +138,8 @@ func (m *matrix) client(t *testing.T, l library) {
 		var theirs *answer
 		if a, known := kafkas.answers[check]; known {
 			theirs = &a
+		} else {
+			t.Errorf("%s %s: nobody knows what Kafka answers: make interop-golden asks it", l.name, check)
 		}
 		c := newCell(check, ours.answers[check], theirs)
 		result.Cells[check] = c
