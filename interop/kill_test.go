@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
@@ -143,12 +144,25 @@ func (l *load) stop(t *testing.T) {
 	}
 }
 
-// check reads the topic from its start and compares it with the acknowledgements, both ways.
+// check reads the topic from its start and compares it with the acknowledgements, both ways. All that was sent was acknowledged, so
+// that the log has no more records: what stands behind the last of them is not read.
 func (l *load) check(t *testing.T, addr string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	reader := newClient(t, addr, kgo.ConsumeTopics("load"), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
+	ends, err := kadm.NewClient(reader).ListEndOffsets(ctx, "load")
+	if err == nil {
+		err = ends.Error()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	records := int64(0)
+	ends.Each(func(o kadm.ListedOffset) { records += o.Offset })
+	if records != int64(len(l.acked)) {
+		t.Errorf("the log has %d records, and %d were acknowledged", records, len(l.acked))
+	}
 	seen := map[string]position{}
 	for len(seen) < len(l.acked) {
 		fetches := reader.PollFetches(ctx)
