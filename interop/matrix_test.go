@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -61,6 +62,10 @@ func TestMatrix(t *testing.T) {
 		t.Fatalf("LOGBAHN_MATRIX=%q, want all, golden or nothing", mode)
 	}
 	client(t)
+	if !slices.ContainsFunc(libraries, func(l library) bool { return selected("LOGBAHN_CLIENTS", l.name) }) ||
+		!slices.ContainsFunc(checks, func(check string) bool { return selected("LOGBAHN_CHECKS", check) }) {
+		t.Fatal("LOGBAHN_CLIENTS or LOGBAHN_CHECKS selects nothing")
+	}
 	at := placeAsked(t)
 	if at.proxied && mode == "golden" {
 		t.Fatal("LOGBAHN_PROXY=1: Kafka has no proxy to ask")
