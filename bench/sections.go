@@ -429,6 +429,9 @@ func partitions(counts ...int) func(context.Context, *round) error {
 				Batch: load.Batch(16, 1<<10), Records: 16}
 			l.Limits = load.Limits{Time: firstWritePatience, Bytes: int64(n * len(l.Batch))}
 			first, err := l.Run(ctx)
+			if err == nil && first.Requests < int64(n) {
+				err = fmt.Errorf("%d of %d partitions were written to within %v", first.Requests, n, firstWritePatience)
+			}
 			if err != nil {
 				return err
 			}
