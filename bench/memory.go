@@ -177,7 +177,13 @@ func (r *round) mallocs() (float64, error) {
 	return memoryStat(b, "Mallocs")
 }
 
-// figures prints what a user meets first, beside what it should be.
+// headline is a figure that a user meets first, and the most that it may be; 0 where nothing is said.
+type headline struct {
+	what, unit      string
+	measured, limit float64
+}
+
+// figures prints what a user meets first, beside what it should be. That it is not is an error.
 func figures(ctx context.Context, o *options) error {
 	info, err := os.Stat(o.env.Logbahn)
 	if err != nil {
@@ -193,8 +199,9 @@ func figures(ctx context.Context, o *options) error {
 		}
 		took = append(took, p.Started)
 		if i == starts-1 {
-			err = pause(ctx, 3*idleTime)
-			rss, _ = p.ResidentBytes()
+			if err = pause(ctx, 3*idleTime); err == nil {
+				rss, err = p.ResidentBytes()
+			}
 		}
 		p.Stop()
 		if err != nil {
@@ -202,10 +209,30 @@ func figures(ctx context.Context, o *options) error {
 		}
 	}
 	sorted := sortedMillis(took)
-	fmt.Printf("%-42s %12s %12s\n", "what", "measured", "target")
-	fmt.Printf("%-42s %9.1f ms %9d ms\n", "exec to first reply, empty directory, median", sorted[starts/2], 100)
-	fmt.Printf("%-42s %9.1f ms\n", fmt.Sprintf("  slowest of %d", starts), sorted[starts-1])
-	fmt.Printf("%-42s %8.1f MiB %8d MiB\n", "idle resident memory", float64(rss)/(1<<20), 40)
-	fmt.Printf("%-42s %9.1f MB %9d MB\n", "binary", float64(info.Size())/1e6, 40)
+	return show([]headline{
+		{"exec to first reply, empty directory, median", "ms", sorted[starts/2], 100},
+		{fmt.Sprintf("  slowest of %d", starts), "ms", sorted[starts-1], 0},
+		{"idle resident memory", "MiB", float64(rss) / (1 << 20), 40},
+		{"binary", "MB", float64(info.Size()) / 1e6, 40},
+	})
+}
+
+// show prints headlines, and returns an error that names those that are above their limits.
+func show(headlines []headline) error {
+	var missed []string
+	fmt.Printf("%-46s %14s %14s\n", "what", "measured", "at most")
+	for _, h := range headlines {
+		limit := ""
+		if h.limit > 0 {
+			limit = fmt.Sprintf("%.0f %s", h.limit, h.unit)
+		}
+		fmt.Printf("%-46s %14s %14s\n", h.what, fmt.Sprintf("%.1f %s", h.measured, h.unit), limit)
+		if h.limit > 0 && h.measured > h.limit {
+			missed = append(missed, h.what)
+		}
+	}
+	if len(missed) > 0 {
+		return fmt.Errorf("more than it may be: %s", strings.Join(missed, ", "))
+	}
 	return nil
 }
