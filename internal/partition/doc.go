@@ -14,8 +14,9 @@
 // belongs to the leader epoch that appended: a leader that is deposed and elected again does not confirm what it held
 // before.
 //
-// A leader whose session with the controller has ended may not be one any more: it does not tell a consumer that an offset
-// beyond its log is out of range (ErrOffsetNotAvailable), which the next leader may have given out. What it has is right.
+// A leader whose session with the controller has ended, or that has resigned, may not be one any more: it does not tell a
+// consumer that an offset beyond its log is out of range (ErrOffsetNotAvailable), which the next leader may have given out.
+// What it has is right.
 //
 // Every leadership begins with Log.StartEpoch before the first append, so no two leaders write under one epoch.
 //

@@ -454,6 +454,9 @@ func TestLeaderWithoutRoom(t *testing.T) {
 	if c := asking.Topics[0].Partitions[0]; len(c.NewEpochISR) != 1 || c.NewEpochISR[0].BrokerID != 2 {
 		t.Fatalf("asked for %+v, want 2 alone", c.NewEpochISR)
 	}
+	if _, err := p.Read(from(9)); !errors.Is(err, ErrOffsetNotAvailable) {
+		t.Errorf("beyond the end, where another may lead already: %v, want ErrOffsetNotAvailable", err)
+	}
 	two.ISR, two.Leader, two.LeaderEpoch, two.PartitionEpoch = ids(2), 2, 2, 1
 	n.apply(cluster.ChangePartition{TopicID: topicID, Index: 0, Partition: two})
 	if at, follows := p.position(); !follows || at.FlushedOffset != 0 {

@@ -102,7 +102,7 @@ func (p *Partition) placeInLog(o ReadOptions, r *Read) (err error) {
 	switch {
 	case o.Offset <= p.log.EndOffset():
 		return nil
-	case o.ReplicaID < 0 && !p.cfg.Confirmed():
+	case o.ReplicaID < 0 && !p.Confirmed():
 		return ErrOffsetNotAvailable // another may lead since, and have given the reader what this one lacks
 	}
 	return ErrOffsetOutOfRange
