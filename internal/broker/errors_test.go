@@ -50,6 +50,12 @@ func TestErrorsBecomeCodes(t *testing.T) {
 	for version, want := range map[int16]wire.Error{4: wire.LeaderNotAvailable, 5: wire.OffsetNotAvailable} {
 		wantCode(t, "list offsets", b.listOffsetsError(partition.ErrOffsetNotAvailable, version).Code(), want)
 	}
+	n.create("t", 1)
+	for version, want := range map[int16]wire.Error{0: wire.NotLeaderOrFollower, 10: wire.NotLeaderOrFollower, 11: wire.OffsetNotAvailable} {
+		c := &fetchCall{b: b, req: &wire.FetchRequest{Version: version}}
+		got := c.code(&fetched{partition: n.partition("t", 0)}, partition.ErrOffsetNotAvailable)
+		wantCode(t, fmt.Sprint("a consumer's fetch of version ", version), got.Code(), want)
+	}
 	for err, want := range map[error]wire.Error{
 		record.ErrUnsupportedCodec: wire.UnsupportedCompressionType, record.ErrTooLarge: wire.UnsupportedForMessageFormat,
 		record.ErrInvalid: wire.UnsupportedForMessageFormat, record.ErrCorrupt: wire.CorruptMessage, partition.ErrNotLeader: wire.NotLeaderOrFollower,

@@ -307,6 +307,8 @@ func (c *fetchCall) code(f *fetched, err error) wire.Error {
 	switch {
 	case code == wire.KafkaStorageError && c.req.Version < storageErrorFetchVersion:
 		return wire.NotLeaderOrFollower // which they retry
+	case code == wire.OffsetNotAvailable && c.req.Version < copyFetchVersion:
+		return wire.NotLeaderOrFollower // whoever cannot read from followers need not know the code
 	case code == wire.None && c.req.Version < zstdFetchVersion && s.Recompress && s.Codec == record.Zstd:
 		return wire.UnsupportedCompressionType
 	}
