@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
@@ -184,7 +185,7 @@ func pollOnce(ctx context.Context, client *kgo.Client, atMost time.Duration) (kg
 }
 
 // unread returns the ends of those partitions in from that hold records at or after their offset. Partitions that the topic
-// does not have hold none.
+// does not have hold none. A broker that has not heard of the topic yet, or of a partition's leader, is asked again.
 func unread(ctx context.Context, config *Config, topic string, from map[int32]int64) (map[int32]int64, error) {
 	client, err := config.newClient("offsets")
 	if err != nil {
@@ -192,6 +193,23 @@ func unread(ctx context.Context, config *Config, topic string, from map[int32]in
 	}
 	defer client.Close()
 	admin := kadm.NewClient(client)
+	for until := time.Now().Add(listPatience); ; {
+		ends, err := unreadOnce(ctx, admin, topic, from)
+		if !kerr.IsRetriable(err) || time.Now().After(until) {
+			return ends, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(readWait):
+		}
+	}
+}
+
+// listPatience bounds how long brokers may not know what they are asked for.
+const listPatience = 20 * time.Second
+
+func unreadOnce(ctx context.Context, admin *kadm.Client, topic string, from map[int32]int64) (map[int32]int64, error) {
 	starts, err := admin.ListStartOffsets(ctx, topic)
 	if err != nil {
 		return nil, fmt.Errorf("payd: start offsets of %s: %w", topic, err)

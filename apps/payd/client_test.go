@@ -13,12 +13,17 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// slowLog holds fetches back until the log has been asked for offsets so many times, or the test ends.
+// slowLog holds fetches back until requests of an API have been sent so many times, or the test ends.
 type slowLog struct {
+	api   uint16
 	after int32
 	asked atomic.Int32
 	once  sync.Once
 	free  chan struct{}
+}
+
+func newSlowLog(api uint16, after int32) *slowLog {
+	return &slowLog{api: api, after: after, free: make(chan struct{})}
 }
 
 func (l *slowLog) release() { l.once.Do(func() { close(l.free) }) }
@@ -37,18 +42,19 @@ type slowConn struct {
 	log *slowLog
 }
 
+const fetchAPI, listOffsetsAPI, metadataAPI = 1, 2, 3
+
 // Write sees a request each time: the client writes none in pieces.
 func (c *slowConn) Write(b []byte) (int, error) {
-	const fetch, listOffsets = 1, 2
-	switch binary.BigEndian.Uint16(b[4:]) {
-	case listOffsets:
-		if c.log.asked.Add(1) >= c.log.after {
-			c.log.release()
-		}
-	case fetch:
+	api := binary.BigEndian.Uint16(b[4:])
+	if api == fetchAPI {
 		<-c.log.free
 	}
-	return c.Conn.Write(b)
+	n, err := c.Conn.Write(b)
+	if api == c.log.api && c.log.asked.Add(1) >= c.log.after {
+		c.log.release()
+	}
+	return n, err
 }
 
 // A log that has answered no fetch for a while has not ended: what is behind would be missing from a stage's state.
@@ -72,12 +78,40 @@ func TestSilenceIsNoEnd(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	log := &slowLog{after: 3, free: make(chan struct{})} // start and end, and once more
+	log := newSlowLog(listOffsetsAPI, 3) // start and end, and once more
 	defer log.release()
 	config.Opts = []kgo.Opt{kgo.Dialer(log.dial)}
 	got := 0
 	if err := readAll(t.Context(), config, topicSources, fromStart(1), func(*kgo.Record) { got++ }); err != nil || got != records {
 		t.Errorf("read %d of %d records, %v", got, records, err)
+	}
+}
+
+// A topic that was just made may not be known to the broker that is asked: it is asked again.
+func TestATopicIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	config := &Config{Brokers: startLog(t)}
+	if err := config.normalize(); err != nil {
+		t.Fatal(err)
+	}
+	client, err := config.newClient("test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	log := newSlowLog(metadataAPI, 1)
+	defer log.release()
+	made := make(chan error, 1)
+	go func() {
+		<-log.free
+		made <- createTopics(t.Context(), kadm.NewClient(client))
+	}()
+	config.Opts = []kgo.Opt{kgo.Dialer(log.dial)}
+	if err := readAll(t.Context(), config, topicSources, fromStart(1), func(*kgo.Record) {}); err != nil {
+		t.Error(err)
+	}
+	if err := <-made; err != nil {
+		t.Error(err)
 	}
 }
 
