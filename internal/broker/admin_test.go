@@ -214,17 +214,34 @@ func TestDescribeQuorum(t *testing.T) {
 	for version := int16(0); version <= 2; version++ {
 		req := kmsg.NewPtrDescribeQuorumRequest()
 		req.Version = version
-		req.Topics = []kmsg.DescribeQuorumRequestTopic{
-			{Topic: quorum.MetadataTopic, Partitions: []kmsg.DescribeQuorumRequestTopicPartition{{Partition: 0}, {Partition: 1}}},
-			{Topic: "t", Partitions: []kmsg.DescribeQuorumRequestTopicPartition{{Partition: 0}}},
+		partitions := func(list ...int32) (named []kmsg.DescribeQuorumRequestTopicPartition) {
+			for _, p := range list {
+				named = append(named, kmsg.DescribeQuorumRequestTopicPartition{Partition: p})
+			}
+			return named
 		}
+		req.Topics = []kmsg.DescribeQuorumRequestTopic{{Topic: quorum.MetadataTopic, Partitions: partitions(0)}}
 		resp := call[*kmsg.DescribeQuorumResponse](n, req)
 		p := resp.Topics[0].Partitions[0]
 		if p.ErrorCode != 0 || p.LeaderID != 1 || p.HighWatermark <= 0 || len(p.CurrentVoters) != 1 || p.CurrentVoters[0].LogEndOffset < p.HighWatermark {
 			t.Errorf("version %d: %+v", version, p)
 		}
-		wantCode(t, "another partition", resp.Topics[0].Partitions[1].ErrorCode, wire.UnknownTopicOrPartition)
-		wantCode(t, "another topic", resp.Topics[1].Partitions[0].ErrorCode, wire.UnknownTopicOrPartition)
+		for what, topics := range map[string][]kmsg.DescribeQuorumRequestTopic{
+			"another partition": {{Topic: quorum.MetadataTopic, Partitions: partitions(1)}},
+			"another topic":     {{Topic: "t", Partitions: partitions(0)}},
+			"twice":             {{Topic: quorum.MetadataTopic, Partitions: partitions(0, 0)}},
+			"and another topic": {{Topic: quorum.MetadataTopic, Partitions: partitions(0)}, {Topic: "t", Partitions: partitions(0)}},
+		} {
+			more := kmsg.NewPtrDescribeQuorumRequest()
+			more.Version, more.Topics = version, topics
+			for _, topic := range call[*kmsg.DescribeQuorumResponse](n, more).Topics {
+				for _, p := range topic.Partitions {
+					if wantCode(t, what, p.ErrorCode, wire.UnknownTopicOrPartition); len(p.CurrentVoters) != 0 {
+						t.Errorf("%s: %+v", what, p)
+					}
+				}
+			}
+		}
 		if version == 2 && (len(resp.Nodes) != 1 || resp.Nodes[0].Listeners[0].Port != 9092) {
 			t.Errorf("nodes %+v", resp.Nodes)
 		}

@@ -6,6 +6,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/logbahn/logbahn/internal/cluster"
+	"github.com/logbahn/logbahn/internal/quorum"
 	"github.com/logbahn/logbahn/internal/wire"
 )
 
@@ -13,6 +14,9 @@ import (
 // the replicas' directories and the voters' addresses. While there is no leader, that is the answer.
 
 func (b *Broker) describeQuorum(ctx context.Context, _ *Request, req *kmsg.DescribeQuorumRequest) *kmsg.DescribeQuorumResponse {
+	if resp := quorum.RefuseDescribeQuorum(req); resp != nil {
+		return resp
+	}
 	if b.cfg.Metadata.Status().Leader == cluster.NoLeader {
 		return failedDescribeQuorum(wire.LeaderNotAvailable)
 	}

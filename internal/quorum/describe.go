@@ -13,32 +13,48 @@ import (
 // any other node says that it does not lead. Do runs the request at the leader. Voters do not fetch, the leader sends to them:
 // the times of their last fetches are those of their last answers.
 func (q *Quorum) DescribeQuorum(req *kmsg.DescribeQuorumRequest) *kmsg.DescribeQuorumResponse {
+	if resp := RefuseDescribeQuorum(req); resp != nil {
+		return resp
+	}
 	status := q.Status()
+	resp := req.ResponseKind().(*kmsg.DescribeQuorumResponse)
+	rt := kmsg.NewDescribeQuorumResponseTopic()
+	rt.Topic = MetadataTopic
+	rt.Partitions = append(rt.Partitions, q.described(&status))
+	resp.Topics = append(resp.Topics, rt)
+	resp.Nodes = quorumNodes(q.Image(), &status)
+	return resp
+}
+
+// RefuseDescribeQuorum answers a request that is not about the metadata log and nothing else, as Kafka does; nil is for one
+// that is. The state of the quorum would otherwise be told as often as a request names it.
+func RefuseDescribeQuorum(req *kmsg.DescribeQuorumRequest) *kmsg.DescribeQuorumResponse {
+	if len(req.Topics) == 1 {
+		if t := &req.Topics[0]; t.Topic == MetadataTopic && len(t.Partitions) == 1 && t.Partitions[0].Partition == 0 {
+			return nil
+		}
+	}
 	resp := req.ResponseKind().(*kmsg.DescribeQuorumResponse)
 	for i := range req.Topics {
 		t := &req.Topics[i]
 		rt := kmsg.NewDescribeQuorumResponseTopic()
 		rt.Topic = t.Topic
 		for j := range t.Partitions {
-			rt.Partitions = append(rt.Partitions, q.described(&status, t.Topic, t.Partitions[j].Partition))
+			rp := kmsg.NewDescribeQuorumResponseTopicPartition()
+			rp.Partition, rp.ErrorCode = t.Partitions[j].Partition, wire.UnknownTopicOrPartition.Code()
+			rt.Partitions = append(rt.Partitions, rp)
 		}
 		resp.Topics = append(resp.Topics, rt)
 	}
-	resp.Nodes = quorumNodes(q.Image(), &status)
 	return resp
 }
 
-func (q *Quorum) described(s *Status, topic string, partition int32) kmsg.DescribeQuorumResponseTopicPartition {
+// described is what this node knows of the metadata log.
+func (q *Quorum) described(s *Status) kmsg.DescribeQuorumResponseTopicPartition {
 	rp := kmsg.NewDescribeQuorumResponseTopicPartition()
-	rp.Partition, rp.LeaderID, rp.LeaderEpoch, rp.HighWatermark = partition, cluster.NoLeader, -1, -1
-	code := wire.None
-	switch {
-	case topic != MetadataTopic || partition != 0:
-		code = wire.UnknownTopicOrPartition
-	case !s.Leading:
-		code = wire.NotLeaderOrFollower
-	}
-	if code != wire.None {
+	rp.LeaderID, rp.LeaderEpoch, rp.HighWatermark = cluster.NoLeader, -1, -1
+	if !s.Leading {
+		code := wire.NotLeaderOrFollower
 		rp.ErrorCode, rp.ErrorMessage = code.Code(), kmsg.StringPtr(code.Message())
 		return rp
 	}
