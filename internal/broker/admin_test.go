@@ -209,6 +209,37 @@ func TestDescribeProducers(t *testing.T) {
 	wantCode(t, "no such partition", parts[1].ErrorCode, wire.UnknownTopicOrPartition)
 }
 
+// A broker has three hundred settings, and a partition may have thousands of producers: to name one costs a few bytes.
+func TestRepeatedDescriptionsAreBounded(t *testing.T) {
+	n := start(t)
+	n.create("t", 1)
+	n.produceAs(9, "t", idempotent(7, 2, 0, "a"))
+	const mentions = 1000
+	configs := kmsg.NewPtrDescribeConfigsRequest()
+	configs.Version = 4
+	producers := kmsg.NewPtrDescribeProducersRequest()
+	producers.Topics = []kmsg.DescribeProducersRequestTopic{{Topic: "t", Partitions: make([]int32, mentions)}}
+	for range mentions {
+		configs.Resources = append(configs.Resources, kmsg.DescribeConfigsRequestResource{ResourceType: kmsg.ConfigResourceTypeBroker, ResourceName: "1"})
+	}
+	described := call[*kmsg.DescribeConfigsResponse](n, configs).Resources
+	parts := call[*kmsg.DescribeProducersResponse](n, producers).Topics[0].Partitions
+	if len(described) != mentions || len(parts) != mentions {
+		t.Fatalf("%d and %d answers", len(described), len(parts))
+	}
+	for i := range mentions {
+		want := wire.None
+		if i > wire.RepeatsMax {
+			want = wire.InvalidRequest
+		}
+		wantCode(t, "configs", described[i].ErrorCode, want)
+		wantCode(t, "producers", parts[i].ErrorCode, want)
+		if told := want == wire.None; told != (len(described[i].Configs) > 0) || told != (len(parts[i].ActiveProducers) > 0) {
+			t.Fatalf("mention %d has %d configs and %d producers", i+1, len(described[i].Configs), len(parts[i].ActiveProducers))
+		}
+	}
+}
+
 func TestDescribeQuorum(t *testing.T) {
 	n := start(t)
 	for version := int16(0); version <= 2; version++ {

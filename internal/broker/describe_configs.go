@@ -15,16 +15,21 @@ import (
 )
 
 // DescribeConfigs, versions 0 to 4. v1 tells where a value comes from and what is behind it (KIP-226), v3 types and what
-// the keys mean (KIP-569).
+// the keys mean (KIP-569). A resource that is named again and again is INVALID_REQUEST in the end.
 
 func (b *Broker) describeConfigs(_ context.Context, _ *Request, req *kmsg.DescribeConfigsRequest) *kmsg.DescribeConfigsResponse {
 	img := b.cfg.Metadata.Image()
 	resp := kmsg.NewPtrDescribeConfigsResponse()
+	var described wire.Repeats[resourceName]
 	for i := range req.Resources {
 		want := &req.Resources[i]
 		rr := kmsg.NewDescribeConfigsResponseResource()
 		rr.ResourceType, rr.ResourceName = want.ResourceType, want.ResourceName
-		entries, code, message := b.configsOf(img, want)
+		var entries []config.Entry
+		code, message := wire.InvalidRequest, "the request names it, and what else it names, too often"
+		if !described.TooMany(resourceName{want.ResourceType, want.ResourceName}) {
+			entries, code, message = b.configsOf(img, want)
+		}
 		if code != wire.None {
 			rr.ErrorCode, rr.ErrorMessage = code.Code(), kmsg.StringPtr(message)
 		}

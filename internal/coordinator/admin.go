@@ -4,22 +4,32 @@ import (
 	"context"
 	"errors"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/logbahn/logbahn/internal/wire"
 )
 
-// DescribeGroups, versions 0 to 6. Each group is asked of its own shard, and fails alone.
+// DescribeGroups, versions 0 to 6. Each group is asked of its own shard, and fails alone. One that is named again and again is
+// INVALID_REQUEST in the end.
 func (g *Groups) DescribeGroups(ctx context.Context, client Client, req *kmsg.DescribeGroupsRequest) func(context.Context) *kmsg.DescribeGroupsResponse {
 	finishes := make([]func(context.Context) *kmsg.DescribeGroupsResponse, len(req.Groups))
+	var described wire.Repeats[string]
 	for i, id := range req.Groups {
-		one := *req
-		one.Groups = []string{id}
-		finishes[i] = ask(ctx, g, id, client, &one, func(code int16) *kmsg.DescribeGroupsResponse {
+		refuse := func(code int16) *kmsg.DescribeGroupsResponse {
 			failed := kmsg.NewDescribeGroupsResponseGroup()
 			failed.Group, failed.ErrorCode = id, code
 			resp := kmsg.NewPtrDescribeGroupsResponse()
 			resp.Groups = []kmsg.DescribeGroupsResponseGroup{failed}
 			return resp
-		})
+		}
+		if described.TooMany(id) {
+			finishes[i] = func(context.Context) *kmsg.DescribeGroupsResponse { return refuse(kerr.InvalidRequest.Code) }
+			continue
+		}
+		one := *req
+		one.Groups = []string{id}
+		finishes[i] = ask(ctx, g, id, client, &one, refuse)
 	}
 	return func(ctx context.Context) *kmsg.DescribeGroupsResponse {
 		resp := kmsg.NewPtrDescribeGroupsResponse()

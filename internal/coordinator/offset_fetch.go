@@ -5,10 +5,12 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/logbahn/logbahn/internal/wire"
 )
 
 // OffsetFetch, versions 0 to 10. Up to 7 it asks for one group, from 8 for several, from 10 by topic id. A null list of
-// topics, from 2, asks for all. What is not committed is offset -1 without an error; only version 0, which read
+// topics, from 2, asks for all. A group that is named again and again is INVALID_REQUEST in the end. What is not committed is offset -1 without an error; only version 0, which read
 // ZooKeeper, answers UNKNOWN_TOPIC_OR_PARTITION, and clients of its time take -1 without it for an offset.
 //
 // What passes is NOT_COORDINATOR here, as by Kafka: consumers before 3.9 take COORDINATOR_NOT_AVAILABLE from OffsetFetch,
@@ -19,8 +21,15 @@ func (g *Groups) OffsetFetch(ctx context.Context, client Client, req *kmsg.Offse
 		groups = []kmsg.OffsetFetchRequestGroup{flatToGroup(req)}
 	}
 	finishes := make([]func(context.Context) kmsg.OffsetFetchResponseGroup, len(groups))
-	for i := range groups {
-		finishes[i] = g.fetchGroup(ctx, client, req, groups[i])
+	var fetched wire.Repeats[string]
+	for i, rg := range groups {
+		if fetched.TooMany(rg.Group) {
+			finishes[i] = func(context.Context) kmsg.OffsetFetchResponseGroup {
+				return fetchRefused(rg, req.Version, kerr.InvalidRequest.Code)
+			}
+			continue
+		}
+		finishes[i] = g.fetchGroup(ctx, client, req, rg)
 	}
 	return func(ctx context.Context) *kmsg.OffsetFetchResponse {
 		resp := kmsg.NewPtrOffsetFetchResponse()

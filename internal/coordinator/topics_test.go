@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/logbahn/logbahn/internal/wire"
 )
 
 func TestCommitOfUnknownTopics(t *testing.T) {
@@ -90,6 +92,61 @@ func TestOffsetFetchOfOldVersions(t *testing.T) {
 			got = "ok " + errorName(resp.Topics[0].Partitions[0].ErrorCode)
 		}
 		expect(t, got, want)
+	}
+}
+
+// A request of a few bytes for each mention of an offset, with its metadata, or of a group, with its members, must not become a
+// reply that no memory holds.
+func TestRepeatsAreBounded(t *testing.T) {
+	ctx := t.Context()
+	f := newFixture(t)
+	expect(t, f.commit(ctx, "t", 0, 5), "ok")
+	const mentions = 1000
+	refused := func(codes []int16) int {
+		t.Helper()
+		for i, code := range codes {
+			if want := i > wire.RepeatsMax; (errorName(code) == "INVALID_REQUEST") != want || code != 0 && !want {
+				t.Fatalf("mention %d: %s", i+1, errorName(code))
+			}
+		}
+		return len(codes)
+	}
+
+	fetch := fetchRequest("t", 0)
+	fetch.Groups[0].Topics[0].Partitions = make([]int32, mentions)
+	var codes []int16
+	for _, p := range f.OffsetFetch(ctx, Client{}, fetch)(ctx).Groups[0].Topics[0].Partitions {
+		codes = append(codes, p.ErrorCode)
+		if p.ErrorCode == 0 && p.Offset != 5 || p.ErrorCode != 0 && p.Offset != -1 {
+			t.Fatalf("%+v", p)
+		}
+	}
+	if refused(codes) != mentions {
+		t.Fatalf("%d partitions", len(codes))
+	}
+
+	codes = nil
+	fetch = fetchRequest("t", 0)
+	for range mentions - 1 {
+		fetch.Groups = append(fetch.Groups, fetch.Groups[0])
+	}
+	for _, g := range f.OffsetFetch(ctx, Client{}, fetch)(ctx).Groups {
+		codes = append(codes, g.ErrorCode)
+	}
+	if refused(codes) != mentions {
+		t.Fatalf("%d groups", len(codes))
+	}
+
+	codes = nil
+	describe := kmsg.NewPtrDescribeGroupsRequest()
+	for range mentions {
+		describe.Groups = append(describe.Groups, "g")
+	}
+	for _, g := range f.DescribeGroups(ctx, Client{}, describe)(ctx).Groups {
+		codes = append(codes, g.ErrorCode)
+	}
+	if refused(codes) != mentions {
+		t.Fatalf("%d groups", len(codes))
 	}
 }
 

@@ -8,6 +8,8 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/logbahn/logbahn/internal/wire"
 )
 
 // committed is the offset that a group has committed for one partition.
@@ -168,7 +170,7 @@ func (g *group) eachOffset(visit func(topic string, partition int32, c committed
 
 // OffsetFetch in the form of version 8: groups, each with its topics, nil for all. A group or offset that does not exist
 // is offset -1 without an error. Where the request names a topic's id, an offset committed for another topic of that
-// name, since deleted, counts as none.
+// name, since deleted, counts as none. An offset that is named again and again is INVALID_REQUEST in the end.
 func (m *Machine) offsetFetch(req *kmsg.OffsetFetchRequest) *kmsg.OffsetFetchResponse {
 	resp := kmsg.NewPtrOffsetFetchResponse()
 	for _, rg := range req.Groups {
@@ -185,21 +187,40 @@ func (g *group) fetch(asked []kmsg.OffsetFetchRequestGroupTopic) []kmsg.OffsetFe
 		return g.fetchAll()
 	}
 	topics := make([]kmsg.OffsetFetchResponseGroupTopic, 0, len(asked))
+	var told wire.Repeats[offsetName] // of what there is, so that it is no larger than that
 	for _, t := range asked {
 		rt := kmsg.OffsetFetchResponseGroupTopic{Topic: t.Topic, TopicID: t.TopicID}
 		for _, partition := range t.Partitions {
-			c, ok := committed{}, false
-			if g != nil {
-				c, ok = g.offsets[t.Topic][partition]
+			c, code := committed{offset: -1, leaderEpoch: -1}, int16(0)
+			switch found, ok := g.offset(t.Topic, partition); {
+			case !ok, found.ofAnother(t.TopicID):
+			case told.TooMany(offsetName{t.Topic, partition}):
+				code = kerr.InvalidRequest.Code
+			default:
+				c = found
 			}
-			if !ok || c.ofAnother(t.TopicID) {
-				c = committed{offset: -1, leaderEpoch: -1}
-			}
-			rt.Partitions = append(rt.Partitions, c.response(partition))
+			rp := c.response(partition)
+			rp.ErrorCode = code
+			rt.Partitions = append(rt.Partitions, rp)
 		}
 		topics = append(topics, rt)
 	}
 	return topics
+}
+
+// offsetName names an offset of a group.
+type offsetName struct {
+	topic     string
+	partition int32
+}
+
+// offset returns what was committed for a partition; a nil group has nothing.
+func (g *group) offset(topic string, partition int32) (c committed, ok bool) {
+	if g == nil {
+		return c, false
+	}
+	c, ok = g.offsets[topic][partition]
+	return c, ok
 }
 
 // fetchAll lists each offset under the topic id it was committed for, zero when unknown.
