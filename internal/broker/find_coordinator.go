@@ -24,24 +24,28 @@ const (
 
 func (b *Broker) findCoordinator(ctx context.Context, r *Request, req *kmsg.FindCoordinatorRequest) *kmsg.FindCoordinatorResponse {
 	resp := kmsg.NewPtrFindCoordinatorResponse()
+	if req.CoordinatorType == groupCoordinator {
+		b.ensureOffsetsTopic(ctx)
+	}
+	img := b.cfg.Metadata.Image()
 	if req.Version >= 4 {
 		for _, key := range req.CoordinatorKeys {
-			resp.Coordinators = append(resp.Coordinators, b.coordinatorOf(ctx, r, req.CoordinatorType, key))
+			resp.Coordinators = append(resp.Coordinators, b.coordinatorOf(img, r, req.CoordinatorType, key))
 		}
 		return resp
 	}
-	c := b.coordinatorOf(ctx, r, req.CoordinatorType, req.CoordinatorKey)
+	c := b.coordinatorOf(img, r, req.CoordinatorType, req.CoordinatorKey)
 	resp.NodeID, resp.Host, resp.Port, resp.ErrorCode, resp.ErrorMessage = c.NodeID, c.Host, c.Port, c.ErrorCode, c.ErrorMessage
 	return resp
 }
 
-func (b *Broker) coordinatorOf(ctx context.Context, r *Request, kind int8, key string) kmsg.FindCoordinatorResponseCoordinator {
+func (b *Broker) coordinatorOf(img *cluster.Image, r *Request, kind int8, key string) kmsg.FindCoordinatorResponseCoordinator {
 	c := kmsg.NewFindCoordinatorResponseCoordinator()
 	c.Key, c.NodeID, c.Port = key, cluster.NoLeader, -1
 	var code wire.Error
 	switch kind {
 	case groupCoordinator:
-		code = b.groupCoordinator(ctx, r.Conn, &c)
+		code = b.groupCoordinator(img, r.Conn, &c)
 	case transactionCoordinator:
 		code = wire.TransactionalIDAuthorizationFailed
 		c.ErrorMessage = kmsg.StringPtr("transactions are not served")
@@ -54,9 +58,7 @@ func (b *Broker) coordinatorOf(ctx context.Context, r *Request, kind int8, key s
 }
 
 // groupCoordinator fills in the node that coordinates the group c.Key.
-func (b *Broker) groupCoordinator(ctx context.Context, conn *Conn, c *kmsg.FindCoordinatorResponseCoordinator) wire.Error {
-	b.ensureOffsetsTopic(ctx)
-	img := b.cfg.Metadata.Image()
+func (b *Broker) groupCoordinator(img *cluster.Image, conn *Conn, c *kmsg.FindCoordinatorResponseCoordinator) wire.Error {
 	t, ok := img.Topic(offsetsTopic)
 	if !ok {
 		return wire.CoordinatorNotAvailable

@@ -1,11 +1,13 @@
 package broker
 
 import (
+	"context"
 	"testing"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/logbahn/logbahn/internal/cluster"
+	"github.com/logbahn/logbahn/internal/quorum"
 	"github.com/logbahn/logbahn/internal/wire"
 )
 
@@ -56,6 +58,32 @@ func TestFindCoordinatorMakesTheOffsetsTopic(t *testing.T) {
 	resp := call[*kmsg.FindCoordinatorResponse](n, req)
 	if len(resp.Coordinators) != 2 || resp.Coordinators[1].Key != "b" || resp.Coordinators[1].NodeID != 1 {
 		t.Errorf("coordinators %+v", resp.Coordinators)
+	}
+}
+
+// refuser is a controller that refuses, and counts how often it is asked.
+type refuser struct {
+	Metadata
+	asked int
+}
+
+func (r *refuser) Do(context.Context, kmsg.Request) (kmsg.Response, error) {
+	r.asked++
+	return nil, &quorum.NotControllerError{Controller: cluster.NoLeader}
+}
+
+// Without the offsets topic each request for a coordinator waits for the controller to make it: once, however many groups it names.
+func TestFindCoordinatorAsksTheControllerOnce(t *testing.T) {
+	n := start(t)
+	controller := &refuser{Metadata: n.broker.cfg.Metadata}
+	n.broker.cfg.Metadata = controller
+	req := kmsg.NewPtrFindCoordinatorRequest()
+	req.Version, req.CoordinatorKeys = 4, []string{"a", "b", "c"}
+	for _, c := range call[*kmsg.FindCoordinatorResponse](n, req).Coordinators {
+		wantCode(t, c.Key, c.ErrorCode, wire.CoordinatorNotAvailable)
+	}
+	if controller.asked != 1 {
+		t.Errorf("the controller was asked %d times", controller.asked)
 	}
 }
 
