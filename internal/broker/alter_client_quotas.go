@@ -46,13 +46,15 @@ func (b *Broker) alterClientQuotas(_ context.Context, _ *Request, req *kmsg.Alte
 // quotaEntity returns the parts of an entity in Kafka's order. Of a kind that is named twice the last one counts.
 func quotaEntity(parts []kmsg.AlterClientQuotasRequestEntryEntity) []kmsg.AlterClientQuotasRequestEntryEntity {
 	var entity []kmsg.AlterClientQuotasRequestEntryEntity
+	named := make(map[string]int)
 	for _, part := range parts {
-		at := slices.IndexFunc(entity, func(e kmsg.AlterClientQuotasRequestEntryEntity) bool { return e.Type == part.Type })
-		if at < 0 {
+		at, again := named[part.Type]
+		if !again {
+			at = len(entity)
+			named[part.Type] = at
 			entity = append(entity, part)
-		} else {
-			entity[at] = part
 		}
+		entity[at] = part
 	}
 	slices.SortStableFunc(entity, func(a, b kmsg.AlterClientQuotasRequestEntryEntity) int {
 		return slices.Index(quotaEntities[:], a.Type) - slices.Index(quotaEntities[:], b.Type)

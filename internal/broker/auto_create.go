@@ -2,7 +2,6 @@ package broker
 
 import (
 	"context"
-	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -20,12 +19,14 @@ const offsetsTopic = "__consumer_offsets"
 // missingNames returns the valid names of topics that do not exist, each once.
 func missingNames(img *cluster.Image, topics []kmsg.MetadataRequestTopic) []string {
 	var names []string
+	named := make(map[string]bool)
 	for i := range topics {
 		name := topics[i].Topic
-		if name == nil || !validTopicName(*name) || slices.Contains(names, *name) {
+		if name == nil || !validTopicName(*name) || named[*name] {
 			continue
 		}
 		if _, exists := img.Topic(*name); !exists {
+			named[*name] = true
 			names = append(names, *name)
 		}
 	}

@@ -1,11 +1,14 @@
 package broker
 
 import (
+	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/logbahn/logbahn/internal/cluster"
 	"github.com/logbahn/logbahn/internal/wire"
 )
 
@@ -231,5 +234,27 @@ func TestDescribeCluster(t *testing.T) {
 	for kind, want := range map[int8]wire.Error{2: wire.MismatchedEndpointType, 3: wire.UnsupportedEndpointType} {
 		req.EndpointType = kind
 		wantCode(t, "endpoints of another kind", call[*kmsg.DescribeClusterResponse](n, req).ErrorCode, want)
+	}
+}
+
+// One request of 16 MiB can name three hundred thousand topics that do not exist. To look for each among all before it
+// took minutes of a processor.
+func TestManyNamesTakeOnePass(t *testing.T) {
+	const names = 100_000
+	topics := make([]kmsg.MetadataRequestTopic, names+1)
+	parts := make([]kmsg.AlterClientQuotasRequestEntryEntity, names+1)
+	for i := range topics {
+		name := fmt.Sprintf("%052d", i%names)
+		topics[i].Topic, parts[i].Type = &name, name
+	}
+	begun := time.Now()
+	if missing := missingNames(cluster.NewImage("c"), topics); len(missing) != names || missing[0] != *topics[0].Topic {
+		t.Errorf("%d names", len(missing))
+	}
+	if entity := quotaEntity(parts); len(entity) != names {
+		t.Errorf("an entity of %d kinds", len(entity))
+	}
+	if took := time.Since(begun); took > 10*time.Second {
+		t.Errorf("it took %v", took)
 	}
 }
