@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/logbahn/logbahn/interop/kafka"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
@@ -150,6 +151,7 @@ func startByAlias(t *testing.T, env []string, listener string) (server *exec.Cmd
 	t.Helper()
 	server = exec.Command("./bin/kafka-server-start.sh", "config/server.properties", "--override", "listeners=PLAINTEXT://"+listener, "--override", "ops.listener=off")
 	server.Env = append(os.Environ(), env...)
+	kafka.Bind(server)
 	stderr, err := server.StderrPipe()
 	if err != nil {
 		t.Fatal(err)

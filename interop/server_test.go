@@ -18,6 +18,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/logbahn/logbahn/interop/kafka"
 )
 
 // binary builds cmd/logbahn once for the whole package.
@@ -83,6 +85,7 @@ func spawn(t testing.TB, dir, addr string, overrides ...string) *server {
 	}
 	s := &server{t: t, dir: dir, log: &syncBuffer{}, done: make(chan struct{}), address: make(chan string, 1)}
 	s.cmd = exec.Command(path, args...)
+	kafka.Bind(s.cmd)
 	stderr, err := s.cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)

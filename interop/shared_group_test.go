@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/logbahn/logbahn/interop/kafka"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
@@ -98,6 +99,7 @@ func poll(ctx context.Context, c *kgo.Client, read chan<- string) {
 func member(t *testing.T, read chan<- string, name string, args ...string) {
 	t.Helper()
 	cmd := exec.Command(name, args...)
+	kafka.Bind(cmd)
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)

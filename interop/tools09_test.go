@@ -171,6 +171,7 @@ func (o *tools09) member(t *testing.T, group string, n int) (leave func()) {
 		"kafka.tools.ConsoleConsumer",
 		"--new-consumer", "--bootstrap-server", o.addr, "--topic", topic09, "--consumer.config", config,
 	})...)
+	kafka.Bind(cmd)
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -21,6 +21,7 @@ func startProcess(args []string) (*process, error) {
 	p := &process{args: args, cmd: exec.Command("java", args...), output: &bytes.Buffer{}, done: make(chan struct{})}
 	p.cmd.Dir = filepath.Dir(args[len(args)-1])
 	p.cmd.Stdout, p.cmd.Stderr = p.output, p.output
+	Bind(p.cmd)
 	if err := p.cmd.Start(); err != nil {
 		return nil, err
 	}
