@@ -22,12 +22,16 @@ import (
 	"github.com/logbahn/logbahn/interop/kafka"
 )
 
+// built is where binary puts what it builds; "" when no test has asked for it.
+var built string
+
 // binary builds cmd/logbahn once for the whole package.
 var binary = sync.OnceValues(func() (string, error) {
 	dir, err := os.MkdirTemp("", "logbahn-interop")
 	if err != nil {
 		return "", err
 	}
+	built = dir
 	path := filepath.Join(dir, "logbahn")
 	out, err := exec.Command("go", "build", "-o", path, "../cmd/logbahn").CombinedOutput()
 	if err != nil {
@@ -38,8 +42,8 @@ var binary = sync.OnceValues(func() (string, error) {
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	if path, err := binary(); err == nil {
-		_ = os.RemoveAll(filepath.Dir(path))
+	if built != "" {
+		_ = os.RemoveAll(built)
 	}
 	os.Exit(code)
 }
