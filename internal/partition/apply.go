@@ -122,6 +122,7 @@ func (s *Set) openReplica(t *cluster.Topic, index int32, settings *Settings, cop
 		return p
 	}
 	p.log = log
+	log.SetHighWatermark(log.HighWatermark()) // while it is unknown nothing is committed that could be deleted or compacted
 	p.mu.machine = replica.New(rule, replica.Log{End: log.EndOffset(), Flushed: log.FlushedOffset(), HighWatermark: log.HighWatermark()})
 	p.highWatermark.Store(log.HighWatermark())
 	return p
