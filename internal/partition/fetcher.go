@@ -90,8 +90,8 @@ func (f *fetcher) remove(x *followed) {
 	f.changedLocked(x)
 }
 
-// flushed says that more of a partition is on disk. It is called by the log's flusher and does not wait.
-func (f *fetcher) flushed(x *followed) {
+// changed says that a partition has something else to tell its leader, as that more of it is on disk. It does not wait.
+func (f *fetcher) changed(x *followed) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.changedLocked(x)

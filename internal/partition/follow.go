@@ -29,8 +29,9 @@ func (p *Partition) position() (wire.FetchPartition, bool) {
 		Partition: p.index, Copy: p.copy, FetchOffset: offset, CurrentLeaderEpoch: m.LeaderEpoch(), LastFetchedEpoch: AnyEpoch,
 		LogStartOffset: p.log.StartOffset(), HighWatermark: m.HighWatermark(), FlushedOffset: m.Flushed(),
 	}
+	p.full.Store(full)
 	if full {
-		want.FlushedOffset = 0 // it cannot keep up: it is not let in again before it has written what comes next
+		want.FlushedOffset = 0 // it cannot keep up: it is not let in again before it has room
 	}
 	if namesEpoch {
 		want.LastFetchedEpoch = p.log.EpochAt(offset - 1)

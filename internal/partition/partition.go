@@ -31,6 +31,7 @@ type Partition struct {
 	traffic Traffic
 
 	followed atomic.Pointer[followed] // of the fetcher that copies the leader's records here, nil when none does
+	full     atomic.Bool              // its leader is told that it has no room
 
 	highWatermark atomic.Int64 // as mu.machine has it, for readers who take no lock
 
@@ -325,9 +326,7 @@ func (p *Partition) hooks() commitlog.Hooks {
 // the log was cut.
 func (p *Partition) flushed() {
 	p.step(func(m *replica.Machine) replica.Effects { return m.FlushedTo(p.log.FlushedOffset()) })
-	if f := p.followed.Load(); f != nil {
-		f.fetcher.flushed(f)
-	}
+	p.tellLeader()
 }
 
 // fail takes the replica offline: nothing that was not safe before will be acknowledged.
@@ -344,9 +343,7 @@ func (p *Partition) fail(err error) {
 	p.mu.Unlock()
 	p.cfg.Log.Error("replica offline", "topic", p.topic, "partition", p.index, "err", err)
 	p.propose(e)
-	if f := p.followed.Load(); f != nil {
-		f.fetcher.flushed(f) // its leader is to know
-	}
+	p.tellLeader()
 }
 
 // assign takes over what the image says of this partition. An epoch that makes this replica the leader is written to
@@ -381,9 +378,20 @@ func (p *Partition) retire() {
 	p.carryOutLocked(e)
 }
 
-// tick tells the replica the time, so that followers that lag leave the in-sync set.
+// tick tells the replica the time, so that followers that lag leave the in-sync set, and one that had no room looks whether
+// it has by now: without records to copy nothing else would have it say so.
 func (p *Partition) tick(now time.Time) {
 	p.step(func(m *replica.Machine) replica.Effects { return m.Tick(p.set.sinceBegun(now)) })
+	if p.full.Load() {
+		p.tellLeader()
+	}
+}
+
+// tellLeader has the replica's fetcher tell its leader what has changed, if it follows one.
+func (p *Partition) tellLeader() {
+	if f := p.followed.Load(); f != nil {
+		f.fetcher.changed(f)
+	}
 }
 
 // storageError marks the log's own failures as the replica's.

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -392,6 +393,27 @@ func TestPartitionThatComesBackIsNotForgotten(t *testing.T) {
 	}
 }
 
+// What is not committed stays, however old it is: without it the high watermark would pass what the in-sync replicas have.
+func TestRetentionWaitsForReplicas(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := startNode(t, vfs.NewMem())
+		n.apply(cluster.RegisterBroker{Broker: cluster.Broker{ID: 2, Epoch: n.img.NextBrokerEpoch()}})
+		p := n.create(topicID, nil, cluster.Partition{Replicas: ids(1, 2), ISR: ids(1, 2), Leader: 1, LeaderEpoch: 1})
+		if _, err := p.Append(batchAt(1000, "from 1970"), AppendOptions{LeaderEpoch: AnyEpoch}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Hour)
+		if p.HighWatermark() != 0 || p.StartOffset() != 0 {
+			t.Fatalf("of a record that one of two replicas has: the log begins at %d, committed is %d", p.StartOffset(), p.HighWatermark())
+		}
+		p.FollowerFetched(replica.Fetch{ID: 2, LeaderEpoch: 1, BrokerEpoch: -1, End: 1, Flushed: 1})
+		time.Sleep(time.Hour)
+		if p.StartOffset() != 1 {
+			t.Fatalf("an hour after both had it the log begins at %d", p.StartOffset())
+		}
+	})
+}
+
 // A partition that the leader has refused is named again, however late the next request: the leader does not watch it.
 func TestRefusedPartitionIsNamedAgain(t *testing.T) {
 	n := startNode(t, vfs.NewMem())
@@ -471,6 +493,58 @@ func TestLeaderWithoutRoom(t *testing.T) {
 	if at, follows := p.position(); !follows || at.FlushedOffset != 1 {
 		t.Fatalf("with room it asks for %+v, %v", at, follows)
 	}
+}
+
+// A replica that had no room says when it has, with nothing to copy as well: its leader would never let it in again.
+func TestReplicaThatHasRoomAgainSaysSo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		faults := vfs.Inject(vfs.NewMem())
+		n := startNode(t, faults)
+		n.apply(cluster.RegisterBroker{Broker: cluster.Broker{ID: 2, Epoch: n.img.NextBrokerEpoch()}})
+		two := cluster.Partition{Replicas: ids(1, 2), ISR: ids(1, 2), Leader: 1, LeaderEpoch: 1}
+		p := n.create(topicID, nil, two)
+		if _, err := p.Append(batch("a"), AppendOptions{LeaderEpoch: AnyEpoch}); err != nil {
+			t.Fatal(err)
+		}
+		if err := p.log.Flush(); err != nil {
+			t.Fatal(err)
+		}
+		p.flushed()
+		faults.Add(vfs.Rule{Match: func(op vfs.Op, _ string) bool { return op == vfs.OpWrite }, Fault: vfs.Fault{Err: syscall.ENOSPC}})
+		if _, err := p.Append(batch("b"), AppendOptions{LeaderEpoch: AnyEpoch}); !errors.Is(err, commitlog.ErrNoSpace) {
+			t.Fatalf("append: %v, want ErrNoSpace", err)
+		}
+		faults.Clear()
+		two.ISR, two.Leader, two.LeaderEpoch, two.PartitionEpoch = ids(2), 2, 2, 1
+		n.apply(cluster.ChangePartition{TopicID: topicID, Index: 0, Partition: two})
+		cfg := n.set.cfg
+		cfg.BrokerEpoch = func() int64 { return 1 }
+		f := newFetcher(&cfg, 2)
+		f.add(p)
+		ask := func() []wire.FetchTopic {
+			t.Helper()
+			n.set.Tick(time.Now())
+			req, _ := f.request(time.Now())
+			if req == nil {
+				t.Fatal("it asks for nothing")
+			}
+			f.answered()
+			if err := f.take(&wire.FetchResponse{SessionID: 5}); err != nil {
+				t.Fatal(err)
+			}
+			return req.Topics
+		}
+		if asked := ask(); len(asked) != 1 || asked[0].Partitions[0].FlushedOffset != 0 {
+			t.Fatalf("without room it asks for %+v", asked)
+		}
+		if asked := ask(); len(asked) != 0 {
+			t.Fatalf("too early for what was refused it asks for %+v", asked)
+		}
+		time.Sleep(time.Minute)
+		if asked := ask(); len(asked) != 1 || asked[0].Partitions[0].FlushedOffset != 1 {
+			t.Fatalf("with room it asks for %+v", asked)
+		}
+	})
 }
 
 // A replica that is elected and cannot begin its epoch asks for another leader: the image does not change by itself.
