@@ -7,6 +7,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/logbahn/logbahn/internal/cluster"
+	"github.com/logbahn/logbahn/internal/coordinator"
 	"github.com/logbahn/logbahn/internal/quorum"
 	"github.com/logbahn/logbahn/internal/vfs"
 	"github.com/logbahn/logbahn/internal/wire"
@@ -55,6 +56,26 @@ func TestCreatePartitions(t *testing.T) {
 	wantCode(t, "produce to a new one", call[*kmsg.ProduceResponse](n, n.produceRequest(9, "t", 2, batch("a"))).Topics[0].Partitions[0].ErrorCode, wire.None)
 	req.Topics[0].Count = 2
 	wantCode(t, "fewer", call[*kmsg.CreatePartitionsResponse](n, req).Topics[0].ErrorCode, wire.InvalidPartitions)
+}
+
+// With another number of partitions a group would be looked for where it is not, and begin anew.
+func TestOffsetsTopicKeepsItsPartitions(t *testing.T) {
+	n := start(t)
+	n.create("t", 1)
+	n.groupCoordinator("g")
+	topic, _ := n.quorum.Image().Topic(offsetsTopic)
+	group, have := "g", int32(len(topic.Partitions))
+	for coordinator.PartitionFor(group, have) == coordinator.PartitionFor(group, have+1) {
+		group += "g"
+	}
+	wantCode(t, "commit", call[*kmsg.OffsetCommitResponse](n, commit(group, "t", 8, 7)).Topics[0].Partitions[0].ErrorCode, wire.None)
+	req := kmsg.NewPtrCreatePartitionsRequest()
+	req.Version, req.TimeoutMillis = 3, 1000
+	req.Topics = []kmsg.CreatePartitionsRequestTopic{{Topic: offsetsTopic, Count: have + 1}}
+	wantCode(t, "one more", call[*kmsg.CreatePartitionsResponse](n, req).Topics[0].ErrorCode, wire.InvalidPartitions)
+	if p := fetchOffset(n, group, "t", 5); p.Offset != 7 {
+		t.Errorf("%d is committed, want 7", p.Offset)
+	}
 }
 
 func TestDeleteTopicsByName(t *testing.T) {

@@ -10,7 +10,8 @@ import (
 	"github.com/logbahn/logbahn/internal/wire"
 )
 
-// createPartitions serves CreatePartitions. New partitions have as many replicas as the topic's first one.
+// createPartitions serves CreatePartitions. New partitions have as many replicas as the topic's first one. An internal topic
+// gets none, which Kafka allows (KAFKA-14418).
 func (m *Machine) createPartitions(img *cluster.Image, req *kmsg.CreatePartitionsRequest) (kmsg.Response, []cluster.Change) {
 	resp := req.ResponseKind().(*kmsg.CreatePartitionsResponse)
 	names := make([]string, len(req.Topics))
@@ -68,6 +69,9 @@ func (m *Machine) morePartitions(img *cluster.Image, sites *placement, t *kmsg.C
 	case more < 0:
 		return change, &refusal{wire.InvalidPartitions, fmt.Sprintf("The topic %s currently has %d partition(s); %d would "+
 			"not be an increase.", t.Topic, have, t.Count)}
+	case topic.Internal:
+		return change, &refusal{wire.InvalidPartitions, fmt.Sprintf("The number of partitions of %s cannot be changed: it says "+
+			"in which of them each group is, and what groups have committed would not be found.", t.Topic)}
 	case int(t.Count) > cluster.PartitionsMax:
 		return change, &refusal{wire.InvalidPartitions, fmt.Sprintf("A topic has at most %d partitions.", cluster.PartitionsMax)}
 	}
