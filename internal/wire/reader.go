@@ -1,6 +1,9 @@
 package wire
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"math"
+)
 
 // reader takes primitives off the front of a message. Once bytes run out or a length is impossible it is bad, has
 // nothing left, and returns zeros: loops over counts that were checked end by themselves. It never allocates but for
@@ -77,7 +80,8 @@ func (r *reader) uvarint() uint32 {
 }
 
 // length takes the length that precedes strings (short), bytes and arrays. -1 is null; anything else negative is bad, as
-// is more than the remaining bytes, since nothing that has a length is smaller than a byte.
+// is more than the remaining bytes, since nothing that has a length is smaller than a byte. A compact length may be larger than
+// the two bytes of before, and strings none the longer: Kafka's clients do not read what they could not have written.
 func (r *reader) length(short bool) int {
 	var n int
 	switch {
@@ -88,7 +92,7 @@ func (r *reader) length(short bool) int {
 	default:
 		n = int(r.int32())
 	}
-	if r.bad || n < -1 || n > len(r.src) {
+	if r.bad || n < -1 || n > len(r.src) || short && n > math.MaxInt16 {
 		r.fail()
 		return 0
 	}

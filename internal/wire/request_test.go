@@ -5,7 +5,9 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"runtime"
+	"strings"
 	"testing"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -179,6 +181,20 @@ func TestDecodeRequestWeighsElements(t *testing.T) {
 			checkMemory(t, fmt.Sprint(n, " elements"), key, version, body)
 		}
 	})
+}
+
+// TestStringsAreNoLongerThanKafkas names a topic by more bytes than the length of a string had before it was compact.
+func TestStringsAreNoLongerThanKafkas(t *testing.T) {
+	for _, n := range []int{math.MaxInt16, math.MaxInt16 + 1} {
+		req := kmsg.NewPtrMetadataRequest()
+		topic := kmsg.NewMetadataRequestTopic()
+		topic.Topic = kmsg.StringPtr(strings.Repeat("t", n))
+		req.Version, req.Topics = 12, append(req.Topics, topic)
+		_, err := DecodeRequest(req.Key(), req.Version, req.AppendTo(nil))
+		if refused := errors.Is(err, ErrMalformed); refused != (n > math.MaxInt16) {
+			t.Errorf("a string of %d bytes: %v", n, err)
+		}
+	}
 }
 
 func TestDecodeRequestUnknown(t *testing.T) {
