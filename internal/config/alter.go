@@ -2,6 +2,7 @@ package config
 
 import (
 	"maps"
+	"math"
 	"slices"
 	"strings"
 )
@@ -45,6 +46,9 @@ func AlterBroker(current map[string]string, changes []Change, oneBroker bool) (m
 	return next, ValidateBroker(next, oneBroker)
 }
 
+// valueBytesMax is the longest string of Kafka's protocol: a client cannot read a longer value.
+const valueBytesMax = math.MaxInt16
+
 func alter(find func(string) (*Def, bool), current map[string]string, changes []Change) (map[string]string, error) {
 	if err := checkChanges(changes); err != nil {
 		return nil, err
@@ -65,6 +69,9 @@ func alter(find func(string) (*Def, bool), current map[string]string, changes []
 				return nil, refuse("Can't %s to key %s because its type is not LIST.", opNames[c.Op], c.Name)
 			}
 			next[c.Name] = d.alterList(next, c)
+		}
+		if n := len(next[c.Name]); n > valueBytesMax {
+			return nil, refuse("The value of %s would be %d bytes long, where Kafka's protocol has %d at most.", c.Name, n, valueBytesMax)
 		}
 	}
 	return next, nil
@@ -100,14 +107,27 @@ func (d *Def) alterList(configs map[string]string, c Change) string {
 		text = d.Default
 	}
 	list := slices.DeleteFunc(strings.Split(text, ","), func(s string) bool { return s == "" })
+	count := make(map[string]int, len(list)) // lists are long where they name replicas
+	for _, s := range list {
+		count[s]++
+	}
+	gone := make(map[string]int)
 	for part := range strings.SplitSeq(*c.Value, ",") {
-		at := slices.Index(list, part)
 		switch {
-		case c.Op == Append && at < 0:
+		case c.Op == Append && count[part] == 0:
 			list = append(list, part)
-		case c.Op == Subtract && at >= 0:
-			list = slices.Delete(list, at, at+1)
+			count[part]++
+		case c.Op == Subtract && count[part] > 0:
+			count[part]--
+			gone[part]++
 		}
 	}
+	list = slices.DeleteFunc(list, func(s string) bool {
+		if gone[s] == 0 {
+			return false
+		}
+		gone[s]--
+		return true
+	})
 	return strings.Join(list, ",")
 }
