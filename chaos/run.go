@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -85,6 +86,9 @@ func (r *run) say(format string, args ...any) {
 // chaos does it all and tells whether nothing was wrong.
 func chaos(ctx context.Context, o *options) (bool, error) {
 	r := &run{options: o, random: rand.New(rand.NewPCG(o.seed, 0)), begin: time.Now(), history: workload.NewHistory(topic), silent: map[reader]bool{}}
+	if err := os.MkdirAll(o.out, 0o755); err != nil {
+		return false, err
+	}
 	r.say("seed %d, %v, histories and logs in %s", o.seed, o.duration, o.out)
 	net, err := network.New(o.nodes)
 	if err != nil {
