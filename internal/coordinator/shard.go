@@ -3,6 +3,7 @@ package coordinator
 import (
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -181,18 +182,19 @@ func (s *shard) arm(timer *time.Timer) {
 	timer.Stop()
 }
 
+// takeDeleted returns what tells whether an offset is of a topic that has been deleted. It is asked for every offset there is.
 func (s *shard) takeDeleted() func(name string, id [16]byte) bool {
 	s.mu.Lock()
 	deleted := s.mu.deleted
 	s.mu.deleted = nil
 	s.mu.Unlock()
+	ids := make(map[string][][16]byte, len(deleted))
+	for _, t := range deleted {
+		ids[t.Name] = append(ids[t.Name], t.ID)
+	}
 	return func(name string, id [16]byte) bool {
-		for _, t := range deleted {
-			if t.Name == name && (id == t.ID || id == [16]byte{}) {
-				return true
-			}
-		}
-		return false
+		gone, named := ids[name]
+		return named && (id == [16]byte{} || slices.Contains(gone, id))
 	}
 }
 

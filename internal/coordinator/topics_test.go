@@ -1,6 +1,7 @@
 package coordinator
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -180,6 +181,28 @@ func TestDeletedTopic(t *testing.T) {
 			t.Fatal("nothing was removed from the log")
 		}
 	})
+}
+
+// Thousands of topics may go at once, as those of an application, and a shard have offsets of as many: while it looks through them
+// no member of its groups is heard.
+func TestManyDeletedTopicsTakeOnePass(t *testing.T) {
+	const topics = 50_000
+	s := &shard{wake: make(chan struct{}, 1)}
+	deleted := make([]Topic, topics)
+	for i := range deleted {
+		deleted[i] = Topic{Name: fmt.Sprintf("application-repartition-%06d", i), ID: fakeID(fmt.Sprint(i))}
+	}
+	s.topicsDeleted(deleted)
+	begun := time.Now()
+	gone := s.takeDeleted()
+	for i := range deleted {
+		if of := &deleted[i]; !gone(of.Name, of.ID) || !gone(of.Name, [16]byte{}) || gone(of.Name, fakeID("x")) || gone(of.Name+"x", of.ID) {
+			t.Fatal(of.Name)
+		}
+	}
+	if took := time.Since(begun); took > 5*time.Second {
+		t.Errorf("it took %v", took)
+	}
 }
 
 // TestUnloadedTopicDeletion: a shard that nobody has asked for anything hears of the deletion too.
