@@ -42,6 +42,9 @@ func (s *shard) load() error {
 		s.cfg.Log.Error("records of the group coordinator could not be read and were skipped",
 			slog.Int("partition", int(s.partition)), slog.Int("records", l.malformed), slog.Any("last", l.lastErr))
 	}
+	if errors.Is(s.log.MayAppend(), ErrUnavailable) {
+		return nil // groups are served all the same: what was committed for another topic of its name counts for none
+	}
 	if err := s.apply(s.machine.DropTopics(s.madeAgain)); err != nil {
 		return err
 	}

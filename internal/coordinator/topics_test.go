@@ -183,6 +183,26 @@ func TestDeletedTopic(t *testing.T) {
 	})
 }
 
+// Offsets of a topic that is gone cannot be removed while too few replicas are in sync. That is no reason not to serve the groups.
+func TestLoadsBelowMinISR(t *testing.T) {
+	ctx := t.Context()
+	f := newFixture(t)
+	expect(t, f.commit(ctx, "t", 0, 1), "ok")
+	expect(t, f.commit(ctx, "u", 0, 2), "ok")
+	f.topics.create("t", "t2")
+	f.log.change(func() { f.log.short = true })
+	f.restart()
+	expect(t, f.fetch(ctx, "", 0), "ok u-0=2 ok")
+	expect(t, f.fetch(ctx, "t", 0), "ok t-0=-1 ok")
+	f.log.change(func() { f.log.short = false })
+	before := f.log.appends()
+	f.restart()
+	expect(t, f.fetch(ctx, "", 0), "ok u-0=2 ok")
+	if f.log.appends() == before {
+		t.Fatal("nothing was removed from the log")
+	}
+}
+
 // Thousands of topics may go at once, as those of an application, and a shard have offsets of as many: while it looks through them
 // no member of its groups is heard.
 func TestManyDeletedTopicsTakeOnePass(t *testing.T) {
