@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/logbahn/logbahn/apps/payd/habit"
@@ -171,34 +172,39 @@ func (w *analyticsWork) settle(now time.Time, last bool) (out, then []*kgo.Recor
 // flushSilent settles the records that wait for earlier ones of devices that send nothing any more.
 func (w *analyticsWork) flushSilent(now time.Time) []*kgo.Record {
 	var out []*kgo.Record
-	w.each(func(partition int32, d *driver) {
-		if len(d.Habits.Order.Held) > 0 && now.Sub(d.touched) >= w.config.paces.silentMax {
-			events := d.Habits.Flush(w.profiles.For(d.Habits.Source))
-			out = append(out, eventRecords(events, partition)...)
-			d.unsaved, d.unsaid = true, true
-		}
+	silent := func(d *driver) bool {
+		return len(d.Habits.Order.Held) > 0 && now.Sub(d.touched) >= w.config.paces.silentMax
+	}
+	w.each(silent, func(partition int32, d *driver) {
+		events := d.Habits.Flush(w.profiles.For(d.Habits.Source))
+		out = append(out, eventRecords(events, partition)...)
+		d.unsaved, d.unsaid = true, true
 	})
 	return out
 }
 
-// each visits every driver, in order.
-func (w *analyticsWork) each(visit func(partition int32, d *driver)) {
+// each visits the drivers that are wanted, in order. It is called ten times a second, mostly for a few of many.
+func (w *analyticsWork) each(wanted func(*driver) bool, visit func(partition int32, d *driver)) {
 	for _, p := range slices.Sorted(maps.Keys(w.parts)) {
-		drivers := w.parts[p].drivers
-		for _, device := range slices.Sorted(maps.Keys(drivers)) {
-			visit(p, drivers[device])
+		var some []*driver
+		for _, d := range w.parts[p].drivers {
+			if wanted(d) {
+				some = append(some, d)
+			}
+		}
+		slices.SortFunc(some, func(a, b *driver) int { return strings.Compare(a.Habits.Device, b.Habits.Device) })
+		for _, d := range some {
+			visit(p, d)
 		}
 	}
 }
 
 func (w *analyticsWork) scores() []*kgo.Record {
 	var out []*kgo.Record
-	w.each(func(partition int32, d *driver) {
-		if d.unsaid {
-			summary := d.Habits.Summary(w.profiles.For(d.Habits.Source))
-			out = append(out, jsonRecord(topicScores, partition, d.Habits.Device, &summary))
-			d.unsaid = false
-		}
+	w.each(func(d *driver) bool { return d.unsaid }, func(partition int32, d *driver) {
+		summary := d.Habits.Summary(w.profiles.For(d.Habits.Source))
+		out = append(out, jsonRecord(topicScores, partition, d.Habits.Device, &summary))
+		d.unsaid = false
 	})
 	return out
 }
@@ -206,11 +212,9 @@ func (w *analyticsWork) scores() []*kgo.Record {
 // states writes the drivers that have changed, and after them, in the same partition, the offset that all cover.
 func (w *analyticsWork) states() []*kgo.Record {
 	var out []*kgo.Record
-	w.each(func(partition int32, d *driver) {
-		if d.unsaved {
-			out = append(out, jsonRecord(topicState, partition, d.Habits.Device, d))
-			d.unsaved = false
-		}
+	w.each(func(d *driver) bool { return d.unsaved }, func(partition int32, d *driver) {
+		out = append(out, jsonRecord(topicState, partition, d.Habits.Device, d))
+		d.unsaved = false
 	})
 	for _, p := range slices.Sorted(maps.Keys(w.parts)) {
 		if part := w.parts[p]; part.next != part.saved {
