@@ -10,12 +10,14 @@
 //
 // # What a crash changes
 //
-// Nothing. Stages commit their offsets so that their lag can be seen, but go on from what their outputs say:
+// No trip, score or premium. Stages commit their offsets behind what they have written, so that some of it is written twice:
 //
 //   - clean names in every record the offset that it came from ([headerFrom]); records of one source partition are in
-//     order, so a reader drops what it has seen, exactly.
+//     order, so a reader drops what it has seen, exactly. Which messages came last it remembers in memory only: behind a
+//     restart one that was sent twice may pass it, and analytics drops and counts it; so it does then with one that
+//     contradicts another of the same time, which else is a dead letter.
 //   - analytics keeps each driver's state, with the input offset that it covers, in a compacted topic. After a restart
-//     it reads on from the oldest offset covered and skips what a driver's state already holds. Its events have ids
+//     it reads on from the oldest offset covered, whatever is committed, and skips what a driver's state already holds. Its events have ids
 //     that depend on the drive alone, its scores are absolute: written twice, they are the same.
 //   - pricing is a function of a score.
 package payd
