@@ -293,7 +293,7 @@ func (c *compaction) filter(h *record.Header, batch []byte, keepEmpty bool) ([]b
 		return c.emptied(h, keepEmpty), nil
 	}
 	if tombstones && horizon == 0 {
-		horizon = c.nowMs + c.config.DeleteRetentionMs
+		horizon = c.config.deleteHorizonMs(c.nowMs)
 		c.removed++ // the batch changes
 	} else if len(kept) == int(h.Count) {
 		if tombstones {

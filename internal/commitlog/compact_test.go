@@ -2,6 +2,7 @@ package commitlog
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -150,6 +151,38 @@ func TestCompactionWithSmallTable(t *testing.T) {
 	}
 	if len(all) > 3000 {
 		t.Fatal(len(all), "records left")
+	}
+}
+
+// TestTombstonesForEver: with the largest delete.retention.ms a tombstone stays, pass after pass.
+func TestTombstonesForEver(t *testing.T) {
+	now := time.UnixMilli(5000)
+	d, err := OpenDir(DirConfig{FS: vfs.NewMem(), Path: "data", NodeID: 1, manual: true, Now: func() time.Time { return now }})
+	must(t, err)
+	c := compactConfig()
+	c.DeleteRetentionMs = math.MaxInt64
+	l := openLog(t, d, c)
+	mustAppend(t, l, keyed(nil, nil, "gone"))
+	for range 3 {
+		l.mu.Lock()
+		l.roll(l.end.Load(), l.config.Load())
+		l.mu.Unlock()
+		mustAppend(t, l, keyed(nil, []byte("value"), "a"))
+		must(t, l.Flush())
+		now = now.Add(24 * time.Hour)
+		must(t, l.compact())
+	}
+	if got, want := records(t, l), []string{"0 gone -", "2 a", "3 a"}; !slices.Equal(got, want) {
+		t.Fatalf("got  %v\nwant %v", got, want)
+	}
+	for b, err := range l.Batches(0) {
+		must(t, err)
+		for r, err := range record.Records(b, 1<<20) {
+			must(t, err)
+			if r.Timestamp != 1000 {
+				t.Errorf("offset %d is of %d", r.Offset, r.Timestamp)
+			}
+		}
 	}
 }
 

@@ -1,6 +1,9 @@
 package commitlog
 
-import "math"
+import (
+	"math"
+	"time"
+)
 
 // Config holds the settings of one log, named as Kafka's. Times are milliseconds, sizes bytes; -1 is no limit where
 // Kafka says so. It may be replaced while the log is open.
@@ -42,6 +45,19 @@ func DefaultConfig() Config {
 		PreallocateBytes:     16 << 20,
 		ProducerExpirationMs: 24 * 3600 * 1000,
 	}
+}
+
+// forever is what is larger, and cannot be added to a time: neither here nor by clients, to whom a delete horizon is the base
+// timestamp of a batch.
+const forever = 100 * 365 * 24 * time.Hour
+
+func (c *Config) fileDeleteDelay() time.Duration {
+	return time.Duration(min(c.FileDeleteDelayMs, forever.Milliseconds())) * time.Millisecond
+}
+
+// deleteHorizonMs returns until when a tombstone stays that is met now.
+func (c *Config) deleteHorizonMs(nowMs int64) int64 {
+	return nowMs + min(c.DeleteRetentionMs, forever.Milliseconds())
 }
 
 // rollMs returns after how many milliseconds a segment is rolled. A compacted log rolls in time for its lag.

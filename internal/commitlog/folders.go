@@ -260,8 +260,7 @@ func (d *Dir) shutAside(l *Log) (x doomed, wasOpen bool, err error) {
 		d.mu.Unlock()
 		return x, true, err
 	}
-	delay := time.Duration(l.config.Load().FileDeleteDelayMs) * time.Millisecond
-	return doomed{path: name, at: d.cfg.Monotonic() + delay}, true, nil
+	return doomed{path: name, at: d.cfg.Monotonic() + l.config.Load().fileDeleteDelay()}, true, nil
 }
 
 // deleteAgain renames the folders that Delete could not.

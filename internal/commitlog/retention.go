@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"time"
 
 	"github.com/logbahn/logbahn/internal/record"
 )
@@ -176,7 +175,7 @@ func (l *Log) makeActive() error {
 // discard renames the files of a segment that has left the log, and has them removed after the delay.
 func (l *Log) discard(s *segment) error {
 	s.file.retire()
-	delay := time.Duration(l.config.Load().FileDeleteDelayMs) * time.Millisecond
+	delay := l.config.Load().fileDeleteDelay()
 	for _, suffix := range []string{logSuffix, indexSuffix, timeIndexSuffix, txnIndexSuffix} {
 		name := segmentFile(l.path, s.base, suffix)
 		err := l.fs.Rename(name, name+deletedSuffix)
