@@ -46,7 +46,10 @@ func (c *call) eachLine(ctx context.Context, do func(number int, line string) er
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case r := <-lines:
+		case r, ok := <-lines:
+			if !ok { // the context has ended, and its reader has seen it first
+				return ctx.Err()
+			}
 			if errors.Is(r.err, io.EOF) {
 				return nil
 			}
