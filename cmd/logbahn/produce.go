@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -167,9 +168,18 @@ func (f produceFlags) checkPartition(ctx context.Context, client *kgo.Client, to
 	return err
 }
 
+// eachLine calls do with each line. What is left behind the last line's end is one more at the end of the input only: after any
+// other error, an interruption among them, nobody knows what would have followed.
 func eachLine(r io.Reader, do func(line string) error) error {
-	lines := bufio.NewScanner(r)
+	in := &untilError{Reader: r}
+	lines := bufio.NewScanner(in)
 	lines.Buffer(make([]byte, 64<<10), lineBytesMax)
+	lines.Split(func(data []byte, atEnd bool) (int, []byte, error) {
+		if atEnd && !errors.Is(in.err, io.EOF) && bytes.IndexByte(data, '\n') < 0 {
+			return 0, nil, nil
+		}
+		return bufio.ScanLines(data, atEnd)
+	})
 	for lines.Scan() {
 		if err := do(lines.Text()); err != nil {
 			return err
@@ -179,6 +189,17 @@ func eachLine(r io.Reader, do func(line string) error) error {
 		return usageErrorf("a line is longer than %d bytes", lineBytesMax)
 	}
 	return lines.Err()
+}
+
+// untilError is a reader that remembers why it has ended.
+type untilError struct {
+	io.Reader
+	err error
+}
+
+func (u *untilError) Read(p []byte) (n int, err error) {
+	n, u.err = u.Reader.Read(p)
+	return n, u.err
 }
 
 // sent counts acknowledged records and keeps the first error. done is called by the client's goroutines.

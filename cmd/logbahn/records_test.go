@@ -3,12 +3,14 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"slices"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -27,6 +29,25 @@ func TestProduceBeforeAWrongLine(t *testing.T) {
 	}
 	if got := nodes.Consume("rides", 2); !slices.Equal(got, []string{"1", "2"}) {
 		t.Errorf("%q", got)
+	}
+}
+
+// TestInterruptedLine: a line of which only the beginning has come when the input breaks off is no record.
+func TestInterruptedLine(t *testing.T) {
+	for _, c := range []struct {
+		end  error
+		want []string
+	}{
+		{io.EOF, []string{"one", "two", "thr"}},
+		{context.Canceled, []string{"one", "two"}},
+		{io.ErrUnexpectedEOF, []string{"one", "two"}},
+	} {
+		var got []string
+		in := io.MultiReader(strings.NewReader("one\ntwo\nthr"), iotest.ErrReader(c.end))
+		err := eachLine(in, func(line string) error { got = append(got, line); return nil })
+		if !slices.Equal(got, c.want) || c.end != io.EOF && !errors.Is(err, c.end) || c.end == io.EOF && err != nil {
+			t.Errorf("%v: %q, %v", c.end, got, err)
+		}
 	}
 }
 
