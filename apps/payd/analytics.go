@@ -67,6 +67,7 @@ func (w *analyticsWork) begin(ctx context.Context, partitions []int32) (map[int3
 	}
 	resume := make(map[int32]int64)
 	for p, loaded := range loaded {
+		loaded.dropUnwritable(w.profiles, w.config.Log)
 		loaded.saved = loaded.next
 		resume[p] = loaded.next
 		w.parts[p] = loaded
@@ -102,6 +103,18 @@ func (p *part) loadHistory(r *kgo.Record, log *slog.Logger) {
 	d := p.driver(string(r.Key))
 	d.Habits.History = h.Days
 	d.unsaid = true
+}
+
+// dropUnwritable forgets drivers whose sums are no numbers: anybody may write to the topics that they were read from, and what is
+// made of them could not be encoded.
+func (p *part) dropUnwritable(profiles habit.Profiles, log *slog.Logger) {
+	for device, d := range p.drivers {
+		summary := d.Habits.Summary(profiles.For(d.Habits.Source))
+		if _, err := json.Marshal(&summary); err != nil {
+			log.Error("state or history of a driver makes no sense", "driver", device, "error", err)
+			delete(p.drivers, device)
+		}
+	}
 }
 
 func (p *part) driver(device string) *driver {

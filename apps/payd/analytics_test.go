@@ -36,3 +36,17 @@ func TestNoScoreEndsPricing(t *testing.T) {
 		t.Errorf("%d premiums of a negative span", len(quotes))
 	}
 }
+
+// TestNoHistoryEndsAnalytics begins with a past that nobody can have driven.
+func TestNoHistoryEndsAnalytics(t *testing.T) {
+	w := newAnalyticsWork(&Config{zone: time.UTC, paces: defaultPaces})
+	p := &part{drivers: make(map[string]*driver)}
+	w.parts[0] = p
+	log := slog.New(slog.DiscardHandler)
+	p.loadHistory(&kgo.Record{Key: []byte("far"), Value: []byte(`{"days":[{"day":1,"m":1.7e308},{"day":2,"m":1.7e308}]}`)}, log)
+	p.loadHistory(&kgo.Record{Key: []byte("near"), Value: []byte(`{"days":[{"day":1,"m":1000}]}`)}, log)
+	p.dropUnwritable(w.profiles, log)
+	if scores := w.scores(); len(scores) != 1 || string(scores[0].Key) != "near" {
+		t.Errorf("%d scores", len(scores))
+	}
+}
