@@ -94,9 +94,7 @@ func (v *view) take(r *kgo.Record) {
 		d := v.driver(string(r.Key))
 		err = json.Unmarshal(r.Value, &d.summary)
 	case topicQuotes:
-		d := v.driver(string(r.Key))
-		d.offset = fmt.Sprintf("%s/%d/%d", r.Topic, r.Partition, r.Offset)
-		err = json.Unmarshal(r.Value, &d.quote)
+		err = v.takeQuote(r)
 	case topicHistory:
 		var h history
 		err = json.Unmarshal(r.Value, &h)
@@ -142,6 +140,20 @@ func (v *view) takeRecord(k *kgo.Record) error {
 		car.LimitKmh = math.Round(*r.LimitMps * 3.6)
 	}
 	v.cars[r.Device] = car
+	return nil
+}
+
+// takeQuote leaves a driver's premium as it was when there is none in the record: what is summed over all drivers is shown too.
+func (v *view) takeQuote(r *kgo.Record) error {
+	var q premium.Quote
+	if err := json.Unmarshal(r.Value, &q); err != nil {
+		return err
+	}
+	if q.Score < 0 || q.Score > 100 {
+		return fmt.Errorf("score %v is outside 0 to 100", q.Score)
+	}
+	d := v.driver(string(r.Key))
+	d.quote, d.offset = q, fmt.Sprintf("%s/%d/%d", r.Topic, r.Partition, r.Offset)
 	return nil
 }
 

@@ -1,13 +1,16 @@
 package payd
 
 import (
+	"encoding/json"
 	"errors"
+	"log/slog"
 	"testing"
 	"time"
 
 	"github.com/logbahn/logbahn/apps/payd/habit"
 	"github.com/logbahn/logbahn/apps/payd/premium"
 	"github.com/logbahn/logbahn/apps/payd/web"
+	"github.com/twmb/franz-go/pkg/kgo"
 )
 
 // A second is taken once, also when a late tick is followed by one in the same second.
@@ -49,6 +52,18 @@ func TestForeignSummary(t *testing.T) {
 	detail, ok := v.Driver("a")
 	if !ok || len(detail.Parts) != len(habit.PartModels) || detail.Factors == nil {
 		t.Errorf("%v %+v", ok, detail)
+	}
+}
+
+// Premiums of no score do not make the page's means no numbers, which would end its stream.
+func TestForeignQuotes(t *testing.T) {
+	v := newView(&Config{audit: newAudit(), Log: slog.New(slog.DiscardHandler)}, &source{})
+	for key, score := range map[string]string{"a": "1.7e308", "b": "1.7e308", "c": "80"} {
+		v.take(&kgo.Record{Topic: topicQuotes, Key: []byte(key), Value: []byte(`{"device_id":"` + key + `","score":` + score + `}`)})
+	}
+	s := v.Status()
+	if _, err := json.Marshal(&s); err != nil || s.MeanScore != 80 {
+		t.Errorf("mean score %v, %v", s.MeanScore, err)
 	}
 }
 
