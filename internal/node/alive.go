@@ -177,7 +177,9 @@ func (n *Node) beat(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, milliseconds(int64(n.broker.Quorum.SessionTimeoutMs)))
 	defer cancel()
 	sent := time.Now()
-	alive, err := n.heartbeat(ctx, false)
+	waiting, end := context.WithTimeout(ctx, n.beatPatience())
+	alive, err := n.heartbeat(waiting, false)
+	end()
 	switch {
 	case errors.Is(err, wire.StaleBrokerEpoch), errors.Is(err, wire.BrokerIDNotRegistered):
 		return n.registerAgain(ctx, err)
@@ -196,6 +198,12 @@ func (n *Node) beat(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// beatPatience is for how long a heartbeat waits for its answer, and until this node's image has all that the controller's had.
+// Where many partitions change at once that takes long, and meanwhile the controller is to hear the next ones.
+func (n *Node) beatPatience() time.Duration {
+	return milliseconds(int64(n.broker.Quorum.SessionTimeoutMs)) / 4
 }
 
 // ErrReplaced: another process has registered as this broker, and is the broker from then on.
@@ -260,7 +268,9 @@ func (n *Node) live() {
 		case <-t.C:
 		case offset := <-n.alive.soon:
 			t.Stop()
-			_ = n.quorum.AwaitImage(ctx, offset) // else the heartbeat fails too
+			waiting, end := context.WithTimeout(ctx, n.beatPatience())
+			_ = n.quorum.AwaitImage(waiting, offset) // else it speaks without: the next heartbeat says how far the image has got
+			end()
 		case <-n.alive.severed:
 			t.Stop()
 			_ = n.pause(ctx, time.Until(latest.Add(severedPause))) // who breaks every connection does not get them faster
@@ -295,7 +305,7 @@ func (n *Node) handOver(ctx context.Context) {
 		case done:
 			n.log.Info("other brokers lead what this one has led", "after", time.Since(begin).Round(time.Millisecond).String())
 			return
-		case err == nil:
+		case err == nil || errors.Is(err, errBehind) || n.leads():
 			answered = time.Now()
 		}
 		if n.pause(ctx, drainPause) != nil {
@@ -303,6 +313,12 @@ func (n *Node) handOver(ctx context.Context) {
 		}
 	}
 	n.log.Warn("nobody is told that this broker stops: there is no controller")
+}
+
+// leads tells whether this node is the controller.
+func (n *Node) leads() bool {
+	_, leads := n.quorum.Leads()
+	return leads
 }
 
 // askToStop tells the controller that this broker wants to stop, and returns whether it may.

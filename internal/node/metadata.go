@@ -98,8 +98,14 @@ func (m metadata) awaitOffset(ctx context.Context, e *kmsg.EnvelopeResponse) err
 			offset = int64(binary.BigEndian.Uint64(value))
 		}
 	})
-	return m.AwaitImage(ctx, offset)
+	if err := m.AwaitImage(ctx, offset); err != nil {
+		return fmt.Errorf("%w: it has not got to metadata offset %d: %w", errBehind, offset, err)
+	}
+	return nil
 }
+
+// errBehind means that the controller has answered, and that this node does not have what it has answered by.
+var errBehind = errors.New("this node's metadata is behind the controller's answer")
 
 // laneOf keeps what tells that a broker lives from waiting behind anything else.
 func laneOf(req kmsg.Request) peer.Lane {

@@ -20,7 +20,7 @@ func (n *Node) openPeers(context.Context) error {
 	cfg := peer.Config{
 		Self: n.broker.NodeID, Dial: n.cfg.Network.Dial,
 		// A heartbeat that is not answered has to be sent elsewhere well within the session.
-		LivenessTimeout: milliseconds(int64(n.broker.Quorum.SessionTimeoutMs)) / 4,
+		LivenessTimeout: n.beatPatience(),
 		Severed:         n.severed,
 	}
 	n.controllers = peer.New(cfg)

@@ -2,9 +2,12 @@ package node
 
 import (
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/logbahn/logbahn/internal/cluster"
 )
@@ -54,5 +57,98 @@ func severedBrokerLives(t *testing.T) {
 	})
 	if said := c.log.String(); strings.Count(said, taken) != 1 {
 		t.Error("others were taken for dead than the one that is")
+	}
+}
+
+// A broker whose image takes long to follow the cluster's goes on telling that it lives. The time is virtual.
+func TestBrokerThatIsBehindLives(t *testing.T) { synctest.Test(t, brokerThatIsBehindLives) }
+
+func brokerThatIsBehindLives(t *testing.T) {
+	c := newTestCluster(t, 3)
+	c.voters = "1@node-1:9093"
+	c.more[1] = []string{"process.roles", "controller", "listeners", "CONTROLLER://node-1:9093"}
+	c.more[2], c.more[3] = []string{"process.roles", "broker"}, []string{"process.roles", "broker"}
+	c.start(1, 2, 3)
+	topic := kmsg.NewCreateTopicsRequestTopic() // which broker 2 has something to hand over of
+	topic.Topic, topic.NumPartitions, topic.ReplicationFactor = "t", 2, 2
+	req := kmsg.NewPtrCreateTopicsRequest()
+	req.Topics = append(req.Topics, topic)
+	if _, err := c.nodes[2].metadata().Do(within(t, 10*time.Second), req); err != nil {
+		t.Fatal(err)
+	}
+	fenced := make(chan cluster.NodeID, 100)
+	drains := false
+	c.nodes[1].quorum.Subscribe(func(_ *cluster.Image, d cluster.Delta) {
+		for _, change := range d.Brokers {
+			if change.Old != nil && change.New != nil && change.New.Fenced && !change.Old.Fenced {
+				fenced <- change.New.ID
+			}
+			drains = drains || change.New != nil && change.New.Draining
+		}
+	})
+	var slow atomic.Bool
+	goOn := make(chan struct{})
+	c.nodes[3].quorum.Subscribe(func(*cluster.Image, cluster.Delta) {
+		if slow.Load() {
+			<-goOn
+		}
+	})
+	slow.Store(true)
+	// A broker that wants to stop has all others tell how far they have got.
+	if _, err := c.nodes[2].heartbeat(within(t, 10*time.Second), true); err != nil {
+		t.Fatal(err)
+	}
+	behind := c.nodes[3].quorum.Image().Offset()
+	time.Sleep(30 * time.Second) // virtual: sessions are of two
+	synctest.Wait()
+	if now := c.nodes[3].quorum.Image().Offset(); now != behind || c.nodes[1].quorum.Image().Offset() <= behind || !drains {
+		t.Errorf("broker 3 has got from offset %d to %d, the controller to %d: the test shows nothing", behind, now, c.nodes[1].quorum.Image().Offset())
+	}
+	slow.Store(false)
+	close(goOn)
+	c.eventually(c.nodes[3], "it has caught up", func(img *cluster.Image) bool { return img.Offset() > behind })
+	select {
+	case id := <-fenced:
+		t.Errorf("broker %d was fenced, which lives", id)
+	default:
+	}
+}
+
+// A broker that stops and whose image takes long to follow the cluster's has its controller, and hands over what it leads.
+func TestBrokerThatIsBehindHandsOver(t *testing.T) {
+	for _, id := range []int{1, 2, 3} { // one of them is the controller
+		synctest.Test(t, func(t *testing.T) { brokerThatIsBehindHandsOver(t, id) })
+	}
+}
+
+func brokerThatIsBehindHandsOver(t *testing.T, id int) {
+	c := newTestCluster(t, 3)
+	c.start(1, 2, 3)
+	topic := kmsg.NewCreateTopicsRequestTopic()
+	topic.Topic, topic.NumPartitions, topic.ReplicationFactor = "t", 3, 3
+	req := kmsg.NewPtrCreateTopicsRequest()
+	req.Topics = append(req.Topics, topic)
+	if _, err := c.nodes[id].metadata().Do(within(t, 10*time.Second), req); err != nil {
+		t.Fatal(err)
+	}
+	var slow atomic.Bool
+	goOn := make(chan struct{})
+	c.nodes[id].quorum.Subscribe(func(*cluster.Image, cluster.Delta) {
+		if slow.Load() {
+			<-goOn
+		}
+	})
+	slow.Store(true)
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		c.stop(id)
+	}()
+	time.Sleep(2 * drainSilence) // virtual
+	slow.Store(false)
+	close(goOn)
+	<-stopped
+	if said := c.log.String(); strings.Contains(said, "nobody is told") || !strings.Contains(said, "other brokers lead what this one has led") {
+		t.Errorf("broker %d has not handed over", id)
 	}
 }
