@@ -4,63 +4,100 @@ import (
 	"context"
 	"errors"
 
-	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
-
-	"github.com/logbahn/logbahn/internal/wire"
 )
 
-// DescribeGroups, versions 0 to 6. Each group is asked of its own shard, and fails alone. One that is named again and again is
-// INVALID_REQUEST in the end.
-func (g *Groups) DescribeGroups(ctx context.Context, client Client, req *kmsg.DescribeGroupsRequest) func(context.Context) *kmsg.DescribeGroupsResponse {
-	finishes := make([]func(context.Context) *kmsg.DescribeGroupsResponse, len(req.Groups))
-	var described wire.Repeats[string]
-	for i, id := range req.Groups {
-		refuse := func(code int16) *kmsg.DescribeGroupsResponse {
-			failed := kmsg.NewDescribeGroupsResponseGroup()
-			failed.Group, failed.ErrorCode = id, code
-			resp := kmsg.NewPtrDescribeGroupsResponse()
-			resp.Groups = []kmsg.DescribeGroupsResponseGroup{failed}
-			return resp
-		}
-		if described.TooMany(id) {
-			finishes[i] = func(context.Context) *kmsg.DescribeGroupsResponse { return refuse(kerr.InvalidRequest.Code) }
-			continue
-		}
-		one := *req
-		one.Groups = []string{id}
-		finishes[i] = ask(ctx, g, id, client, &one, refuse)
+// askEach asks for several groups: each shard once, for those that are its own. of makes the request for some of them, answers takes
+// theirs out of a reply, and refuse makes that of one group for an error. The answers come in the order of the groups.
+func askEach[R any](ctx context.Context, g *Groups, client Client, groups []string, of func(groups []string) kmsg.Request,
+	answers func(kmsg.Response) []R, refuse func(group string, code int16) R,
+) func(context.Context) []R {
+	type part struct {
+		partition int32
+		groups    []string
+		at        []int // where they stand among all
+		call      *call
+		err       error
 	}
+	var parts []*part
+	byPartition := make(map[int32]*part)
+	for i, id := range groups {
+		partition, err := g.partitionOf(id)
+		p := byPartition[partition]
+		if p == nil {
+			p = &part{partition: partition, err: err}
+			byPartition[partition], parts = p, append(parts, p)
+		}
+		p.groups, p.at = append(p.groups, id), append(p.at, i)
+	}
+	for _, p := range parts {
+		if p.err == nil {
+			p.call, p.err = g.submit(ctx, p.partition, client, of(p.groups))
+		}
+	}
+	return func(ctx context.Context) []R {
+		all := make([]R, len(groups))
+		for _, p := range parts {
+			resp, err := kmsg.Response(nil), p.err
+			if err == nil {
+				resp, err = p.call.wait(ctx)
+			}
+			if err != nil {
+				for k, at := range p.at {
+					all[at] = refuse(p.groups[k], codeOf(err))
+				}
+				continue
+			}
+			for k, answer := range answers(resp) {
+				all[p.at[k]] = answer
+			}
+		}
+		return all
+	}
+}
+
+// DescribeGroups, versions 0 to 6. Groups whose shard cannot be asked fail alone.
+func (g *Groups) DescribeGroups(ctx context.Context, client Client, req *kmsg.DescribeGroupsRequest) func(context.Context) *kmsg.DescribeGroupsResponse {
+	finish := askEach(ctx, g, client, req.Groups,
+		func(groups []string) kmsg.Request {
+			part := *req
+			part.Groups = groups
+			return &part
+		},
+		func(resp kmsg.Response) []kmsg.DescribeGroupsResponseGroup {
+			return resp.(*kmsg.DescribeGroupsResponse).Groups
+		},
+		func(group string, code int16) kmsg.DescribeGroupsResponseGroup {
+			failed := kmsg.NewDescribeGroupsResponseGroup()
+			failed.Group, failed.ErrorCode = group, code
+			return failed
+		})
 	return func(ctx context.Context) *kmsg.DescribeGroupsResponse {
 		resp := kmsg.NewPtrDescribeGroupsResponse()
-		resp.Version = req.Version
-		for _, finish := range finishes {
-			resp.Groups = append(resp.Groups, finish(ctx).Groups...)
-		}
+		resp.Version, resp.Groups = req.Version, finish(ctx)
 		return resp
 	}
 }
 
 // DeleteGroups, versions 0 to 2. Each group is deleted, or not, for itself.
 func (g *Groups) DeleteGroups(ctx context.Context, client Client, req *kmsg.DeleteGroupsRequest) func(context.Context) *kmsg.DeleteGroupsResponse {
-	finishes := make([]func(context.Context) *kmsg.DeleteGroupsResponse, len(req.Groups))
-	for i, id := range req.Groups {
-		one := *req
-		one.Groups = []string{id}
-		finishes[i] = ask(ctx, g, id, client, &one, func(code int16) *kmsg.DeleteGroupsResponse {
+	finish := askEach(ctx, g, client, req.Groups,
+		func(groups []string) kmsg.Request {
+			part := *req
+			part.Groups = groups
+			return &part
+		},
+		func(resp kmsg.Response) []kmsg.DeleteGroupsResponseGroup {
+			return resp.(*kmsg.DeleteGroupsResponse).Groups
+		},
+		func(group string, code int16) kmsg.DeleteGroupsResponseGroup {
 			failed := kmsg.NewDeleteGroupsResponseGroup()
-			failed.Group, failed.ErrorCode = id, code
-			resp := kmsg.NewPtrDeleteGroupsResponse()
-			resp.Groups = []kmsg.DeleteGroupsResponseGroup{failed}
-			return resp
+			failed.Group, failed.ErrorCode = group, code
+			return failed
 		})
-	}
 	return func(ctx context.Context) *kmsg.DeleteGroupsResponse {
 		resp := kmsg.NewPtrDeleteGroupsResponse()
-		resp.Version = req.Version
-		for _, finish := range finishes {
-			resp.Groups = append(resp.Groups, finish(ctx).Groups...)
-		}
+		resp.Version, resp.Groups = req.Version, finish(ctx)
 		return resp
 	}
 }

@@ -285,13 +285,52 @@ func TestDeletedGroupStaysDeleted(t *testing.T) {
 	f := newFixture(t)
 	expect(t, f.commit(ctx, "t", 0, 1), "ok")
 	req := kmsg.NewPtrDeleteGroupsRequest()
-	req.Groups = []string{"g", "other"}
+	req.Groups = []string{"g", "other", "g"}
 	resp := f.DeleteGroups(ctx, Client{}, req)(ctx)
-	expect(t, errorName(resp.Groups[0].ErrorCode)+" "+errorName(resp.Groups[1].ErrorCode), "ok GROUP_ID_NOT_FOUND")
+	expect(t, errorName(resp.Groups[0].ErrorCode)+" "+errorName(resp.Groups[1].ErrorCode)+" "+errorName(resp.Groups[2].ErrorCode), "ok GROUP_ID_NOT_FOUND GROUP_ID_NOT_FOUND")
 	f.restart()
 	expect(t, f.fetch(ctx, "", 0), "ok")
 	if list := f.ListGroups(ctx, Client{}, kmsg.NewPtrListGroupsRequest())(ctx); len(list.Groups) != 0 {
 		t.Fatalf("%+v", list.Groups)
+	}
+}
+
+// Whoever names many groups asks each shard once, and is answered in the order of the names.
+func TestManyGroupsAreOneCallPerShard(t *testing.T) {
+	ctx := t.Context()
+	f := newFixture(t, func(c *Config) {
+		lead := c.Lead
+		c.Partitions = func() int32 { return 2 }
+		c.Lead = func(partition int32) (Log, error) {
+			if partition == 1 {
+				return nil, ErrNotLeader
+			}
+			return lead(partition)
+		}
+	})
+	describe, del := kmsg.NewPtrDescribeGroupsRequest(), kmsg.NewPtrDeleteGroupsRequest()
+	describe.Version = 6
+	for i := range 1000 {
+		describe.Groups = append(describe.Groups, fmt.Sprintf("group-%d", i))
+	}
+	del.Groups = describe.Groups
+	described, deleted := f.DescribeGroups(ctx, Client{}, describe)(ctx).Groups, f.DeleteGroups(ctx, Client{}, del)(ctx).Groups
+	if len(described) != 1000 || len(deleted) != 1000 {
+		t.Fatalf("%d and %d answers", len(described), len(deleted))
+	}
+	for i, group := range describe.Groups {
+		want := "GROUP_ID_NOT_FOUND"
+		if PartitionFor(group, 2) == 1 {
+			want = "NOT_COORDINATOR"
+		}
+		if d, e := &described[i], &deleted[i]; d.Group != group || e.Group != group || errorName(d.ErrorCode) != want || errorName(e.ErrorCode) != want {
+			t.Fatalf("%s: %+v, %+v, want %s", group, d, e, want)
+		}
+	}
+	shards := f.loaded()
+	f.Close()
+	if len(shards) != 1 || shards[0].lastID != 2 {
+		t.Fatalf("%d shards, of which the first was asked %d times", len(shards), shards[0].lastID)
 	}
 }
 

@@ -7,23 +7,30 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/logbahn/logbahn/internal/wire"
 )
 
 // DescribeGroups, versions 0 to 6. A group that does not exist is Dead; from 6 it is GROUP_ID_NOT_FOUND besides
-// (KIP-1043). Metadata and assignments are shown while the group is Stable.
+// (KIP-1043). Metadata and assignments are shown while the group is Stable. A group that is named again and again is
+// INVALID_REQUEST in the end.
 func (m *Machine) describeGroups(req *kmsg.DescribeGroupsRequest) *kmsg.DescribeGroupsResponse {
 	resp := kmsg.NewPtrDescribeGroupsResponse()
+	resp.Groups = make([]kmsg.DescribeGroupsResponseGroup, 0, len(req.Groups))
+	var described wire.Repeats[string] // of what there is, so that it is no larger than that
 	for _, id := range req.Groups {
-		g := m.groups[id]
-		if g != nil {
-			resp.Groups = append(resp.Groups, g.describe())
-			continue
-		}
 		one := kmsg.NewDescribeGroupsResponseGroup()
-		one.Group, one.State = id, Dead.String()
-		if req.Version >= 6 {
-			one.ErrorCode = kerr.GroupIDNotFound.Code
-			one.ErrorMessage = ptr(fmt.Sprintf("Group %s not found.", id))
+		switch g := m.groups[id]; {
+		case g == nil:
+			one.Group, one.State = id, Dead.String()
+			if req.Version >= 6 {
+				one.ErrorCode = kerr.GroupIDNotFound.Code
+				one.ErrorMessage = ptr(fmt.Sprintf("Group %s not found.", id))
+			}
+		case described.TooMany(id):
+			one.Group, one.ErrorCode = id, kerr.InvalidRequest.Code
+		default:
+			one = g.describe()
 		}
 		resp.Groups = append(resp.Groups, one)
 	}
@@ -76,10 +83,18 @@ func passes(filter []string, value string) bool {
 // DeleteGroups, versions 0 to 2: groups without members, with their offsets.
 func (m *Machine) deleteGroups(req *kmsg.DeleteGroupsRequest) *kmsg.DeleteGroupsResponse {
 	resp := kmsg.NewPtrDeleteGroupsResponse()
+	deleted := make(map[string]bool) // but still there, until the records are replayed
 	for _, id := range req.Groups {
 		one := kmsg.NewDeleteGroupsResponseGroup()
 		one.Group = id
-		one.ErrorCode = codeOf(m.deleteGroup(id))
+		err := kerr.GroupIDNotFound
+		if !deleted[id] {
+			err = m.deleteGroup(id)
+		}
+		if err == nil {
+			deleted[id] = true
+		}
+		one.ErrorCode = codeOf(err)
 		resp.Groups = append(resp.Groups, one)
 	}
 	return resp
