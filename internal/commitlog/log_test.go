@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -572,6 +573,40 @@ func TestOpenDirRefuses(t *testing.T) {
 	if _, err := OpenDir(DirConfig{FS: mem, Path: "other", NodeID: 1, manual: true}); !errors.Is(err, ErrFormat) {
 		t.Fatal(err)
 	}
+}
+
+// TestCheckpointsTakeTheirTime: where a checkpoint takes long, as with very many logs, the next one waits.
+func TestCheckpointsTakeTheirTime(t *testing.T) {
+	mono, cost, written := time.Duration(0), 100*time.Millisecond, 0
+	faults := vfs.Inject(vfs.NewMem())
+	d, err := OpenDir(DirConfig{FS: faults, Path: "data", NodeID: 1, manual: true, Monotonic: func() time.Duration { return mono }})
+	must(t, err)
+	l := openLog(t, d, DefaultConfig())
+	points := func(op vfs.Op, name string) bool {
+		return op == vfs.OpRename && strings.HasSuffix(name, "/"+recoveryFile)
+	}
+	faults.Add(vfs.Rule{Match: points, Fault: vfs.Fault{Before: func() { mono += cost; written++ }}})
+	pass := func(step time.Duration, want int) {
+		t.Helper()
+		mustAppend(t, l, batch(1, 1, nil))
+		must(t, l.Flush())
+		l.SetHighWatermark(l.EndOffset())
+		mono += step
+		d.maintain()
+		if written != want {
+			t.Fatalf("at %v: %d checkpoints, want %d", mono, written, want)
+		}
+	}
+	pass(time.Second, 1)
+	pass(time.Second, 1)
+	pass(900*time.Millisecond, 1)
+	pass(200*time.Millisecond, 2)
+	cost = time.Minute
+	pass(3*time.Second, 3)
+	pass(9*time.Second, 3)
+	cost = 0
+	pass(2*time.Second, 4)
+	pass(time.Second, 5)
 }
 
 func TestBackground(t *testing.T) {

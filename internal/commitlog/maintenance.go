@@ -14,6 +14,13 @@ const (
 	producerInterval    = 10 * time.Minute
 )
 
+// A checkpoint looks at every log of the directory and writes of each, whichever has changed. It takes a checkpointShare-th of the
+// time at most, where that does not hold it up for longer than checkpointPauseMax.
+const (
+	checkpointShare    = 20
+	checkpointPauseMax = 10 * time.Second
+)
+
 // A wall clock that moves against the monotonic one by more than clockJumpMin was set: retention by time waits for
 // clockJumpPause, so that whoever set it wrongly can set it right before old records are gone.
 const (
@@ -24,6 +31,8 @@ const (
 // maintenance is the state of the goroutine that checkpoints, deletes and compacts.
 type maintenance struct {
 	retention, cleaner, sweep, replication, expiry time.Duration // when each was done last, monotonic
+
+	checkpoint time.Duration // not before, monotonic
 
 	wall        time.Time
 	monotonic   time.Duration
@@ -51,8 +60,10 @@ func (d *Dir) kick() { signal(d.kicked) }
 func (d *Dir) maintain() {
 	now := d.cfg.Monotonic()
 	d.watchClock(now)
-	if d.changed.Load() {
+	if d.changed.Load() && now >= d.maintenance.checkpoint {
 		d.report("checkpoint", d.checkpoint(false))
+		took := d.cfg.Monotonic() - now
+		d.maintenance.checkpoint = now + took + min(checkpointShare*took, checkpointPauseMax)
 	}
 	if due(&d.maintenance.retention, now, d.cfg.RetentionInterval) {
 		d.report("retention", d.retain())

@@ -68,7 +68,7 @@ var logKeys = []Def{
 		Doc: "A flush after so long. Logbahn flushes before it acknowledges; see flush."},
 	{Name: "log.flush.offset.checkpoint.interval.ms", Type: Int, Default: "60000", Valid: atLeast(0),
 		Class: Mapped,
-		Doc:   "How often the recovery point is written down. Logbahn does so every second while writes go on, or more often if this says so."},
+		Doc:   "How often the recovery point is written down. Logbahn does so every second while writes go on, or more often if this says so, and less often with very many partitions."},
 	{Name: "log.flush.scheduler.interval.ms", Type: Long, Default: "9223372036854775807", Class: NoEffect,
 		Doc: "How often Kafka looks for logs to flush. Logbahn flushes before it acknowledges; see flush."},
 	{Name: "log.flush.start.offset.checkpoint.interval.ms", Type: Int, Default: "60000", Valid: atLeast(0), Class: NoEffect,
