@@ -14,15 +14,7 @@ import (
 // TestEveryLetterFits refuses a record that, compressed, fits into a batch and has more bytes than one may have.
 func TestEveryLetterFits(t *testing.T) {
 	t.Parallel()
-	config := &Config{Brokers: startLog(t)}
-	if err := config.normalize(); err != nil {
-		t.Fatal(err)
-	}
-	client, err := config.newClient("test")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer client.Close()
+	_, client := startClient(t)
 	if err := createTopics(t.Context(), kadm.NewClient(client)); err != nil {
 		t.Fatal(err)
 	}

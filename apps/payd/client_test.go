@@ -90,15 +90,7 @@ func TestSilenceIsNoEnd(t *testing.T) {
 // A topic that was just made may not be known to the broker that is asked: it is asked again.
 func TestATopicIsWaitedFor(t *testing.T) {
 	t.Parallel()
-	config := &Config{Brokers: startLog(t)}
-	if err := config.normalize(); err != nil {
-		t.Fatal(err)
-	}
-	client, err := config.newClient("test")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer client.Close()
+	config, client := startClient(t)
 	log := newSlowLog(metadataAPI, 1)
 	defer log.release()
 	made := make(chan error, 1)

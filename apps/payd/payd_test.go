@@ -36,6 +36,21 @@ func startLog(t *testing.T) []string {
 	return []string{broker.Addr()}
 }
 
+// startClient returns the configuration of a Run on a log of its own, and a client of that.
+func startClient(t *testing.T) (*Config, *kgo.Client) {
+	t.Helper()
+	config := &Config{Brokers: startLog(t)}
+	if err := config.normalize(); err != nil {
+		t.Fatal(err)
+	}
+	client, err := config.newClient("test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(client.Close)
+	return config, client
+}
+
 // running is a Run that a test started.
 type running struct {
 	url    string

@@ -449,6 +449,23 @@ func TestRefusedPartitionIsNamedAgain(t *testing.T) {
 	}
 }
 
+// runOutOfRoom lets a leader have a record on disk, and no room for the next one.
+func (n *node) runOutOfRoom(p *Partition, faults *vfs.Faults) {
+	n.t.Helper()
+	if _, err := p.Append(batch("a"), AppendOptions{LeaderEpoch: AnyEpoch}); err != nil {
+		n.t.Fatal(err)
+	}
+	if err := p.log.Flush(); err != nil {
+		n.t.Fatal(err)
+	}
+	p.flushed()
+	full := func(op vfs.Op, name string) bool { return op == vfs.OpWrite && strings.HasSuffix(name, ".log") }
+	faults.Add(vfs.Rule{Match: full, Fault: vfs.Fault{Err: syscall.ENOSPC}})
+	if _, err := p.Append(batch("b"), AppendOptions{LeaderEpoch: AnyEpoch}); !errors.Is(err, commitlog.ErrNoSpace) {
+		n.t.Fatalf("append: %v, want ErrNoSpace", err)
+	}
+}
+
 // A leader without room for a record leaves its place to the other one, and promises nothing until it has copied the next
 // record.
 func TestLeaderWithoutRoom(t *testing.T) {
@@ -460,18 +477,7 @@ func TestLeaderWithoutRoom(t *testing.T) {
 	t.Cleanup(n.set.Close)
 	two := cluster.Partition{Replicas: ids(1, 2), ISR: ids(1, 2), Leader: 1, LeaderEpoch: 1}
 	p := n.create(topicID, nil, two)
-	if _, err := p.Append(batch("a"), AppendOptions{LeaderEpoch: AnyEpoch}); err != nil {
-		t.Fatal(err)
-	}
-	if err := p.log.Flush(); err != nil {
-		t.Fatal(err)
-	}
-	p.flushed()
-	full := func(op vfs.Op, name string) bool { return op == vfs.OpWrite && strings.HasSuffix(name, ".log") }
-	faults.Add(vfs.Rule{Match: full, Fault: vfs.Fault{Err: syscall.ENOSPC}})
-	if _, err := p.Append(batch("b"), AppendOptions{LeaderEpoch: AnyEpoch}); !errors.Is(err, commitlog.ErrNoSpace) {
-		t.Fatalf("append: %v, want ErrNoSpace", err)
-	}
+	n.runOutOfRoom(p, faults)
 	asking := <-asked
 	if c := asking.Topics[0].Partitions[0]; len(c.NewEpochISR) != 1 || c.NewEpochISR[0].BrokerID != 2 {
 		t.Fatalf("asked for %+v, want 2 alone", c.NewEpochISR)
@@ -503,17 +509,7 @@ func TestReplicaThatHasRoomAgainSaysSo(t *testing.T) {
 		n.apply(cluster.RegisterBroker{Broker: cluster.Broker{ID: 2, Epoch: n.img.NextBrokerEpoch()}})
 		two := cluster.Partition{Replicas: ids(1, 2), ISR: ids(1, 2), Leader: 1, LeaderEpoch: 1}
 		p := n.create(topicID, nil, two)
-		if _, err := p.Append(batch("a"), AppendOptions{LeaderEpoch: AnyEpoch}); err != nil {
-			t.Fatal(err)
-		}
-		if err := p.log.Flush(); err != nil {
-			t.Fatal(err)
-		}
-		p.flushed()
-		faults.Add(vfs.Rule{Match: func(op vfs.Op, _ string) bool { return op == vfs.OpWrite }, Fault: vfs.Fault{Err: syscall.ENOSPC}})
-		if _, err := p.Append(batch("b"), AppendOptions{LeaderEpoch: AnyEpoch}); !errors.Is(err, commitlog.ErrNoSpace) {
-			t.Fatalf("append: %v, want ErrNoSpace", err)
-		}
+		n.runOutOfRoom(p, faults)
 		faults.Clear()
 		two.ISR, two.Leader, two.LeaderEpoch, two.PartitionEpoch = ids(2), 2, 2, 1
 		n.apply(cluster.ChangePartition{TopicID: topicID, Index: 0, Partition: two})
