@@ -6,9 +6,10 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/logbahn/logbahn/apps/payd/trip"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/logbahn/logbahn/apps/payd/trip"
 )
 
 // TestEveryLetterFits refuses a record that, compressed, fits into a batch and has more bytes than one may have.
