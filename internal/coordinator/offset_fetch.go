@@ -10,8 +10,9 @@ import (
 )
 
 // OffsetFetch, versions 0 to 10. Up to 7 it asks for one group, from 8 for several, from 10 by topic id. A null list of
-// topics, from 2, asks for all. A group that is named again and again is INVALID_REQUEST in the end. What is not committed is offset -1 without an error; only version 0, which read
-// ZooKeeper, answers UNKNOWN_TOPIC_OR_PARTITION, and clients of its time take -1 without it for an offset.
+// topics, from 2, asks for all. A group that is named again and again is INVALID_REQUEST in the end. What is not committed
+// is offset -1 without an error; only version 0, which read ZooKeeper, answers UNKNOWN_TOPIC_OR_PARTITION, and clients of
+// its time take -1 without it for an offset.
 //
 // What passes is NOT_COORDINATOR here, as by Kafka: consumers before 3.9 take COORDINATOR_NOT_AVAILABLE from OffsetFetch,
 // and from nothing else, for the end.
