@@ -112,5 +112,5 @@ var Bugs = [...]Fault{
 	KeepMovedReplica:   {"keep-moved-replica", "a replica that was moved away stays", clusters, "TestScenarios/four-nodes-23-reassign", fewSeeds},
 	PassOverDirectory:  {"pass-over-directory", "a broker with an empty disk stays in sync", "internal/quorum/controller", ".", nil},
 	KeepRemovedVoter:   {"keep-removed-voter", "a voter that was removed votes on", clusters, "TestScenarios/four-nodes-26-members", fewSeeds},
-	AnswerBeforeImage:  {"answer-before-image", "a change is answered before the node that was asked knows of it", "internal/node", "TestThreeNodes$", nil},
+	AnswerBeforeImage:  {"answer-before-image", "a change is answered before the node that was asked knows of it", "internal/node", "TestAnswerWaitsForImage", nil},
 }
