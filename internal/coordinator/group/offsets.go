@@ -2,6 +2,7 @@ package group
 
 import (
 	"maps"
+	"math"
 	"slices"
 	"time"
 	"unicode/utf8"
@@ -101,7 +102,7 @@ func newCommitted(nowMs int64, req *kmsg.OffsetCommitRequest, t *kmsg.OffsetComm
 		c.commitMs = p.Timestamp
 	}
 	if req.Version >= 2 && req.Version <= 4 && req.RetentionTimeMillis >= 0 {
-		c.expireMs = nowMs + req.RetentionTimeMillis
+		c.expireMs = nowMs + min(req.RetentionTimeMillis, math.MaxInt64-nowMs)
 	}
 	return c
 }
