@@ -72,6 +72,7 @@ var (
 	states    = []string{"LOGBAHN_EXPLORE_STATES=400000"}
 	powerCuts = []string{"LOGBAHN_CRASH_SEEDS=0:3000"}
 	fewSeeds  = []string{"LOGBAHN_SIM_SEEDS=1:7"}
+	moreSeeds = []string{"LOGBAHN_SIM_SEEDS=1:19"} // where only half of them catch it
 )
 
 // Bugs are all faults.
@@ -105,7 +106,7 @@ var Bugs = [...]Fault{
 	VoteBeforeSync:        {"vote-before-sync", "term and vote are not written before they are sent", quorums, ".", nil},
 	AcknowledgeBeforeSync: {"acknowledge-before-sync", "entries are acknowledged before they are synced", quorums, ".", nil},
 
-	PassOverChecksum:   {"pass-over-checksum", "a voter starts with a vote that is not what it has written", clusters, "TestScenarios/three-nodes-07-bit-flip-metadata", fewSeeds},
+	PassOverChecksum:   {"pass-over-checksum", "a voter starts with a vote that is not what it has written", clusters, "TestScenarios/three-nodes-07-bit-flip-metadata", moreSeeds},
 	TrustMissingFolder: {"trust-missing-folder", "a replica whose folder is gone begins anew and stays in sync", crashes, "TestMissingFolder", nil},
 	AnswerWhileLoading: {"answer-while-loading", "a group coordinator answers from half a log", clusters, "TestScenarios/three-nodes-18-kill-group-coordinator", fewSeeds},
 	ReuseTopicID:       {"reuse-topic-id", "a topic that is made again has its old id", clusters, "TestScenarios/three-nodes-22-recreate-topic", fewSeeds},
