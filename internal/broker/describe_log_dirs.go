@@ -2,11 +2,8 @@ package broker
 
 import (
 	"context"
-	"slices"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
-
-	"github.com/logbahn/logbahn/internal/partition"
 )
 
 // DescribeLogDirs, versions 0 to 5. v4 tells the space of the volume (KIP-827); its total is not known here (-1). v5
@@ -24,9 +21,10 @@ const unknownBytes = -1
 func (b *Broker) describeLogDirs(_ context.Context, _ *Request, req *kmsg.DescribeLogDirsRequest) *kmsg.DescribeLogDirsResponse {
 	dir := kmsg.NewDescribeLogDirsResponseDir()
 	dir.Dir, dir.TotalBytes, dir.UsableBytes = b.cfg.Dir.Path, unknownBytes, b.freeBytes()
+	asked := partitionsNamed(req)
 	for _, p := range b.cfg.Partitions.All() {
 		log := p.Log()
-		if log == nil || !asksFor(req, p) {
+		if log == nil || asked != nil && !asked[topicPartition{p.Topic(), p.Index()}] {
 			continue
 		}
 		rp := kmsg.NewDescribeLogDirsResponseDirTopicPartition()
@@ -57,9 +55,16 @@ func (b *Broker) freeBytes() int64 {
 	return n
 }
 
-// asksFor tells whether a request names a partition. Null names all.
-func asksFor(req *kmsg.DescribeLogDirsRequest, p *partition.Partition) bool {
-	return req.Topics == nil || slices.ContainsFunc(req.Topics, func(t kmsg.DescribeLogDirsRequestTopic) bool {
-		return t.Topic == p.Topic() && slices.Contains(t.Partitions, p.Index())
-	})
+// partitionsNamed returns what a request asks for: nil, as null in the request, is all.
+func partitionsNamed(req *kmsg.DescribeLogDirsRequest) map[topicPartition]bool {
+	if req.Topics == nil {
+		return nil
+	}
+	named := map[topicPartition]bool{}
+	for _, t := range req.Topics {
+		for _, index := range t.Partitions {
+			named[topicPartition{t.Topic, index}] = true
+		}
+	}
+	return named
 }
