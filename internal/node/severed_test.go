@@ -1,8 +1,11 @@
 package node
 
 import (
+	"context"
+	"errors"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -150,5 +153,34 @@ func brokerThatIsBehindHandsOver(t *testing.T, id int) {
 	<-stopped
 	if said := c.log.String(); strings.Contains(said, "nobody is told") || !strings.Contains(said, "other brokers lead what this one has led") {
 		t.Errorf("broker %d has not handed over", id)
+	}
+}
+
+// A controller whose disk is full does not hear that others elect another one. It stops nevertheless, however patient who
+// stops it is. The time is virtual.
+func TestStalledControllerStops(t *testing.T) { synctest.Test(t, stalledControllerStops) }
+
+func stalledControllerStops(t *testing.T) {
+	c := newTestCluster(t, 3)
+	c.start(1, 2, 3)
+	id := c.controller()
+	n := c.nodes[id]
+	c.disks[id].SetLimit(1)
+	asking, end := context.WithCancel(t.Context())
+	defer end()
+	go func() {
+		topic := kmsg.NewCreateTopicsRequestTopic()
+		topic.Topic, topic.NumPartitions, topic.ReplicationFactor = "t", 1000, 1 // more than the log has room for without the disk
+		req := kmsg.NewPtrCreateTopicsRequest()
+		req.Topics = append(req.Topics, topic)
+		_, _ = n.metadata().Do(asking, req)
+	}()
+	c.until("the controller's disk is full", n.quorum.Stalled)
+	begin := time.Now()
+	if err := n.Stop(within(t, time.Hour)); !errors.Is(err, syscall.ENOSPC) {
+		t.Errorf("stopped with %v", err)
+	}
+	if took := time.Since(begin); took > 30*time.Second {
+		t.Errorf("it took %v to stop", took)
 	}
 }

@@ -16,10 +16,11 @@ type Loss struct {
 	Silent time.Duration
 }
 
-// Leads tells whether this node leads and knows all that is committed, and in which epoch.
+// Leads tells whether this node leads and knows all that is committed, and in which epoch. One whose disk is full, or which has
+// failed, does not, whatever its status says: it hears of no other leader any more.
 func (q *Quorum) Leads() (epoch int32, leads bool) {
 	s := q.status.Load()
-	return s.Epoch, s.Leading
+	return s.Epoch, s.Leading && !q.Stalled() && q.Err() == nil
 }
 
 // Lost tells the controller on this node that a broker's process has ended. It does not wait. It does nothing where this node

@@ -28,9 +28,9 @@ type pending struct {
 func (q *Quorum) handle(r *request) {
 	s := &q.loop
 	switch {
+	case s.leading && s.ready && (r.ctx.Err() == nil || speaks(r.req)):
 	case r.ctx.Err() != nil:
 		return
-	case s.leading && s.ready:
 	case s.leading || q.leader() == cluster.NoLeader:
 		q.park(r)
 		return
@@ -52,6 +52,12 @@ func (q *Quorum) handle(r *request) {
 	case err != nil:
 		r.answer <- answer{err: fmt.Errorf("propose: %w", err)}
 	}
+}
+
+// speaks tells of what it counts that it was sent, even where its sender no longer waits for the answer.
+func speaks(req kmsg.Request) bool {
+	_, heartbeat := req.(*kmsg.BrokerHeartbeatRequest)
+	return heartbeat
 }
 
 // propose gives raft an entry with changes. After an error nothing has happened.

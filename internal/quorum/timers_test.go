@@ -1,6 +1,7 @@
 package quorum
 
 import (
+	"context"
 	"slices"
 	"sync/atomic"
 	"testing"
@@ -20,6 +21,9 @@ type restless struct {
 
 func (m *restless) Handle(nowMs int64, img *cluster.Image, req kmsg.Request) (kmsg.Response, []cluster.Change) {
 	m.calls = append(m.calls, "request")
+	if _, heartbeat := req.(*kmsg.BrokerHeartbeatRequest); heartbeat {
+		return req.ResponseKind(), nil
+	}
 	return m.configurer.Handle(nowMs, img, req)
 }
 
@@ -32,6 +36,26 @@ func (m *restless) Tick(int64, *cluster.Image) ([]cluster.Change, bool) {
 	value := "v"
 	change := cluster.SetConfig{Resource: cluster.Resource{Type: cluster.BrokerDefaultResource}, Key: "k", Value: &value}
 	return slices.Repeat([]cluster.Change{change}, 4000), true
+}
+
+// TestHeartbeatCountsThoughNobodyWaits has requests whose callers have gone when the loop gets to them, as behind a slow disk:
+// a broker that has spoken lives.
+func TestHeartbeatCountsThoughNobodyWaits(t *testing.T) {
+	m := &restless{}
+	v := mustOpen(t, vfs.NewMem(), func(c *Config) { c.Machine = m })
+	do(t, v.q)
+	v.close() // the loop's state is this goroutine's now
+	m.calls = nil
+	gone, end := context.WithCancel(t.Context())
+	end()
+	v.q.handle(&request{ctx: gone, req: set("x"), answer: make(chan answer, 1)})
+	if len(m.calls) != 0 {
+		t.Error("a change was made that nobody waits for")
+	}
+	v.q.handle(&request{ctx: gone, req: kmsg.NewPtrBrokerHeartbeatRequest(), answer: make(chan answer, 1)})
+	if len(m.calls) != 1 {
+		t.Error("a heartbeat was not heard")
+	}
 }
 
 // TestTickLetsOthersIn has requests wait when the time is looked at: they are heard before anything is judged by it, and again
