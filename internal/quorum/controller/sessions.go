@@ -104,7 +104,8 @@ func (s *sessions) valid(b cluster.Broker, nowMs int64) bool {
 }
 
 // lasts tells whether a broker may live, so that another run has to wait: also one that has not spoken to this controller, before
-// which others may have asked for its place for long. One that was fenced has lost its session to an earlier controller.
+// which others may have asked for its place for long. One that is fenced has lost its session to an earlier controller, or has
+// registered with it and not begun: it leads nothing yet, and its place goes to whoever asks.
 func (s *sessions) lasts(b cluster.Broker, nowMs int64) bool {
 	if b.Fenced {
 		return s.valid(b, nowMs)
