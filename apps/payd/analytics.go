@@ -67,7 +67,6 @@ func (w *analyticsWork) begin(ctx context.Context, partitions []int32) (map[int3
 	}
 	resume := make(map[int32]int64)
 	for p, loaded := range loaded {
-		loaded.dropUnwritable(w.profiles, w.config.Log)
 		loaded.saved = loaded.next
 		resume[p] = loaded.next
 		w.parts[p] = loaded
@@ -105,18 +104,6 @@ func (p *part) loadHistory(r *kgo.Record, log *slog.Logger) {
 	d.unsaid = true
 }
 
-// dropUnwritable forgets drivers whose sums are no numbers: anybody may write to the topics that they were read from, and what is
-// made of them could not be encoded.
-func (p *part) dropUnwritable(profiles habit.Profiles, log *slog.Logger) {
-	for device, d := range p.drivers {
-		summary := d.Habits.Summary(profiles.For(d.Habits.Source))
-		if _, err := json.Marshal(&summary); err != nil {
-			log.Error("state or history of a driver makes no sense", "driver", device, "error", err)
-			delete(p.drivers, device)
-		}
-	}
-}
-
 func (p *part) driver(device string) *driver {
 	d := p.drivers[device]
 	if d == nil {
@@ -142,7 +129,7 @@ func (w *analyticsWork) take(r *kgo.Record) []*kgo.Record {
 		return nil
 	}
 	verdict, events := d.Habits.Push(record, w.profiles.For(record.Source))
-	out := eventRecords(events, r.Partition)
+	out := w.eventRecords(events, r.Partition)
 	if verdict == trip.Late {
 		late := &trip.Rejection{Reason: trip.ReasonLate, Detail: fmt.Sprintf("seq %d", record.Seq)}
 		out = append(out, deadLetter(r, late, record.Device))
@@ -150,12 +137,23 @@ func (w *analyticsWork) take(r *kgo.Record) []*kgo.Record {
 	return out
 }
 
-func eventRecords(events []habit.Event, partition int32) []*kgo.Record {
-	var out []*kgo.Record
+func (w *analyticsWork) eventRecords(events []habit.Event, partition int32) (out []*kgo.Record) {
 	for i := range events {
-		out = append(out, jsonRecord(topicEvents, partition, events[i].Device, &events[i]))
+		out = w.appendOf(out, topicEvents, partition, events[i].Device, &events[i])
 	}
 	return out
+}
+
+// appendOf appends a record of what is known of a driver. One whose sums are no numbers is forgotten instead: anybody may write to
+// the topics that states and histories are read from, and any day of driving may bring such sums about.
+func (w *analyticsWork) appendOf(out []*kgo.Record, topic string, partition int32, device string, v any) []*kgo.Record {
+	value, err := json.Marshal(v)
+	if err != nil {
+		w.config.Log.Error("state or history of a driver makes no sense: the driver begins anew", "driver", device, "topic", topic, "error", err)
+		delete(w.parts[partition].drivers, device)
+		return out
+	}
+	return append(out, &kgo.Record{Topic: topic, Partition: partition, Key: []byte(device), Value: value})
 }
 
 // jsonRecord encodes one of payd's own values, which always can be: they hold no NaN, channel or function.
@@ -190,7 +188,7 @@ func (w *analyticsWork) flushSilent(now time.Time) []*kgo.Record {
 	}
 	w.each(silent, func(partition int32, d *driver) {
 		events := d.Habits.Flush(w.profiles.For(d.Habits.Source))
-		out = append(out, eventRecords(events, partition)...)
+		out = append(out, w.eventRecords(events, partition)...)
 		d.unsaved, d.unsaid = true, true
 	})
 	return out
@@ -216,7 +214,7 @@ func (w *analyticsWork) scores() []*kgo.Record {
 	var out []*kgo.Record
 	w.each(func(d *driver) bool { return d.unsaid }, func(partition int32, d *driver) {
 		summary := d.Habits.Summary(w.profiles.For(d.Habits.Source))
-		out = append(out, jsonRecord(topicScores, partition, d.Habits.Device, &summary))
+		out = w.appendOf(out, topicScores, partition, d.Habits.Device, &summary)
 		d.unsaid = false
 	})
 	return out
@@ -226,7 +224,7 @@ func (w *analyticsWork) scores() []*kgo.Record {
 func (w *analyticsWork) states() []*kgo.Record {
 	var out []*kgo.Record
 	w.each(func(d *driver) bool { return d.unsaved }, func(partition int32, d *driver) {
-		out = append(out, jsonRecord(topicState, partition, d.Habits.Device, d))
+		out = w.appendOf(out, topicState, partition, d.Habits.Device, d)
 		d.unsaved = false
 	})
 	for _, p := range slices.Sorted(maps.Keys(w.parts)) {

@@ -1,6 +1,7 @@
 package payd
 
 import (
+	"fmt"
 	"log/slog"
 	"strings"
 	"testing"
@@ -37,16 +38,38 @@ func TestNoScoreEndsPricing(t *testing.T) {
 	}
 }
 
-// TestNoHistoryEndsAnalytics begins with a past that nobody can have driven.
+// TestNoHistoryEndsAnalytics begins with pasts that nobody can have driven: of one the sum is no number, of the others it becomes
+// none when the driver drives today.
 func TestNoHistoryEndsAnalytics(t *testing.T) {
-	w := newAnalyticsWork(&Config{zone: time.UTC, paces: defaultPaces})
+	w := newAnalyticsWork(&Config{zone: time.UTC, paces: defaultPaces, Log: slog.New(slog.DiscardHandler)})
 	p := &part{drivers: make(map[string]*driver)}
 	w.parts[0] = p
-	log := slog.New(slog.DiscardHandler)
-	p.loadHistory(&kgo.Record{Key: []byte("far"), Value: []byte(`{"days":[{"day":1,"m":1.7e308},{"day":2,"m":1.7e308}]}`)}, log)
-	p.loadHistory(&kgo.Record{Key: []byte("near"), Value: []byte(`{"days":[{"day":1,"m":1000}]}`)}, log)
-	p.dropUnwritable(w.profiles, log)
-	if scores := w.scores(); len(scores) != 1 || string(scores[0].Key) != "near" {
-		t.Errorf("%d scores", len(scores))
+	for device, days := range map[string]string{
+		"far":      `{"day":1,"m":1.7e308},{"day":2,"m":1.7e308}`,
+		"sliding":  `{"day":1,"m":-1.7e308},{"day":2,"m":1.7e308},{"day":3,"m":1.7e308}`,
+		"negative": `{"day":3,"m":-60000,"brake":{"n":1,"w":1e300}}`,
+		"near":     `{"day":1,"m":1000}`,
+	} {
+		p.loadHistory(&kgo.Record{Key: []byte(device), Value: []byte(`{"days":[` + days + `]}`)}, w.config.Log)
+	}
+	scored := func() (devices string) {
+		for _, r := range w.scores() {
+			devices += string(r.Key) + " "
+		}
+		return devices
+	}
+	if got := scored(); !strings.Contains(got, "near") || !strings.Contains(got, "sliding") || strings.Contains(got, "far") {
+		t.Errorf("scores of %s", got)
+	}
+	const day = 24 * 60 * 60 * 1000
+	for _, device := range []string{"far", "sliding", "negative", "near"} {
+		for i := range 10 { // the first day leaves the window
+			value := fmt.Sprintf(`{"v":1,"device_id":%q,"seq":%d,"ts_ms":%d,"speed_mps":20}`, device, i+1, (2+90)*day-day/2+i*1000)
+			w.take(&kgo.Record{Topic: topicClean, Offset: int64(i), Value: []byte(value)})
+		}
+	}
+	w.settle(time.Now(), true)
+	if p.drivers["sliding"] != nil || p.drivers["near"] == nil {
+		t.Error("who drives on with a sum that is no number is to begin anew, and nobody else")
 	}
 }
