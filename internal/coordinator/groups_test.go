@@ -143,6 +143,30 @@ func TestCommitsBelowMinISRLoadNothing(t *testing.T) {
 	}
 }
 
+// Nor is it for who ends a rebalance, or deletes.
+func TestWritesBelowMinISRLoadNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx := t.Context()
+		f := newFixture(t)
+		expect(t, f.commit(ctx, "t", 0, 1), "ok")
+		joined := joinGroup(ctx, f, "a", "")(ctx)
+		loads := f.log.loads
+		f.log.change(func() { f.log.short = true })
+		expect(t, errorName(syncGroup(ctx, f, joined, "p")(ctx).ErrorCode), "COORDINATOR_NOT_AVAILABLE")
+		groups := kmsg.NewPtrDeleteGroupsRequest()
+		groups.Groups = []string{"g"}
+		expect(t, errorName(f.DeleteGroups(ctx, Client{}, groups)(ctx).Groups[0].ErrorCode), "COORDINATOR_NOT_AVAILABLE")
+		offsets := kmsg.NewPtrOffsetDeleteRequest()
+		offsets.Group = "g"
+		expect(t, errorName(f.OffsetDelete(ctx, Client{}, offsets)(ctx).ErrorCode), "COORDINATOR_NOT_AVAILABLE")
+		f.log.change(func() { f.log.short = false })
+		expect(t, errorName(syncGroup(ctx, f, joined, "p")(ctx).ErrorCode), "ok")
+		if f.log.loads != loads {
+			t.Fatalf("the partition was loaded %d times more", f.log.loads-loads)
+		}
+	})
+}
+
 // A log that fails after the append took the record: nobody may go on with what may not be durable.
 func TestFailedFlushUnloads(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -42,16 +42,14 @@ func (s *shard) load() error {
 		s.cfg.Log.Error("records of the group coordinator could not be read and were skipped",
 			slog.Int("partition", int(s.partition)), slog.Int("records", l.malformed), slog.Any("last", l.lastErr))
 	}
-	if errors.Is(s.log.MayAppend(), ErrUnavailable) {
-		return nil // groups are served all the same: what was committed for another topic of its name counts for none
-	}
-	if err := s.apply(s.machine.DropTopics(s.madeAgain)); err != nil {
+	// Where the log takes nothing groups are served all the same: what was committed for another topic of its name counts for none.
+	if err := s.dropDeleted(); err != nil {
 		return err
 	}
 	return s.endRound()
 }
 
-// madeAgain says whether the offset is of a topic that has been deleted while nobody watched.
+// madeAgain says whether the offset is of a topic that has been deleted, also while nobody watched.
 func (s *shard) madeAgain(_ string, id [16]byte) bool {
 	if id == [16]byte{} {
 		return false

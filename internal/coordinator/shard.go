@@ -36,6 +36,8 @@ type shard struct {
 	end     int64 // of the log, as the machine's state has it
 	round   round
 
+	owesDrop bool // offsets of deleted topics wait for a log that takes their removal
+
 	mu struct {
 		sync.Mutex
 		unloaded bool
@@ -117,7 +119,7 @@ func (s *shard) serve() error {
 				return err
 			}
 		case <-s.wake:
-			if err := s.apply(s.machine.DropTopics(s.takeDeleted())); err != nil {
+			if err := s.dropDeleted(); err != nil {
 				return err
 			}
 		case <-timer.C:
@@ -145,18 +147,34 @@ func (s *shard) take(c *call) error {
 	}
 }
 
-// handle gives a call to the machine. A commit that the log would not take is refused before that: to find out by the append
-// costs the shard, and while too few replicas are in sync every commit would have the whole partition loaded anew.
+// handle gives a call to the machine. What the log would not take is refused before that: to find out by the append costs the
+// shard, and while too few replicas are in sync every try would have the whole partition loaded anew.
 func (s *shard) handle(c *call) error {
-	if _, commits := c.request.(*kmsg.OffsetCommitRequest); commits {
+	if writes(c.request) {
 		if err := s.log.MayAppend(); errors.Is(err, ErrUnavailable) {
 			c.answer <- answer{err: err}
 			return nil
+		}
+		if s.owesDrop {
+			if err := s.dropDeleted(); err != nil {
+				return err
+			}
 		}
 	}
 	s.lastID++
 	s.calls[s.lastID] = c
 	return s.apply(s.machine.Handle(s.cfg.Now(), group.Call{ID: s.lastID, Client: c.client, Request: c.request}))
+}
+
+// writes tells of the requests that the log is written for whenever they are granted.
+func writes(req kmsg.Request) bool {
+	switch req := req.(type) {
+	case *kmsg.OffsetCommitRequest, *kmsg.OffsetDeleteRequest, *kmsg.DeleteGroupsRequest:
+		return true
+	case *kmsg.SyncGroupRequest:
+		return len(req.GroupAssignment) > 0
+	}
+	return false
 }
 
 // expire handles the deadlines that have passed.
@@ -180,6 +198,16 @@ func (s *shard) arm(timer *time.Timer) {
 		return
 	}
 	timer.Stop()
+}
+
+// dropDeleted removes the offsets of topics that have been deleted, watched or not. What the log would not take now is done before
+// the next request that it is written for.
+func (s *shard) dropDeleted() error {
+	if s.owesDrop = errors.Is(s.log.MayAppend(), ErrUnavailable); s.owesDrop {
+		return nil
+	}
+	deleted := s.takeDeleted()
+	return s.apply(s.machine.DropTopics(func(name string, id [16]byte) bool { return deleted(name, id) || s.madeAgain(name, id) }))
 }
 
 // takeDeleted returns what tells whether an offset is of a topic that has been deleted. It is asked for every offset there is.

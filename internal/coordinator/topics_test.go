@@ -203,6 +203,30 @@ func TestLoadsBelowMinISR(t *testing.T) {
 	}
 }
 
+// They are removed when the replicas are back, before anything else is written.
+func TestDeletedBelowMinISR(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx := t.Context()
+		f := newFixture(t)
+		expect(t, f.commit(ctx, "t", 0, 1), "ok")
+		expect(t, f.commit(ctx, "u", 0, 2), "ok")
+		loads := f.log.loads
+		was, _ := f.topics.Topic("t")
+		f.log.change(func() { f.log.short = true })
+		f.ImageApplied([]Topic{was})
+		synctest.Wait()
+		expect(t, f.fetch(ctx, "u", 0), "ok u-0=2 ok")
+		f.log.change(func() { f.log.short = false })
+		expect(t, f.commit(ctx, "u", 0, 3), "ok")
+		expect(t, f.fetch(ctx, "", 0), "ok u-0=3 ok")
+		if f.log.loads != loads {
+			t.Fatalf("the partition was loaded %d times more", f.log.loads-loads)
+		}
+		f.restart()
+		expect(t, f.fetch(ctx, "", 0), "ok u-0=3 ok")
+	})
+}
+
 // Thousands of topics may go at once, as those of an application, and a shard have offsets of as many: while it looks through them
 // no member of its groups is heard.
 func TestManyDeletedTopicsTakeOnePass(t *testing.T) {
