@@ -266,7 +266,7 @@ func TestLookout(t *testing.T) {
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			virtually(t, func(t *testing.T) {
 				w := watch(t, 3)
 				w.connect(3)
 				hang := w.connect(2)
@@ -290,7 +290,7 @@ func TestLookout(t *testing.T) {
 // A controller that has just been elected has heard nothing of brokers, but of the one that led before it knows from the
 // quorum's messages when its process has ended.
 func TestLookoutOfWhoFollows(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	virtually(t, func(t *testing.T) {
 		w := watch(t, 3)
 		w.epoch.Store(0)
 		ctx, end := context.WithCancel(t.Context())
@@ -314,7 +314,7 @@ func TestLookoutOfWhoFollows(t *testing.T) {
 
 // What has ended long before an election, or was said to this node as the controller of before, is no reason to suspect anybody.
 func TestLookoutForgets(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	virtually(t, func(t *testing.T) {
 		w := watch(t, 3)
 		ctx, end := context.WithCancel(t.Context())
 		hang := w.connect(3)
@@ -342,7 +342,7 @@ func TestLookoutForgets(t *testing.T) {
 // A broker that lives where its addresses refuse is taken for dead once, and then by its silence only, in this registration and
 // while this controller leads.
 func TestLookoutErrsOnce(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	virtually(t, func(t *testing.T) {
 		w := watch(t, 3)
 		for range 5 {
 			w.connect(2)()
@@ -364,7 +364,7 @@ func TestLookoutErrsOnce(t *testing.T) {
 
 // Many brokers of which nothing can be reached do not take all there is, nor keep one whose process has ended from being found.
 func TestLookoutIsBounded(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	virtually(t, func(t *testing.T) {
 		const count = 60
 		w := watch(t, count)
 		var ends []func()

@@ -13,7 +13,7 @@ import (
 
 // A change that is made through a node which is not the controller is answered when that node knows of it, however long
 // its image takes to follow. In virtual time all that can be done without the image is done before anybody looks.
-func TestAnswerWaitsForImage(t *testing.T) { synctest.Test(t, answerWaitsForImage) }
+func TestAnswerWaitsForImage(t *testing.T) { virtually(t, answerWaitsForImage) }
 
 func answerWaitsForImage(t *testing.T) {
 	c := newTestCluster(t, 3)

@@ -3,7 +3,6 @@ package node
 import (
 	"slices"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -30,7 +29,7 @@ func (c *testCluster) named(id int, software string) (ids []int32) {
 
 // A client that forgets brokers is told of a node which was killed, and of one which was stopped, for a minute.
 func TestNodesThatEndStayNamed(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	virtually(t, func(t *testing.T) {
 		c := newTestCluster(t, 3)
 		c.start(1, 2, 3)
 		c.createTopic(c.nodes[1], "orders", 3, 3)

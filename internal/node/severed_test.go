@@ -20,7 +20,7 @@ const taken = "process has ended"
 
 // A broker whose connection to the controller is cut speaks again at once, and so is not taken for dead: not even one whose
 // listeners cannot be reached by the controller, which is refused in its name. The time is virtual: it takes none to speak.
-func TestSeveredBrokerLives(t *testing.T) { synctest.Test(t, severedBrokerLives) }
+func TestSeveredBrokerLives(t *testing.T) { virtually(t, severedBrokerLives) }
 
 func severedBrokerLives(t *testing.T) {
 	c := newTestCluster(t, 3)
@@ -64,7 +64,7 @@ func severedBrokerLives(t *testing.T) {
 }
 
 // A broker whose image takes long to follow the cluster's goes on telling that it lives. The time is virtual.
-func TestBrokerThatIsBehindLives(t *testing.T) { synctest.Test(t, brokerThatIsBehindLives) }
+func TestBrokerThatIsBehindLives(t *testing.T) { virtually(t, brokerThatIsBehindLives) }
 
 func brokerThatIsBehindLives(t *testing.T) {
 	c := newTestCluster(t, 3)
@@ -120,7 +120,7 @@ func brokerThatIsBehindLives(t *testing.T) {
 // A broker that stops and whose image takes long to follow the cluster's has its controller, and hands over what it leads.
 func TestBrokerThatIsBehindHandsOver(t *testing.T) {
 	for _, id := range []int{1, 2, 3} { // one of them is the controller
-		synctest.Test(t, func(t *testing.T) { brokerThatIsBehindHandsOver(t, id) })
+		virtually(t, func(t *testing.T) { brokerThatIsBehindHandsOver(t, id) })
 	}
 }
 
@@ -158,7 +158,7 @@ func brokerThatIsBehindHandsOver(t *testing.T, id int) {
 
 // A controller whose disk is full does not hear that others elect another one. It stops nevertheless, however patient who
 // stops it is. The time is virtual.
-func TestStalledControllerStops(t *testing.T) { synctest.Test(t, stalledControllerStops) }
+func TestStalledControllerStops(t *testing.T) { virtually(t, stalledControllerStops) }
 
 func stalledControllerStops(t *testing.T) {
 	c := newTestCluster(t, 3)

@@ -123,14 +123,16 @@ const garbage = "800"
 // native returns a runner that plays in a process of its own.
 func native(t *testing.T) *runner {
 	r := &runner{target: "sim", how: "native", part: 500, longest: runMax}
-	var flags []string
+	var flags, env []string
 	if os.Getenv(raceVar) != "" {
 		flags, r.how, r.target = append(flags, "-race"), "race", "sim RACE=1"
+		env = append(env, "GOMAXPROCS=1") // timers of a bubble on two processors crash the race detector: go.dev/issue/78156
 	}
 	binary := build(t, "sim.test", nil, flags...)
 	r.play = func(ctx context.Context, scenario string, seed uint64) ([]byte, time.Duration, error) {
 		cmd := exec.CommandContext(ctx, binary, "-test.run=^TestPlay$", fmt.Sprintf("-test.timeout=%v", runMax-5*time.Second))
 		cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%s:%d", playVar, scenario, seed), "GOGC="+garbage)
+		cmd.Env = append(cmd.Env, env...)
 		return output(cmd)
 	}
 	return r
