@@ -5,6 +5,7 @@ import java.util.Collections;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.concurrent.ExecutionException;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.AlterConfigOp;
 import org.apache.kafka.clients.admin.Config;
@@ -17,6 +18,7 @@ import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.TopicPartitionInfo;
 import org.apache.kafka.common.config.ConfigResource;
+import org.apache.kafka.common.errors.UnknownTopicOrPartitionException;
 
 /** Checks of topics, their configs, partitions and records. */
 final class AdminTopics {
@@ -83,7 +85,16 @@ final class AdminTopics {
 
     private static void configs(Run r, Admin admin) throws Exception {
         Library.create(r, admin, r.topic, 1, Library.configs("cleanup.policy", "compact"));
-        r.facts.put("before", described(admin, r.topic));
+        while (!r.facts.containsKey("before")) { // another broker may answer than the one that has shown the topic
+            try {
+                r.facts.put("before", described(admin, r.topic));
+            } catch (ExecutionException e) {
+                if (!(e.getCause() instanceof UnknownTopicOrPartitionException)) {
+                    throw e;
+                }
+                r.waiting("the topic's settings");
+            }
+        }
         r.error("altered", () -> alter(admin, r.topic, "retention.ms", "86400000"));
         Map<String, Map<String, Object>> after;
         do {
