@@ -147,22 +147,27 @@ func (w *analyticsWork) eventRecords(events []habit.Event, partition int32) (out
 // appendOf appends a record of what is known of a driver. One whose sums are no numbers is forgotten instead: anybody may write to
 // the topics that states and histories are read from, and any day of driving may bring such sums about.
 func (w *analyticsWork) appendOf(out []*kgo.Record, topic string, partition int32, device string, v any) []*kgo.Record {
-	value, err := json.Marshal(v)
+	r, err := encoded(topic, partition, device, v)
 	if err != nil {
 		w.config.Log.Error("state or history of a driver makes no sense: the driver begins anew", "driver", device, "topic", topic, "error", err)
 		delete(w.parts[partition].drivers, device)
 		return out
 	}
-	return append(out, &kgo.Record{Topic: topic, Partition: partition, Key: []byte(device), Value: value})
+	return append(out, r)
+}
+
+func encoded(topic string, partition int32, key string, v any) (*kgo.Record, error) {
+	value, err := json.Marshal(v)
+	return &kgo.Record{Topic: topic, Partition: partition, Key: []byte(key), Value: value}, err
 }
 
 // jsonRecord encodes one of payd's own values, which always can be: they hold no NaN, channel or function.
 func jsonRecord(topic string, partition int32, key string, v any) *kgo.Record {
-	value, err := json.Marshal(v)
+	r, err := encoded(topic, partition, key, v)
 	if err != nil {
 		panic(fmt.Sprintf("payd: encode %s of %s: %v", topic, key, err))
 	}
-	return &kgo.Record{Topic: topic, Partition: partition, Key: []byte(key), Value: value}
+	return r
 }
 
 func (w *analyticsWork) settle(now time.Time, last bool) (out, then []*kgo.Record) {

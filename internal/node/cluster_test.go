@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -265,16 +266,38 @@ func (c *testCluster) stop(id int) {
 	delete(c.nodes, id)
 }
 
-// createTopic makes a topic through the node named, whoever the controller is.
-func (c *testCluster) createTopic(through *Node, topic string, partitions int32, replicas int16) {
-	c.t.Helper()
+// holdImage keeps a node's image from following the cluster's until the function that it returns is called.
+func holdImage(n *Node) (goOn func()) {
+	var held atomic.Bool
+	free := make(chan struct{})
+	n.quorum.Subscribe(func(*cluster.Image, cluster.Delta) {
+		if held.Load() {
+			<-free
+		}
+	})
+	held.Store(true)
+	return func() {
+		held.Store(false)
+		close(free)
+	}
+}
+
+func topicRequest(topic string, partitions int32, replicas int16) *kmsg.CreateTopicsRequest {
 	req := kmsg.NewPtrCreateTopicsRequest()
 	rt := kmsg.NewCreateTopicsRequestTopic()
 	rt.Topic, rt.NumPartitions, rt.ReplicationFactor = topic, partitions, replicas
+	req.Topics = append(req.Topics, rt)
+	return req
+}
+
+// createTopic makes a topic through the node named, whoever the controller is.
+func (c *testCluster) createTopic(through *Node, topic string, partitions int32, replicas int16) {
+	c.t.Helper()
+	req := topicRequest(topic, partitions, replicas)
 	minISR := kmsg.NewCreateTopicsRequestTopicConfig()
 	minISR.Name, minISR.Value = "min.insync.replicas", kmsg.StringPtr("2")
-	rt.Configs = append(rt.Configs, minISR)
-	req.Topics, req.TimeoutMillis = append(req.Topics, rt), 10_000
+	req.Topics[0].Configs = append(req.Topics[0].Configs, minISR)
+	req.TimeoutMillis = 10_000
 	resp, err := c.client().Broker(int(through.NodeID())).RetriableRequest(within(c.t, 10*time.Second), req)
 	if err != nil {
 		c.t.Fatal(err)

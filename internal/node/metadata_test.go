@@ -1,12 +1,9 @@
 package node
 
 import (
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/logbahn/logbahn/internal/cluster"
 )
@@ -20,21 +17,10 @@ func answerWaitsForImage(t *testing.T) {
 	c.start(1, 2, 3)
 	first := c.controller()
 	through := c.nodes[c.other(first)]
-	var held atomic.Bool
-	goOn := make(chan struct{})
-	through.quorum.Subscribe(func(*cluster.Image, cluster.Delta) {
-		if held.Load() {
-			<-goOn
-		}
-	})
-	held.Store(true)
-	topic := kmsg.NewCreateTopicsRequestTopic()
-	topic.Topic, topic.NumPartitions, topic.ReplicationFactor = "orders", 3, 3
-	req := kmsg.NewPtrCreateTopicsRequest()
-	req.Topics = append(req.Topics, topic)
+	goOn := holdImage(through)
 	answered := make(chan error, 1)
 	go func() {
-		_, err := through.metadata().Do(within(t, 10*time.Second), req)
+		_, err := through.metadata().Do(within(t, 10*time.Second), topicRequest("orders", 3, 3))
 		answered <- err
 	}()
 	knows := func(img *cluster.Image) bool {
@@ -52,8 +38,7 @@ func answerWaitsForImage(t *testing.T) {
 	if knows(through.quorum.Image()) {
 		t.Error("the node was not held: the test shows nothing")
 	}
-	held.Store(false)
-	close(goOn)
+	goOn()
 	if err := <-answered; err != nil {
 		t.Fatal(err)
 	}

@@ -4,13 +4,10 @@ import (
 	"context"
 	"errors"
 	"strings"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/logbahn/logbahn/internal/cluster"
 )
@@ -72,10 +69,7 @@ func brokerThatIsBehindLives(t *testing.T) {
 	c.more[1] = []string{"process.roles", "controller", "listeners", "CONTROLLER://node-1:9093"}
 	c.more[2], c.more[3] = []string{"process.roles", "broker"}, []string{"process.roles", "broker"}
 	c.start(1, 2, 3)
-	topic := kmsg.NewCreateTopicsRequestTopic() // which broker 2 has something to hand over of
-	topic.Topic, topic.NumPartitions, topic.ReplicationFactor = "t", 2, 2
-	req := kmsg.NewPtrCreateTopicsRequest()
-	req.Topics = append(req.Topics, topic)
+	req := topicRequest("t", 2, 2) // which broker 2 has something to hand over of
 	if _, err := c.nodes[2].metadata().Do(within(t, 10*time.Second), req); err != nil {
 		t.Fatal(err)
 	}
@@ -89,14 +83,7 @@ func brokerThatIsBehindLives(t *testing.T) {
 			drains = drains || change.New != nil && change.New.Draining
 		}
 	})
-	var slow atomic.Bool
-	goOn := make(chan struct{})
-	c.nodes[3].quorum.Subscribe(func(*cluster.Image, cluster.Delta) {
-		if slow.Load() {
-			<-goOn
-		}
-	})
-	slow.Store(true)
+	goOn := holdImage(c.nodes[3])
 	// A broker that wants to stop has all others tell how far they have got.
 	if _, err := c.nodes[2].heartbeat(within(t, 10*time.Second), true); err != nil {
 		t.Fatal(err)
@@ -107,8 +94,7 @@ func brokerThatIsBehindLives(t *testing.T) {
 	if now := c.nodes[3].quorum.Image().Offset(); now != behind || c.nodes[1].quorum.Image().Offset() <= behind || !drains {
 		t.Errorf("broker 3 has got from offset %d to %d, the controller to %d: the test shows nothing", behind, now, c.nodes[1].quorum.Image().Offset())
 	}
-	slow.Store(false)
-	close(goOn)
+	goOn()
 	c.eventually(c.nodes[3], "it has caught up", func(img *cluster.Image) bool { return img.Offset() > behind })
 	select {
 	case id := <-fenced:
@@ -127,29 +113,17 @@ func TestBrokerThatIsBehindHandsOver(t *testing.T) {
 func brokerThatIsBehindHandsOver(t *testing.T, id int) {
 	c := newTestCluster(t, 3)
 	c.start(1, 2, 3)
-	topic := kmsg.NewCreateTopicsRequestTopic()
-	topic.Topic, topic.NumPartitions, topic.ReplicationFactor = "t", 3, 3
-	req := kmsg.NewPtrCreateTopicsRequest()
-	req.Topics = append(req.Topics, topic)
-	if _, err := c.nodes[id].metadata().Do(within(t, 10*time.Second), req); err != nil {
+	if _, err := c.nodes[id].metadata().Do(within(t, 10*time.Second), topicRequest("t", 3, 3)); err != nil {
 		t.Fatal(err)
 	}
-	var slow atomic.Bool
-	goOn := make(chan struct{})
-	c.nodes[id].quorum.Subscribe(func(*cluster.Image, cluster.Delta) {
-		if slow.Load() {
-			<-goOn
-		}
-	})
-	slow.Store(true)
+	goOn := holdImage(c.nodes[id])
 	stopped := make(chan struct{})
 	go func() {
 		defer close(stopped)
 		c.stop(id)
 	}()
 	time.Sleep(2 * drainSilence) // virtual
-	slow.Store(false)
-	close(goOn)
+	goOn()
 	<-stopped
 	if said := c.log.String(); strings.Contains(said, "nobody is told") || !strings.Contains(said, "other brokers lead what this one has led") {
 		t.Errorf("broker %d has not handed over", id)
@@ -169,11 +143,7 @@ func stalledControllerStops(t *testing.T) {
 	asking, end := context.WithCancel(t.Context())
 	defer end()
 	go func() {
-		topic := kmsg.NewCreateTopicsRequestTopic()
-		topic.Topic, topic.NumPartitions, topic.ReplicationFactor = "t", 1000, 1 // more than the log has room for without the disk
-		req := kmsg.NewPtrCreateTopicsRequest()
-		req.Topics = append(req.Topics, topic)
-		_, _ = n.metadata().Do(asking, req)
+		_, _ = n.metadata().Do(asking, topicRequest("t", 1000, 1)) // more than the log has room for without the disk
 	}()
 	c.until("the controller's disk is full", n.quorum.Stalled)
 	begin := time.Now()
