@@ -485,6 +485,46 @@ func (c *testCluster) loseDisk() {
 	}
 }
 
+// A voter that is taken away stays away, however lately it has been started: only the next start makes it what its
+// configuration says.
+func TestRemovedVoterStaysAway(t *testing.T) { virtually(t, removedVoterStaysAway) }
+
+func removedVoterStaysAway(t *testing.T) {
+	c := newTestCluster(t, 3)
+	c.start(1, 2, 3)
+	leader := c.controller()
+	removed := c.other(leader)
+	directory := c.nodes[removed].dir.DirectoryID()
+	votes := func() bool {
+		return slices.ContainsFunc(c.nodes[leader].quorum.Status().Members, func(m quorum.Member) bool { return int(m.NodeID) == removed && !m.Learner })
+	}
+	remove := func() {
+		t.Helper()
+		req := kmsg.NewPtrRemoveRaftVoterRequest()
+		req.VoterID, req.VoterDirectoryID = int32(removed), directory
+		if err := c.nodes[leader].changeVoters(t.Context(), req); err != nil {
+			t.Fatal(err)
+		}
+		c.until("the voter is gone", func() bool { return !votes() })
+	}
+	c.stop(removed)
+	c.start(removed)
+	remove()
+	time.Sleep(votePatience)
+	if votes() {
+		t.Error("it votes again without a start")
+	}
+	c.stop(removed)
+	c.start(removed)
+	c.until("it votes again", votes)
+
+	// It learns of a removal that it has slept through before it looks.
+	c.stop(removed)
+	remove()
+	c.start(removed)
+	c.until("it votes again", votes)
+}
+
 // until waits until something holds that no image tells of.
 func (c *testCluster) until(what string, holds func() bool) {
 	c.t.Helper()

@@ -163,9 +163,12 @@ func Start(ctx context.Context, cfg Config) (_ *Node, err error) {
 	n.running.Add(2)
 	go n.watch()
 	go n.warn()
+	// Looked at here, and not while the node runs: who takes its vote away later means it.
 	if n.isController() && !n.alone() {
-		n.running.Add(1)
-		go n.vote()
+		if req := n.nextVote(n.quorum.Status().Members, false); req != nil {
+			n.running.Add(1)
+			go n.vote(req)
+		}
 	}
 	return n, nil
 }

@@ -20,29 +20,27 @@ const (
 	votePatience = 30 * time.Second
 )
 
-// vote is the goroutine that makes this node the voter that it should be: one whose directory was lost takes the place of
-// its former self, and one that no configuration has an address of says where it is. It ends when there is nothing to change.
-func (n *Node) vote() {
+// vote is the goroutine that makes this node the voter that it should be, beginning with req: one whose directory was lost
+// takes the place of its former self, and one that no configuration has an address of says where it is. It ends when there is
+// nothing to change.
+func (n *Node) vote(req kmsg.Request) {
 	defer n.running.Done()
 	ctx, cancel := n.untilStop()
 	defer cancel()
 	told, replaces := "", false
-	for n.pause(ctx, votePause) == nil {
-		req := n.nextVote(n.quorum.Status().Members, replaces)
-		switch req.(type) {
-		case nil:
-			return
-		case *kmsg.RemoveRaftVoterRequest:
+	for ; req != nil; req = n.nextVote(n.quorum.Status().Members, replaces) {
+		if _, removes := req.(*kmsg.RemoveRaftVoterRequest); removes {
 			replaces = true // whatever the answer: one that is lost may have been a yes
 		}
 		err := n.changeVoters(ctx, req)
 		var code wire.Error
-		if err == nil || n.stopping() || errors.As(err, &code) && code.Retriable() {
-			continue // such as while another voter is changed: one at a time is
-		}
-		if err.Error() != told {
+		passes := err == nil || n.stopping() || errors.As(err, &code) && code.Retriable() // such as while another voter is changed: one at a time is
+		if !passes && err.Error() != told {
 			told = err.Error()
 			n.log.Warn("this node is not the voter that it should be", "api", wire.APIName(req.Key()), "err", err)
+		}
+		if n.pause(ctx, votePause) != nil {
+			return
 		}
 	}
 }
