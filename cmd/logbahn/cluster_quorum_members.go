@@ -48,7 +48,8 @@ func quorumAdd() *cobra.Command {
 
 func quorumRemove() *cobra.Command {
 	c := &cobra.Command{Use: "remove NODE", Short: "Take a voter out of the controller quorum", Args: exactArgs(1), ValidArgsFunction: cobra.NoFileCompletions,
-		Long:    "Takes a voter out of the quorum, whether it runs or not. Where it runs it goes on as an observer.",
+		Long: "Takes a voter out of the quorum, whether it runs or not. Where it runs it goes on as an observer.\n" +
+			"A node that is in its own controller.quorum.voters (or --voters) makes itself a voter again when it is started anew.",
 		Example: "  logbahn cluster quorum remove 3"}
 	c.RunE = func(c *cobra.Command, args []string) error {
 		return changeQuorum(c, args[0], func(ctx context.Context, client *kgo.Client, q quorumObject, node int32) error {

@@ -60,9 +60,8 @@ func (m *moveRun) run(ctx context.Context) error {
 		return errors.Join(append(failed, err)...)
 	}
 	failed = append(failed, astray...)
-	if err := m.elect(ctx, arrived); err != nil {
-		failed = append(failed, err)
-	}
+	elected, err := m.elect(ctx, arrived)
+	failed = append(failed, err, m.settleLeaders(ctx, elected))
 	if m.throttle > 0 {
 		failed = append(failed, m.removeThrottle(ctx))
 	}
@@ -135,61 +134,6 @@ func (m *moveRun) tellLeft(ctx context.Context) {
 	}
 	fmt.Fprintf(m.c.ErrOrStderr(), "%s still being moved: `logbahn cluster move --status` shows how it goes, --cancel --execute calls it off%s\n",
 		counted(int(m.left.Load()), "partition"), also)
-}
-
-// settlePatience is how long a broker may tell of replicas as they were before the end of a move.
-const settlePatience = 5 * time.Second
-
-// settle looks where the partitions are that are not being moved any more. What became of those that have not arrived is in
-// astray.
-func (m *moveRun) settle(ctx context.Context) (arrived []moveRow, astray []error, err error) {
-	ticker := time.NewTicker(movePollInterval)
-	defer ticker.Stop()
-	for until := time.Now().Add(settlePatience); ; {
-		topics, err := m.described(ctx)
-		late := time.Now().After(until)
-		if err == nil {
-			if arrived, astray = arrivals(m.taken, topics); len(astray) == 0 || late {
-				return arrived, astray, nil
-			}
-		} else if late || !isUnreachable(err) {
-			return nil, nil, err
-		}
-		select {
-		case <-ctx.Done():
-			return nil, nil, ctx.Err()
-		case <-ticker.C:
-		}
-	}
-}
-
-func (m *moveRun) described(ctx context.Context) (kadm.TopicDetails, error) {
-	ctx, cancel := within(ctx)
-	defer cancel()
-	return m.admin.ListTopicsWithInternal(ctx, m.topics()...)
-}
-
-// arrivals tells the partitions that are where the plan has them from the others.
-func arrivals(plan []moveRow, topics kadm.TopicDetails) (arrived []moveRow, astray []error) {
-	for _, r := range plan {
-		topic := topics[r.Topic]
-		at, there := topic.Partitions[r.Partition]
-		var err error
-		switch {
-		case errors.Is(topic.Err, kerr.UnknownTopicOrPartition), topic.Err == nil && !there:
-			err = errors.New("it has been deleted meanwhile")
-		case topic.Err != nil:
-			err = topic.Err
-		case !slices.Equal(at.Replicas, r.To):
-			err = fmt.Errorf("not moved: its replicas are %v; the move to %v was called off, or another one has taken its place", at.Replicas, r.To)
-		}
-		if err == nil {
-			arrived = append(arrived, r)
-		} else {
-			astray = append(astray, fmt.Errorf("topic %q partition %d: %w", r.Topic, r.Partition, err))
-		}
-	}
-	return arrived, astray
 }
 
 func (m *moveRun) line(total int64, elapsed time.Duration) string {
@@ -272,8 +216,8 @@ func (s sizesByBroker) largest(topic string, partition int32) int64 {
 	return most
 }
 
-// elect has the preferred replicas lead. That one leads already is no failure.
-func (m *moveRun) elect(ctx context.Context, moved []moveRow) error {
+// elect has the preferred replicas lead, and returns those that do. That one leads already is no failure.
+func (m *moveRun) elect(ctx context.Context, moved []moveRow) (elected []moveRow, err error) {
 	ctx, cancel := within(ctx)
 	defer cancel()
 	set := kadm.TopicsSet{}
@@ -283,19 +227,24 @@ func (m *moveRun) elect(ctx context.Context, moved []moveRow) error {
 		}
 	}
 	if len(set) == 0 {
-		return nil
+		return nil, nil
 	}
 	results, err := m.admin.ElectLeaders(ctx, kadm.ElectPreferredReplica, set)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	var failed []error
 	for _, r := range moved {
-		if result, asked := results[r.Topic][r.Partition]; asked && result.Err != nil && !errors.Is(result.Err, kerr.ElectionNotNeeded) {
+		result, asked := results[r.Topic][r.Partition]
+		switch {
+		case !asked:
+		case result.Err == nil, errors.Is(result.Err, kerr.ElectionNotNeeded):
+			elected = append(elected, r)
+		default:
 			failed = append(failed, fmt.Errorf("topic %q partition %d: broker %d does not lead: %w", r.Topic, r.Partition, r.To[0], brokerSays(result.Err, result.ErrMessage)))
 		}
 	}
-	return errors.Join(failed...)
+	return elected, errors.Join(failed...)
 }
 
 // moves are what a throttle has to bound: from the replicas that are there to those that are new.

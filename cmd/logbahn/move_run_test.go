@@ -11,6 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/logbahn/logbahn/logbahntest"
 )
@@ -19,14 +20,21 @@ func TestArrivals(t *testing.T) {
 	row := func(topic string, partition int32) moveRow {
 		return moveRow{Topic: topic, Partition: partition, From: []int32{1, 2}, To: []int32{3, 1}}
 	}
-	at := func(replicas ...int32) kadm.PartitionDetail { return kadm.PartitionDetail{Replicas: replicas} }
-	topics := kadm.TopicDetails{
-		"rides": {Partitions: kadm.PartitionDetails{0: at(3, 1), 1: at(1, 2), 2: at(1, 3)}},
-		"gone":  {Err: kerr.UnknownTopicOrPartition},
-		"mute":  {Err: kerr.TopicAuthorizationFailed},
+	topic := func(code int16, partitions ...[]int32) *kmsg.MetadataResponseTopic {
+		t := &kmsg.MetadataResponseTopic{ErrorCode: code}
+		for i, replicas := range partitions {
+			t.Partitions = append(t.Partitions, kmsg.MetadataResponseTopicPartition{Partition: int32(i), Replicas: replicas})
+		}
+		return t
 	}
+	told := view{
+		"rides": topic(0, []int32{3, 1}, []int32{1, 2}, []int32{1, 3}),
+		"gone":  topic(kerr.UnknownTopicOrPartition.Code),
+		"mute":  topic(kerr.TopicAuthorizationFailed.Code),
+	}
+	late := view{"rides": topic(0, []int32{1, 2}, []int32{1, 2}, []int32{1, 3})}
 	plan := []moveRow{row("rides", 0), row("rides", 1), row("rides", 2), row("gone", 0), row("unheard", 0), row("mute", 0)}
-	arrived, astray := arrivals(plan, topics)
+	arrived, astray := arrivals(plan, []view{late, told})
 	if len(arrived) != 1 || arrived[0].Topic != "rides" || arrived[0].Partition != 0 {
 		t.Errorf("arrived: %+v", arrived)
 	}
