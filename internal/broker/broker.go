@@ -57,12 +57,13 @@ type Broker struct {
 	produceCalls sync.Pool // of *produceCall
 	producerIDs  producerIDs
 	fencing      fencing
+	newest       *newest
 	rotation     atomic.Uint32 // where the next fetch of a client without order of its own starts
 }
 
 // New returns a broker that serves what the table in apis.go lists.
 func New(cfg Config) *Broker {
-	b := &Broker{cfg: cfg, table: apis[:], now: cfg.Now, log: cfg.Log}
+	b := &Broker{cfg: cfg, table: apis[:], now: cfg.Now, log: cfg.Log, newest: newNewest()}
 	if b.now == nil {
 		b.now = time.Now
 	}

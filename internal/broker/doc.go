@@ -10,7 +10,8 @@
 // A reply that holds record data reads it while it is encoded: wire.Response.AppendTo is called once at most. A reply that
 // has a method Release holds files or memory until that is called, once, when the reply has left or nobody wants it.
 //
-// The image of the cluster is loaded once per request and passed down: one reply never mixes two images.
+// The image of the cluster is loaded once per request and passed down: one reply never mixes two images. A Produce for
+// a topic that is not in it waits until it is as new as the controller's, half a second at most.
 //
 // # Errors
 //
@@ -21,5 +22,6 @@
 //
 // All methods may be called by any goroutine. The package starts none. Its own state is the cache of fetch sessions
 // (one lock for the cache, one per session, taken in this order and never held while reading or waiting), a block of
-// producer ids, and when others were fenced, which whoever made it tells it (ImageApplied, in the order of the images).
+// producer ids, the question to the controller that requests wait for, and when others were fenced, which whoever made it
+// tells it (ImageApplied, in the order of the images).
 package broker

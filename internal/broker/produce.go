@@ -67,7 +67,10 @@ func (b *Broker) newProduceCall() *produceCall {
 func (b *Broker) startProduce(ctx context.Context, r *Request) Finish {
 	req := r.Body.(*wire.ProduceRequest)
 	c := b.newProduceCall()
-	c.b, c.conn, c.img, c.version, c.acks = b, r.Conn, b.imageFor(ctx, req), req.Version, req.Acks
+	c.b, c.conn, c.version, c.acks = b, r.Conn, req.Version, req.Acks
+	if c.img = b.cfg.Metadata.Image(); !knowsTopics(c.img, req) { // clients of old fail on the error, and with acks=0 what was sent would be gone
+		c.img = b.imageWith(ctx, func(img *cluster.Image) bool { return knowsTopics(img, req) })
+	}
 	c.timeout = max(time.Duration(req.TimeoutMillis)*time.Millisecond, flushPatience)
 	c.admin, c.listener = r.clientID() == adminClientID, r.Conn.Listener
 	c.resp.Version = req.Version
@@ -77,25 +80,6 @@ func (b *Broker) startProduce(ctx context.Context, r *Request) Finish {
 		c.appendTopic(i, &req.Topics[i], refusal)
 	}
 	return c.finish
-}
-
-// newTopicPatience is how long a Produce that gets no answer waits for the topic.
-const newTopicPatience = 500 * time.Millisecond
-
-// imageFor returns the image that a Produce is judged by. The client may have heard of a topic from a broker that is ahead of
-// this one by a moment. With acks=0 it would not learn that it was too early, and what it has sent would be gone: so
-// this broker gives itself the moment.
-func (b *Broker) imageFor(ctx context.Context, req *wire.ProduceRequest) *cluster.Image {
-	img := b.cfg.Metadata.Image()
-	if req.Acks != 0 || knowsTopics(img, req) {
-		return img
-	}
-	ctx, cancel := context.WithTimeout(ctx, newTopicPatience)
-	defer cancel()
-	for !knowsTopics(img, req) && b.cfg.Metadata.AwaitImage(ctx, img.Offset()+1) == nil {
-		img = b.cfg.Metadata.Image()
-	}
-	return img
 }
 
 func knowsTopics(img *cluster.Image, req *wire.ProduceRequest) bool {

@@ -16,6 +16,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/logbahn/logbahn/internal/cluster"
+	"github.com/logbahn/logbahn/internal/quorum"
 	"github.com/logbahn/logbahn/internal/record"
 	"github.com/logbahn/logbahn/internal/vfs"
 	"github.com/logbahn/logbahn/internal/wire"
@@ -172,10 +173,11 @@ func TestProduceAcks(t *testing.T) {
 	}
 }
 
-// laggard has an image of before until somebody waits for a newer one.
+// laggard has an image of before until somebody asks the controller or, while there is none, waits for a newer one.
 type laggard struct {
 	Metadata
-	before *cluster.Image
+	before     *cluster.Image
+	controller error
 }
 
 func (l *laggard) Image() *cluster.Image {
@@ -190,18 +192,34 @@ func (l *laggard) AwaitImage(ctx context.Context, offset int64) error {
 	return l.Metadata.AwaitImage(ctx, offset)
 }
 
-// A client that has heard of a topic from a broker which is ahead gets no answer to acks=0: its records must not be gone.
-func TestProduceWithoutAcksWaitsForANewTopic(t *testing.T) {
-	n := start(t)
-	before := n.quorum.Image()
-	n.create("t", 1)
-	n.broker.cfg.Metadata = &laggard{Metadata: n.quorum, before: before}
-	req := n.produceRequest(9, "t", 0, batch("early"))
-	req.Acks = 0
-	if b := n.start(req)(); b != nil {
-		t.Errorf("acks=0 was answered: %q", b)
+func (l *laggard) Do(ctx context.Context, req kmsg.Request) (kmsg.Response, error) {
+	if l.controller != nil {
+		return nil, l.controller
 	}
-	eventually(t, "the records are read", func() bool { return n.read("t", 0) == "early" })
+	l.before = nil
+	return l.Metadata.Do(ctx, req)
+}
+
+// A client that has heard of a topic from a broker which is ahead is not told that there is none: the oldest fail for good, and those
+// without replies would not learn that their records are gone.
+func TestProduceWaitsForANewTopic(t *testing.T) {
+	for _, controller := range []error{nil, quorum.ErrNotController} {
+		n := start(t)
+		before := n.quorum.Image()
+		n.create("t", 1)
+		lag := func() { n.broker.cfg.Metadata = &laggard{Metadata: n.quorum, before: before, controller: controller} }
+		lag()
+		req := n.produceRequest(9, "t", 0, batch("early"))
+		req.Acks = 0
+		if b := n.start(req)(); b != nil {
+			t.Errorf("acks=0 was answered: %q", b)
+		}
+		eventually(t, "the records are read", func() bool { return n.read("t", 0) == "early" })
+		lag()
+		wantCode(t, "acks=1", n.produceAs(2, "t", messageSet(1, "old")).ErrorCode, wire.None)
+		n.broker.cfg.Metadata = n.quorum
+		wantCode(t, "a topic that is not there", n.produceAs(9, "nowhere", batch("lost")).ErrorCode, wire.UnknownTopicOrPartition)
+	}
 }
 
 func TestProduceRefusesTransactionsForGood(t *testing.T) {
