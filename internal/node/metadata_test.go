@@ -28,11 +28,7 @@ func answerWaitsForImage(t *testing.T) {
 		_, err := through.metadata().Do(within(t, 10*time.Second), topicRequest("orders", 3, 3))
 		answered <- err
 	}()
-	knows := func(img *cluster.Image) bool {
-		_, ok := img.Topic("orders")
-		return ok
-	}
-	c.eventually(c.nodes[first], "the controller has made the topic", knows)
+	c.eventually(c.nodes[first], "the controller has made the topic", hasOrders)
 	synctest.Wait()
 	select {
 	case err := <-answered:
@@ -40,16 +36,21 @@ func answerWaitsForImage(t *testing.T) {
 		answered <- err
 	default:
 	}
-	if knows(through.quorum.Image()) {
+	if hasOrders(through.quorum.Image()) {
 		t.Error("the node was not held: the test shows nothing")
 	}
 	goOn()
 	if err := <-answered; err != nil {
 		t.Fatal(err)
 	}
-	if !knows(through.quorum.Image()) {
+	if !hasOrders(through.quorum.Image()) {
 		t.Error("the topic is not known where it was made")
 	}
+}
+
+func hasOrders(img *cluster.Image) bool {
+	_, ok := img.Topic("orders")
+	return ok
 }
 
 // A broker that is behind does not tell a client that a topic is unknown which the cluster knows: it asks the controller first.
@@ -77,10 +78,7 @@ func produceToABrokerThatIsBehind(t *testing.T) {
 	}
 	goOn := holdImage(behind)
 	go func() { _, _ = c.nodes[first].metadata().Do(within(t, 10*time.Second), topicRequest("orders", 3, 3)) }()
-	c.eventually(c.nodes[first], "the controller has made the topic", func(img *cluster.Image) bool {
-		_, ok := img.Topic("orders")
-		return ok
-	})
+	c.eventually(c.nodes[first], "the controller has made the topic", hasOrders)
 	told := make(chan wire.Error, 1)
 	go func() { told <- produce("orders") }()
 	synctest.Wait()
