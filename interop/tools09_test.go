@@ -221,7 +221,7 @@ func (o *tools09) unacknowledged(t *testing.T) {
 func (o *tools09) performance(t *testing.T) {
 	const topic = "performance"
 	out := o.run(t, "", "org.apache.kafka.tools.ProducerPerformance", "--topic", topic, "--num-records", "1000",
-		"--record-size", "100", "--throughput", "-1", "--producer-props", "bootstrap.servers="+o.addr, "acks=1")
+		"--record-size", "100", "--throughput", "-1", "--producer-props", "bootstrap.servers="+o.addr, "acks=all") // with acks=1 the end that readers see may follow later
 	if !strings.HasPrefix(out, "1000 records sent, ") {
 		t.Errorf("ProducerPerformance printed %q", out)
 	}

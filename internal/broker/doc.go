@@ -10,9 +10,9 @@
 // A reply that holds record data reads it while it is encoded: wire.Response.AppendTo is called once at most. A reply that
 // has a method Release holds files or memory until that is called, once, when the reply has left or nobody wants it.
 //
-// The image of the cluster is loaded once per request and passed down: one reply never mixes two images. A Produce for
-// a topic that is not in it, and a JoinGroup before there is a topic for groups, wait until it is as new as the controller's,
-// half a second at most.
+// The image of the cluster is loaded once per request and passed down: one reply never mixes two images. Metadata
+// and Produce for a topic that is not in it, and a JoinGroup before there is a topic for groups, wait until it is as new as
+// the controller's, half a second at most.
 //
 // # Errors
 //

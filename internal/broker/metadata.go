@@ -20,8 +20,14 @@ import (
 // and clients ask again. In v0 it is answered as it now is: the clients of that time fail on the error.
 
 func (b *Broker) metadata(ctx context.Context, r *Request, req *kmsg.MetadataRequest) *kmsg.MetadataResponse {
-	img := b.cfg.Metadata.Image()
 	all := req.Topics == nil || (req.Version == 0 && len(req.Topics) == 0)
+	// Who has just made a topic through another broker finds it here: kafkajs takes the contrary for final.
+	img := b.imageWith(ctx, func(img *cluster.Image) bool {
+		return all || !slices.ContainsFunc(req.Topics, func(t kmsg.MetadataRequestTopic) bool {
+			_, code := metadataRef(&t).find(img)
+			return code != wire.None
+		})
+	})
 	var created map[string]wire.Error
 	if !all && (req.Version < 4 || req.AllowAutoTopicCreation) {
 		created = b.autoCreate(ctx, missingNames(img, req.Topics))

@@ -70,6 +70,19 @@ func TestProduceToABrokerThatIsBehind(t *testing.T) {
 	})
 }
 
+func TestMetadataOfABrokerThatIsBehind(t *testing.T) {
+	askBehind(t, "orders", wire.UnknownTopicOrPartition, func(t *testing.T, b *kgo.Broker) wire.Error {
+		req := kmsg.NewPtrMetadataRequest()
+		req.Topics = []kmsg.MetadataRequestTopic{{Topic: kmsg.StringPtr("orders")}}
+		resp, err := b.Request(t.Context(), req)
+		if err != nil {
+			t.Error(err)
+			return wire.UnknownServerError
+		}
+		return wire.Error(resp.(*kmsg.MetadataResponse).Topics[0].ErrorCode)
+	})
+}
+
 // Nor that there is no coordinator, where the topic that groups need has just been made.
 func TestJoinGroupAtABrokerThatIsBehind(t *testing.T) {
 	askBehind(t, "__consumer_offsets", wire.CoordinatorNotAvailable, func(t *testing.T, b *kgo.Broker) wire.Error {
@@ -92,7 +105,9 @@ func askBehind(t *testing.T, topic string, unknown wire.Error, ask func(*testing
 		c.start(1, 2, 3)
 		first := c.controller()
 		behind := c.nodes[c.other(first)]
-		broker := c.client(kgo.MaxVersions(kversion.V0_10_0())).Broker(int(behind.broker.NodeID)) // which name topics, and fail for good
+		versions := kversion.V0_10_0()                     // which name topics, and fail for good
+		versions.SetMaxKeyVersion(int16(kmsg.Metadata), 4) // the first that may leave topics that are not there alone
+		broker := c.client(kgo.MaxVersions(versions)).Broker(int(behind.broker.NodeID))
 		if code := ask(t, broker); code != unknown {
 			t.Errorf("a topic that nobody knows: %v", code)
 		}
