@@ -5,9 +5,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kmsg"
-
 	"github.com/logbahn/logbahn/internal/cluster"
+	"github.com/logbahn/logbahn/internal/quorum"
 )
 
 // newestPatience is how long a request waits for metadata that its client may know and this broker does not.
@@ -82,7 +81,7 @@ func (n *newest) put(ctx context.Context, m Metadata) error {
 	n.next = nil // who comes from here on may know what was decided after this question
 	n.mu.Unlock()
 	if err == nil {
-		_, err = m.Do(ctx, kmsg.NewPtrDescribeQuorumRequest()) // it changes nothing, and is answered behind all that was decided before
+		_, err = m.Do(ctx, quorum.Barrier())
 	}
 	return err
 }

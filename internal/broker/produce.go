@@ -68,7 +68,9 @@ func (b *Broker) startProduce(ctx context.Context, r *Request) Finish {
 	req := r.Body.(*wire.ProduceRequest)
 	c := b.newProduceCall()
 	c.b, c.conn, c.version, c.acks = b, r.Conn, req.Version, req.Acks
-	if c.img = b.cfg.Metadata.Image(); !knowsTopics(c.img, req) { // clients of old fail on the error, and with acks=0 what was sent would be gone
+	if c.img = b.cfg.Metadata.Image(); !knowsTopics(c.img, req) {
+		// Clients of old fail on the error, and with acks=0 what was sent would be gone. (Made here, the function costs a request
+		// for topics that are there no memory.)
 		c.img = b.imageWith(ctx, func(img *cluster.Image) bool { return knowsTopics(img, req) })
 	}
 	c.timeout = max(time.Duration(req.TimeoutMillis)*time.Millisecond, flushPatience)

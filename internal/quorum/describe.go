@@ -26,6 +26,9 @@ func (q *Quorum) DescribeQuorum(req *kmsg.DescribeQuorumRequest) *kmsg.DescribeQ
 	return resp
 }
 
+// Barrier returns a request that changes nothing, and that the leader answers behind all that was decided before.
+func Barrier() kmsg.Request { return kmsg.NewPtrDescribeQuorumRequest() }
+
 // RefuseDescribeQuorum answers a request that is not about the metadata log and nothing else, as Kafka does; nil is for one
 // that is. The state of the quorum would otherwise be told as often as a request names it.
 func RefuseDescribeQuorum(req *kmsg.DescribeQuorumRequest) *kmsg.DescribeQuorumResponse {
