@@ -703,3 +703,29 @@ func TestCleanStopIsToldInTheNextLife(t *testing.T) {
 		t.Errorf("a killed broker tells of life %d", got)
 	}
 }
+
+// A controller that is no broker registers nowhere, and so does not wait for the metadata to be there when it starts.
+func TestControllerWithAnEmptyDiskAmongBootstrapServers(t *testing.T) {
+	virtually(t, controllerWithAnEmptyDisk)
+}
+
+func controllerWithAnEmptyDisk(t *testing.T) {
+	c := newTestCluster(t, 4)
+	c.voters = ""
+	for id := 1; id <= 4; id++ {
+		c.more[id] = []string{"controller.quorum.bootstrap.servers", "node-1:9093,node-2:9093,node-3:9093", "process.roles", "broker"}
+		if id <= 3 {
+			c.more[id] = append(c.more[id], "process.roles", "controller", "listeners", fmt.Sprintf("CONTROLLER://node-%d:9093", id))
+		}
+	}
+	c.start(1, 2, 3, 4)
+	members := func() []quorum.Member { return c.nodes[4].quorum.Status().Members }
+	lost := 1
+	c.kill(lost)
+	c.disks[lost] = vfs.NewMem()
+	c.start(lost)
+	directory := c.nodes[lost].dir.DirectoryID()
+	c.until("the new directory votes", func() bool {
+		return slices.ContainsFunc(members(), func(m quorum.Member) bool { return !m.Learner && m.DirectoryID == directory })
+	})
+}

@@ -163,12 +163,10 @@ func Start(ctx context.Context, cfg Config) (_ *Node, err error) {
 	n.running.Add(2)
 	go n.watch()
 	go n.warn()
-	// Looked at here, and not while the node runs: who takes its vote away later means it.
-	if n.isController() && !n.alone() {
-		if req := n.nextVote(n.quorum.Status().Members, false); req != nil {
-			n.running.Add(1)
-			go n.vote(req)
-		}
+	// A broker has registered, and knows who votes. It looks here, and not while it runs: who takes its vote away then means it.
+	if n.isController() && !n.alone() && (!n.isBroker() || n.nextVote(n.quorum.Status().Members, false) != nil) {
+		n.running.Add(1)
+		go n.vote()
 	}
 	return n, nil
 }

@@ -20,15 +20,21 @@ const (
 	votePatience = 30 * time.Second
 )
 
-// vote is the goroutine that makes this node the voter that it should be, beginning with req: one whose directory was lost
-// takes the place of its former self, and one that no configuration has an address of says where it is. It ends when there is
-// nothing to change.
-func (n *Node) vote(req kmsg.Request) {
+// vote is the goroutine that makes this node the voter that it should be: one whose directory was lost takes the place of
+// its former self, and one that no configuration has an address of says where it is. It ends when there is nothing to change.
+func (n *Node) vote() {
 	defer n.running.Done()
 	ctx, cancel := n.untilStop()
 	defer cancel()
+	if n.catchUp(ctx) != nil {
+		return
+	}
 	told, replaces := "", false
-	for ; req != nil; req = n.nextVote(n.quorum.Status().Members, replaces) {
+	for {
+		req := n.nextVote(n.quorum.Status().Members, replaces)
+		if req == nil {
+			return
+		}
 		if _, removes := req.(*kmsg.RemoveRaftVoterRequest); removes {
 			replaces = true // whatever the answer: one that is lost may have been a yes
 		}
@@ -41,6 +47,19 @@ func (n *Node) vote(req kmsg.Request) {
 		}
 		if n.pause(ctx, votePause) != nil {
 			return
+		}
+	}
+}
+
+// catchUp returns when this node knows what the controller has decided before: who votes, for one.
+func (n *Node) catchUp(ctx context.Context) error {
+	for {
+		_, err := n.metadata().Do(ctx, quorum.Barrier())
+		if err == nil {
+			return nil
+		}
+		if err := n.pause(ctx, votePause); err != nil {
+			return err
 		}
 	}
 }
