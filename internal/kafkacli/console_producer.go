@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -99,7 +100,7 @@ func runConsoleProducer(ctx context.Context, c *call) error {
 	return c.produceLines(ctx, client, reader)
 }
 
-// awayInterval is how often at most it is said that a broker cannot be reached: that of Kafka's reconnect.backoff.max.ms.
+// awayInterval is how often at most it is said of a broker that it cannot be reached: Kafka's reconnect.backoff.max.ms.
 const awayInterval = time.Second
 
 // awayHook says, as Kafka's producer does, that a broker cannot be reached any more: the lines that are entered meanwhile wait.
@@ -107,7 +108,7 @@ type awayHook struct {
 	client  string
 	logf    func(level, format string, args ...any)
 	reached atomic.Bool // a broker has answered; what is wrong before is an error
-	said    atomic.Int64
+	said    sync.Map    // by node, as the client library counts them: when it was said last (time.Time)
 }
 
 // OnBrokerConnect is called after each attempt, from any goroutine.
@@ -115,8 +116,9 @@ func (h *awayHook) OnBrokerConnect(meta kgo.BrokerMetadata, _ time.Duration, _ n
 	if err == nil || errors.Is(err, context.Canceled) || !h.reached.Load() {
 		return
 	}
-	now, last := time.Now().UnixNano(), h.said.Load()
-	if now-last < int64(awayInterval) || !h.said.CompareAndSwap(last, now) {
+	now := time.Now()
+	last, before := h.said.LoadOrStore(meta.NodeID, now)
+	if before && (now.Sub(last.(time.Time)) < awayInterval || !h.said.CompareAndSwap(meta.NodeID, last, now)) {
 		return
 	}
 	node := meta.NodeID
