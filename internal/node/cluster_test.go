@@ -214,6 +214,20 @@ func (c *testCluster) client(opts ...kgo.Opt) *kgo.Client {
 	return client
 }
 
+// broker returns a broker that runs, once every node knows of it: a client forgets one that is not in the answer of whichever it asks.
+func (c *testCluster) broker(client *kgo.Client, id int) *kgo.Broker {
+	c.t.Helper()
+	c.until(fmt.Sprintf("all nodes know of broker %d", id), func() bool {
+		for _, n := range c.nodes {
+			if b, ok := n.quorum.Image().Broker(cluster.NodeID(id)); !ok || b.Fenced {
+				return false
+			}
+		}
+		return true
+	})
+	return client.Broker(id)
+}
+
 // patient has a client try again soon, and for longer than a broker's session: by the library's own count of 20 retries it
 // would give up, and lose its place in its groups, within the second that a failover takes.
 func patient(opts ...kgo.Opt) []kgo.Opt {
@@ -298,7 +312,7 @@ func (c *testCluster) createTopic(through *Node, topic string, partitions int32,
 	minISR.Name, minISR.Value = "min.insync.replicas", kmsg.StringPtr("2")
 	req.Topics[0].Configs = append(req.Topics[0].Configs, minISR)
 	req.TimeoutMillis = 10_000
-	resp, err := c.client().Broker(int(through.NodeID())).RetriableRequest(within(c.t, 10*time.Second), req)
+	resp, err := c.broker(c.client(), int(through.NodeID())).RetriableRequest(within(c.t, 10*time.Second), req)
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -395,7 +409,7 @@ func TestOffsetsOfOld(t *testing.T) {
 		commit := kmsg.NewPtrOffsetCommitRequest()
 		commit.Group = group
 		commit.Topics = []kmsg.OffsetCommitRequestTopic{{Topic: "rides", Partitions: []kmsg.OffsetCommitRequestTopicPartition{{Offset: int64(40 + through), Metadata: kmsg.StringPtr("m")}}}}
-		resp, err := client.Broker(through).RetriableRequest(ctx, commit)
+		resp, err := c.broker(client, through).RetriableRequest(ctx, commit)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -419,7 +433,7 @@ func (c *testCluster) fetchOld(client *kgo.Client, asked int, group string) (off
 	fetch := kmsg.NewPtrOffsetFetchRequest()
 	fetch.Group = group
 	fetch.Topics = []kmsg.OffsetFetchRequestTopic{{Topic: "rides", Partitions: []int32{0}}}
-	resp, err := client.Broker(asked).RetriableRequest(within(c.t, 30*time.Second), fetch)
+	resp, err := c.broker(client, asked).RetriableRequest(within(c.t, 30*time.Second), fetch)
 	if err != nil {
 		c.t.Fatal(err)
 	}

@@ -107,7 +107,7 @@ func askBehind(t *testing.T, topic string, unknown wire.Error, ask func(*testing
 		behind := c.nodes[c.other(first)]
 		versions := kversion.V0_10_0()                     // which name topics, and fail for good
 		versions.SetMaxKeyVersion(int16(kmsg.Metadata), 4) // the first that may leave topics that are not there alone
-		broker := c.client(kgo.MaxVersions(versions)).Broker(int(behind.broker.NodeID))
+		broker := c.broker(c.client(kgo.MaxVersions(versions)), int(behind.broker.NodeID))
 		if code := ask(t, broker); code != unknown {
 			t.Errorf("a topic that nobody knows: %v", code)
 		}

@@ -16,7 +16,7 @@ func (c *testCluster) named(id int, software string) (ids []int32) {
 	c.t.Helper()
 	client := c.client(kgo.SoftwareNameAndVersion(software, "1"))
 	defer client.Close()
-	resp, err := client.Broker(id).RetriableRequest(within(c.t, 10*time.Second), kmsg.NewPtrMetadataRequest())
+	resp, err := c.broker(client, id).RetriableRequest(within(c.t, 10*time.Second), kmsg.NewPtrMetadataRequest())
 	if err != nil {
 		c.t.Fatal(err)
 	}
