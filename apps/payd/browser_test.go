@@ -340,6 +340,7 @@ func TestPageKillsTheLeader(t *testing.T) {
 		b.shoot(t, "brokers-killed")
 		b.do(t, chromedp.Click(`.broker[data-id="`+first+`"] button`))
 		b.until(t, allWell)
+		b.until(t, leader+` === '`+first+`'`) // as the preferred replica; who is killed next is the one that the page shows
 		for _, counter := range []string{"lost", "duplicated"} {
 			if n := ask[string](t, b, `document.querySelector('#audit-`+counter+`').textContent`); n != "0" {
 				t.Errorf("round %d: %s %s", round, n, counter)

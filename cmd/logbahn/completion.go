@@ -15,11 +15,12 @@ import (
 )
 
 // completionPatience is what the shell's user waits for names at most: without them the line can still be typed.
-const completionPatience = 700 * time.Millisecond
+// A variable for the tests' sake, which wait for the names.
+var completionPatience = 700 * time.Millisecond
 
 // quick keeps a client to completionPatience where a broker takes the connection and says nothing: its first request does not
 // end with the context.
-var quick = kgo.RequestTimeoutOverhead(completionPatience)
+func quick() kgo.Opt { return kgo.RequestTimeoutOverhead(completionPatience) }
 
 // bashWords replaces a function of the generated script that calls the package bash-completion, for shells that have not
 // loaded it: without it the function would print an error into the user's line. COMP_WORDS will not do, since bash splits
@@ -96,7 +97,7 @@ func complete(c *cobra.Command, args []string, typed string, names func(context.
 	if err != nil {
 		return nil, nothing
 	}
-	client, err := newClient(addrs, quick)
+	client, err := newClient(addrs, quick())
 	if err != nil {
 		return nil, nothing
 	}

@@ -126,7 +126,7 @@ func addCurrent(c *cobra.Command, found []explanation, topic string) error {
 	if err != nil {
 		return err
 	}
-	client, err := newClient(addrs, quick)
+	client, err := newClient(addrs, quick())
 	if err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -22,6 +23,7 @@ import (
 
 // TestMain has the scripts run this program under its own name and under those that install-aliases gives it.
 func TestMain(m *testing.M) {
+	completionPatience = time.Minute // a busy machine's names are late, and not other ones
 	commands := map[string]func(){"logbahn": main}
 	for _, name := range kafkacli.Names() {
 		commands[name], commands[name+".sh"] = main, main
@@ -29,10 +31,11 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, commands)
 }
 
-// TestScripts runs testdata. Six commands are added to testscript's own:
+// TestScripts runs testdata. Seven commands are added to testscript's own:
 //
 //	spawn NAME REGEXP COMMAND ARG...  runs it in the background, returns when a line of its output matches, and puts the
 //	                                  first group of the match into the variable NAME, a named one into that of its name
+//	tells NAME REGEXP                 returns when a line of a spawned process's output matches
 //	term NAME                         sends SIGTERM; the process must exit with 0, or with ! must not; its output becomes
 //	                                  the standard output
 //	kill9 NAME                        sends SIGKILL, and waits for the end
@@ -48,7 +51,7 @@ func TestScripts(t *testing.T) {
 			env.Values["spawned"] = map[string]*spawned{}
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"spawn": spawn, "term": terminate, "kill9": kill9, "ports": ports, "ended": endedBy, "status": status},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"spawn": spawn, "term": terminate, "kill9": kill9, "ports": ports, "tells": tells, "ended": endedBy, "status": status},
 	})
 }
 
@@ -62,6 +65,20 @@ func ports(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
+// tells waits for a line, which may have come.
+func tells(ts *testscript.TestScript, _ bool, args []string) {
+	p, line := ts.Value("spawned").(map[string]*spawned)[args[0]], regexp.MustCompile(args[1])
+	for !p.told(line) {
+		select {
+		case <-p.read:
+			if !p.told(line) {
+				ts.Fatalf("%s ended without %q", args[0], args[1])
+			}
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
 func kill9(ts *testscript.TestScript, _ bool, args []string) {
 	p := ts.Value("spawned").(map[string]*spawned)[args[0]]
 	ts.Check(p.cmd.Process.Kill())
@@ -72,8 +89,15 @@ func kill9(ts *testscript.TestScript, _ bool, args []string) {
 // spawned is a process in the background; output is complete when read is closed.
 type spawned struct {
 	cmd    *exec.Cmd
+	mu     sync.Mutex // of output, until read is closed
 	output strings.Builder
 	read   chan struct{}
+}
+
+func (p *spawned) told(line *regexp.Regexp) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return line.MatchString(p.output.String())
 }
 
 func spawn(ts *testscript.TestScript, neg bool, args []string) {
@@ -119,7 +143,9 @@ func (p *spawned) readAll(r io.ReadCloser, ready *regexp.Regexp, matched chan<- 
 	defer r.Close()
 	found := false
 	for lines := bufio.NewScanner(r); lines.Scan(); {
+		p.mu.Lock()
 		p.output.WriteString(lines.Text() + "\n")
+		p.mu.Unlock()
 		if m := ready.FindStringSubmatch(lines.Text()); m != nil && !found {
 			found = true
 			matched <- m

@@ -16,7 +16,9 @@ import (
 func TestEachBrokerIsSaidToBeAway(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var said []string
-		h := &awayHook{client: "c", logf: func(_, format string, args ...any) { said = append(said, fmt.Sprintf(format, args...)[:len("[Producer clientId=c] Connection to node -1")]) }}
+		h := &awayHook{client: "c", logf: func(_, format string, args ...any) {
+			said = append(said, fmt.Sprintf(format, args...)[:len("[Producer clientId=c] Connection to node -1")])
+		}}
 		fails := func(node int32) {
 			h.OnBrokerConnect(kgo.BrokerMetadata{NodeID: node, Host: "h", Port: 1}, 0, nil, errors.New("refused"))
 		}
